@@ -1,0 +1,1 @@
+"""Worked examples: projects as a user of Tidemark would write them."""

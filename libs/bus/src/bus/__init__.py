@@ -1,0 +1,1 @@
+"""Topics, CloudEvents codec, producer and consumer runner."""

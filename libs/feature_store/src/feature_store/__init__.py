@@ -1,0 +1,1 @@
+"""Features defined once: definitions, tiles, packed rows, online and offline stores."""

@@ -1,0 +1,1 @@
+"""The package format of a model version, its digest and verification."""

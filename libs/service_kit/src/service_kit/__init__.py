@@ -1,0 +1,1 @@
+"""What every service's __main__ calls: settings, logs, metrics, health, graceful stop."""

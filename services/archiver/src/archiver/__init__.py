@@ -1,0 +1,1 @@
+"""Keeps every topic worth keeping in Delta Lake tables."""

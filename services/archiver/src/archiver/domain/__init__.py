@@ -1,0 +1,1 @@
+"""Pure decisions: no clock, environment, IO or protobuf."""

@@ -1,0 +1,1 @@
+"""The registry of model versions and the routes that serve them."""

@@ -1,0 +1,1 @@
+"""Validates upstream events and keeps windowed features fresh."""

@@ -1,0 +1,1 @@
+"""Scores, fast and always."""

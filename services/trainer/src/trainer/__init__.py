@@ -1,0 +1,1 @@
+"""Dataset snapshot, point-in-time set, train, evaluate, package, register."""
