@@ -16,6 +16,57 @@ $(UV):
 	@$(PYTHON) -m venv .tools && .tools/bin/pip install --quiet --disable-pip-version-check uv
 
 .venv/.installed: $(UV) uv.lock pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml examples/pyproject.toml)
-	@$(UV) sync --frozen --python "$$(command -v $(PYTHON))" && touch $@
+	@echo "installing the project's packages into .venv"
+	@$(UV) sync --quiet --frozen --python "$$(command -v $(PYTHON))" && touch $@
 
 install: .venv/.installed ## Make .venv with everything the project needs
+
+.PHONY: demo test test-fast check lint format types imports proto proto-check docs-check bench up down logs clean
+demo: install ## Watch a year of real flights run through a real Kafka and a real Valkey (TO=2013-08-01 to choose how far)
+	@$(RUN)/tidemark demo $(if $(TO),--to $(TO)) $(DEMO_ARGS)
+
+test: install ## Run every test, on a real Kafka and a real Valkey that it starts itself
+	@$(RUN)/pytest $(PYTEST_ARGS)
+
+test-fast: install ## Run the unit tests only
+	@$(RUN)/pytest tests/unit $(PYTEST_ARGS)
+
+check: lint types imports proto-check deploy-check ## Everything CI checks beside the tests
+
+lint: install ## Ruff, rules and format
+	@$(RUN)/ruff check . && $(RUN)/ruff format --check .
+
+format: install ## Let ruff mend what it can
+	@$(RUN)/ruff check --fix-only . && $(RUN)/ruff format .
+
+types: install ## mypy, strict
+	@$(RUN)/mypy libs services cli examples bench
+
+imports: install ## The architecture as a failing check
+	@$(RUN)/lint-imports
+
+proto: install ## Regenerate the Python code of every contract
+	@PATH="$(CURDIR)/$(RUN):$$PATH" proto/generate.sh libs/contracts/src examples/flights/gen
+
+proto-check: install ## buf lint, buf breaking, and generated code equal to what is committed
+	@PATH="$(CURDIR)/$(RUN):$$PATH" proto/check.sh
+
+.PHONY: deploy-check
+deploy-check: install ## Lint the compose file against its schema, and every Dockerfile
+	@$(RUN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(RUN)/hadolint --config deploy/hadolint.yaml services/*/Dockerfile
+
+bench: install ## Measure against floors and peers in the same run; ONLY=store|scoring|bus for one area
+	@$(RUN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+up: install ## Start a local Kafka and Valkey and leave them running
+	@$(RUN)/tidemark stack up
+
+down: install ## Stop them
+	@$(RUN)/tidemark stack down
+
+logs: install ## Show where the local stack keeps its logs
+	@$(RUN)/tidemark stack status
+
+clean: ## Remove what builds and runs left behind, but not the environment
+	@rm -rf build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
