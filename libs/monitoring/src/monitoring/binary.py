@@ -1,8 +1,8 @@
 """Quality of a binary classifier's scores against the truth.
 
-Every metric answers `None` where it is undefined (no rows; for ROC AUC also one class only), never NaN: "undefined"
-must not be mistaken for a figure. Labels are 0 or 1, scores are probabilities in [0, 1]; anything else raises
-`ValueError`.
+Every metric answers `None` where it is undefined (no rows; for ROC AUC also one class only), never NaN:
+"undefined" must not be mistaken for a figure. Labels are 0 or 1, scores are probabilities in [0, 1]; anything
+else raises `ValueError`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def roc_auc(labels: ArrayLike, scores: ArrayLike) -> float | None:
 def log_losses(labels: ArrayLike, scores: ArrayLike) -> NDArray[np.float64]:
     """Return each row's negative log likelihood, in nats.
 
-    Scores are kept one machine epsilon away from 0 and 1, so that one confident mistake costs 36 nats, not infinity.
+    Scores are kept one machine epsilon away from 0 and 1: a confident mistake costs 36 nats, not infinity.
     """
     truth, values = checked_pair(labels, scores)
     bounded = np.clip(values, _SMALLEST_PROBABILITY, 1.0 - _SMALLEST_PROBABILITY)
@@ -55,7 +55,7 @@ def brier(labels: ArrayLike, scores: ArrayLike) -> float | None:
 
 
 def accuracy(labels: ArrayLike, scores: ArrayLike, threshold: float) -> float | None:
-    """Return the share of rows decided rightly; a score at or above `threshold` decides for the positive class."""
+    """Return the share of rows decided rightly; at or above `threshold` is decided positive."""
     truth, values = checked_pair(labels, scores)
     return _mean((values >= threshold) == (truth == 1.0))
 

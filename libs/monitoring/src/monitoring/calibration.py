@@ -37,7 +37,7 @@ def calibration_bins(labels: ArrayLike, scores: ArrayLike, bins: int = 10) -> tu
         raise ValueError(f"bins must be at least 1; found {bins}")
     truth, values = checked_pair(labels, scores)
     edges = np.linspace(0.0, 1.0, bins + 1)
-    # Against the edges themselves, not `floor(score * bins)`: 0.29 * 100 is 28.99... and would fall one bin low.
+    # Against the edges, not `floor(score * bins)`: 0.29 * 100 is 28.99... and would fall one bin low.
     member = np.minimum(np.searchsorted(edges, values, side="right") - 1, bins - 1)
     rows = np.bincount(member, minlength=bins)
     score_sums = np.bincount(member, weights=values, minlength=bins)

@@ -1,7 +1,7 @@
 """How far two versions differ on the same requests, which needs no truth.
 
-A version decides for the positive class at or above the decision threshold. A share or a mean is `None` where there is
-no pair.
+A version decides for the positive class at or above the decision threshold. A share or a mean is `None` where
+there is no pair.
 """
 
 from __future__ import annotations
