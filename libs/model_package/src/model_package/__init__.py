@@ -1,1 +1,48 @@
-"""The package format of a model version, its digest and verification."""
+"""The package format of a model version, its digest and verification.
+
+A package is a folder of four files, frozen by one SHA-256: see `docs/adr/0006-package-format.md`.
+"""
+
+from model_package.errors import (
+    DigestMismatch,
+    GoldenMismatch,
+    MalformedPackage,
+    MissingFile,
+    NonFiniteScore,
+    PackageError,
+    UnknownFormat,
+    UnsafePath,
+    UnusableModel,
+    VectorMismatch,
+)
+from model_package.golden import Golden
+from model_package.manifest import FORMAT_VERSION, Facts, Manifest, canonical_json, sha256_hex
+from model_package.package import Package
+from model_package.scorer import Scorer
+from model_package.store import MemoryPackageStore, Packages, PackageStore
+from model_package.writing import write_package
+
+__all__ = [
+    "FORMAT_VERSION",
+    "DigestMismatch",
+    "Facts",
+    "Golden",
+    "GoldenMismatch",
+    "MalformedPackage",
+    "Manifest",
+    "MemoryPackageStore",
+    "MissingFile",
+    "NonFiniteScore",
+    "Package",
+    "PackageError",
+    "PackageStore",
+    "Packages",
+    "Scorer",
+    "UnknownFormat",
+    "UnsafePath",
+    "UnusableModel",
+    "VectorMismatch",
+    "canonical_json",
+    "sha256_hex",
+    "write_package",
+]

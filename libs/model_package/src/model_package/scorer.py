@@ -1,0 +1,126 @@
+"""Scoring vectors with a package on ONNX Runtime."""
+
+import math
+from typing import Final
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from model_package.errors import GoldenMismatch, NonFiniteScore, PackageError, UnusableModel, VectorMismatch
+from model_package.package import Package
+
+_FLOATS: Final = ("tensor(float)", "tensor(double)")
+# Output name to its allowed width.
+_OUTPUT_WIDTH: Final = {"score": 1, "probabilities": 2}
+
+
+class Scorer:
+    """A package ready to score: one thread, no spinning, so that processes share cores fairly.
+
+    Safe to call from several threads. The graph has one float32 input [n, F] and either an output `score`
+    [n, 1] or an output `probabilities` [n, 2], the positive class second.
+
+    Raises:
+        UnusableModel: The graph cannot be loaded or has not that shape.
+    """
+
+    def __init__(self, package: Package) -> None:
+        self.package = package
+        self.width: Final = len(package.manifest.feature_names)
+        self._session = _open_session(package)
+        self._input = _find_input(self._session, package, self.width)
+        self._outputs = [_find_output(self._session, package)]
+
+    def score(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The probability of the positive class of each vector.
+
+        Args:
+            vectors: float32[n, F], C-contiguous, in the order of the manifest's feature names.
+
+        Returns:
+            float64[n].
+
+        Raises:
+            VectorMismatch: The array is not float32 [n, F].
+            NonFiniteScore: The model answered NaN or infinity.
+        """
+        if vectors.ndim != 2 or vectors.shape[1] != self.width or vectors.dtype != np.float32:
+            raise VectorMismatch(
+                f"{self.package.version} reads float32 [n, {self.width}], got {vectors.dtype} {vectors.shape}"
+            )
+        (output,) = self._session.run(self._outputs, {self._input: vectors})
+        scores: NDArray[np.float64] = output[:, -1].astype(np.float64)
+        # A sum is finite unless a term is not: one pass instead of an array of flags.
+        if not math.isfinite(scores.sum()):
+            row = int(np.flatnonzero(~np.isfinite(scores))[0])
+            raise NonFiniteScore(uri=self.package.uri, row=row, found=float(scores[row]))
+        return scores
+
+    def warm(self) -> None:
+        """Score the golden rows, one by one and together, so that a first request finds all allocated.
+
+        Raises:
+            GoldenMismatch: A score is not the recorded one.
+            UnusableModel: The graph cannot run on its own golden rows.
+        """
+        golden = self.package.golden
+        try:
+            together = self.score(golden.vectors)
+            alone = np.concatenate([self.score(row[np.newaxis]) for row in golden.vectors])
+        except PackageError:
+            raise
+        except Exception as error:  # ONNX Runtime's own classes share no public base
+            raise UnusableModel(f"package {self.package.uri} fails on its golden rows: {error}") from error
+        for found in (together, alone):
+            self._check(found)
+
+    def _check(self, found: NDArray[np.float64]) -> None:
+        golden = self.package.golden
+        wrong = np.flatnonzero(np.abs(found - golden.scores) > golden.tolerance)
+        if len(wrong):
+            row = int(wrong[0])
+            raise GoldenMismatch(
+                uri=self.package.uri,
+                row=row,
+                expected=float(golden.scores[row]),
+                found=float(found[row]),
+                tolerance=golden.tolerance,
+            )
+
+
+def _open_session(package: Package) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(package.model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own classes share no public base
+        raise UnusableModel(f"the model of package {package.uri} cannot be loaded: {error}") from error
+
+
+def _find_input(session: ort.InferenceSession, package: Package, width: int) -> str:
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 2:
+        found = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in inputs)
+        raise UnusableModel(f"package {package.uri} must have one input tensor(float) [n, F], has {found}")
+    declared = inputs[0].shape[1]
+    if isinstance(declared, int) and declared != width:
+        raise UnusableModel(f"package {package.uri} names {width} features, its model reads {declared}")
+    return str(inputs[0].name)
+
+
+def _find_output(session: ort.InferenceSession, package: Package) -> str:
+    found = session.get_outputs()
+    for output in found:
+        width = _OUTPUT_WIDTH.get(output.name)
+        if width and output.type in _FLOATS and len(output.shape) == 2 and output.shape[1] == width:
+            return str(output.name)
+    has = ", ".join(f"{output.name}: {output.type} {output.shape}" for output in found)
+    raise UnusableModel(
+        f"package {package.uri} must have an output score [n, 1] or probabilities [n, 2], has {has}"
+    )

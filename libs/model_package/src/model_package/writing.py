@@ -1,0 +1,61 @@
+"""Writing a package folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from model_package.golden import Golden
+from model_package.manifest import (
+    FORMAT_VERSION,
+    GOLDEN,
+    MANIFEST,
+    MODEL,
+    REFERENCE_PROFILE,
+    Facts,
+    Manifest,
+    canonical_json,
+    sha256_hex,
+)
+
+
+def write_package(
+    folder: Path,
+    *,
+    facts: Facts,
+    model: bytes,
+    golden: Golden,
+    reference_profile: Mapping[str, Any],
+) -> Manifest:
+    """Write the four files of a package; the same inputs give the same bytes and digest.
+
+    Args:
+        folder: Created when absent; files of the same names are replaced.
+        facts: What the version is.
+        model: An ONNX graph with one float32 input [n, F] and an output `score` or `probabilities`.
+        golden: Rows to check a runtime with.
+        reference_profile: A JSON object.
+
+    Returns:
+        The manifest, whose `digest` and `version` name the package.
+
+    Raises:
+        ValueError: The golden rows are not as wide as the features, or the profile holds NaN.
+    """
+    if golden.vectors.shape[1] != len(facts.feature_names):
+        raise ValueError(
+            f"golden rows have {golden.vectors.shape[1]} values for {len(facts.feature_names)} features"
+        )
+    files = {
+        MODEL: model,
+        GOLDEN: golden.to_bytes(),
+        REFERENCE_PROFILE: canonical_json(reference_profile),
+    }
+    manifest = Manifest(
+        **facts.model_dump(),
+        format_version=FORMAT_VERSION,
+        files={name: sha256_hex(data) for name, data in files.items()},
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in {**files, MANIFEST: manifest.to_bytes()}.items():
+        (folder / name).write_bytes(data)
+    return manifest
