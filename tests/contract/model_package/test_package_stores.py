@@ -1,7 +1,6 @@
 """What every package store must do."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,11 +23,7 @@ KNOWN = facts("m", ("a", "b"), contract_hash="c" * 64)
 
 @pytest.fixture(params=["filesystem", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Packages:
-    makers: dict[str, Callable[[], Packages]] = {
-        "filesystem": lambda: PackageStore(tmp_path / "store"),
-        "memory": MemoryPackageStore,
-    }
-    return makers[request.param]()
+    return MemoryPackageStore() if request.param == "memory" else PackageStore(tmp_path / "store")
 
 
 @pytest.fixture
