@@ -1,0 +1,178 @@
+"""The envelope: CloudEvents 1.0.2 in Kafka binary mode, as headers beside a bare value.
+
+Two choices for upstream systems that send less than they could. `ce_recordedtime` absent: the Kafka record's
+timestamp is taken, for that is when the fact became known here. `ce_time` absent (CloudEvents lets it be): the
+recorded time is taken; a source with an event-time field of its own overrides it anyway.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from bus.errors import MalformedEvent
+from bus.times import format_rfc3339, parse_rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.protobuf.message import Message
+
+PROTOBUF: Final = "application/protobuf"
+SPEC_VERSION: Final = b"1.0"
+MAX_RECORDED_AHEAD_US: Final = 86_400_000_000
+_MAX_HEADER_BYTES: Final = 4096
+
+Headers = list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact: a CloudEvent whose `data` is the bare message.
+
+    Attributes:
+        id: Unique within `source`; deterministic for derived events, so that a repeat is recognised.
+        type: The message's full name, e.g. "tidemark.scoring.v1.PredictionMade".
+        time_us: When it was true in the world.
+        recorded_time_us: When it became known.
+        key: The Kafka key; order holds per key. Empty means no key.
+        tombstone: The record has a null value: on a compacted topic it deletes the key. `data` is then empty.
+    """
+
+    id: str
+    type: str
+    source: str
+    subject: str
+    time_us: int
+    recorded_time_us: int
+    key: bytes
+    data: bytes
+    traceparent: str | None = None
+    content_type: str = PROTOBUF
+    tombstone: bool = False
+
+    @classmethod
+    def of(  # noqa: PLR0913 - an envelope has that many attributes
+        cls,
+        message: Message,
+        *,
+        id: str,  # noqa: A002 - CloudEvents' own word
+        source: str,
+        key: str | bytes,
+        time_us: int,
+        recorded_time_us: int,
+        subject: str | None = None,
+        traceparent: str | None = None,
+    ) -> Self:
+        """Wrap a protobuf message; the type is its full name, the subject its key unless given."""
+        key_bytes = key.encode() if isinstance(key, str) else key
+        return cls(
+            id=id,
+            type=message.DESCRIPTOR.full_name,
+            source=source,
+            subject=key_bytes.decode(errors="replace") if subject is None else subject,
+            time_us=time_us,
+            recorded_time_us=recorded_time_us,
+            key=key_bytes,
+            data=message.SerializeToString(),
+            traceparent=traceparent,
+        )
+
+
+def to_headers(event: Event) -> Headers:
+    """Write the envelope; empty optional attributes are left out."""
+    headers = [
+        ("ce_specversion", SPEC_VERSION),
+        ("ce_id", event.id.encode()),
+        ("ce_type", event.type.encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_time", format_rfc3339(event.time_us).encode()),
+        ("ce_recordedtime", format_rfc3339(event.recorded_time_us).encode()),
+    ]
+    if event.subject:
+        headers.append(("ce_subject", event.subject.encode()))
+    if event.content_type:
+        headers.append(("content-type", event.content_type.encode()))
+    if event.traceparent:
+        headers.append(("traceparent", event.traceparent.encode()))
+    return headers
+
+
+def from_record(
+    key: bytes | None,
+    value: bytes | None,
+    headers: Iterable[tuple[str, bytes]],
+    *,
+    timestamp_ms: int | None = None,
+) -> Event:
+    """Read the envelope of a Kafka record; a null value is a tombstone.
+
+    Args:
+        key: The record's key.
+        value: The record's value.
+        headers: The record's headers; the last of a repeated name counts.
+        timestamp_ms: The record's own timestamp, which stands in for a missing `ce_recordedtime` and bounds a
+            given one.
+
+    Raises:
+        MalformedEvent: an attribute is missing, is not UTF-8, or is a time that cannot be.
+    """
+    found = dict(headers)
+    try:
+        if found["ce_specversion"] != SPEC_VERSION:
+            raise MalformedEvent(
+                "UNKNOWN_SPECVERSION", f"ce_specversion is {found['ce_specversion']!r}, not 1.0"
+            )
+        event_id = found["ce_id"].decode()
+        event_type = found["ce_type"].decode()
+        source = found["ce_source"].decode()
+        time_us, recorded_time_us = _times(found, timestamp_ms)
+        trace = found.get("traceparent")
+        event = Event(
+            event_id,
+            event_type,
+            source,
+            found.get("ce_subject", b"").decode(),
+            time_us,
+            recorded_time_us,
+            b"" if key is None else key,
+            b"" if value is None else value,
+            None if trace is None else trace.decode(),
+            found.get("content-type", b"").decode(),
+            value is None,
+        )
+    except KeyError as missing:
+        raise MalformedEvent("MISSING_ATTRIBUTE", f"header {missing.args[0]} is missing") from None
+    except UnicodeDecodeError as wrong:
+        raise MalformedEvent("NOT_UTF8", f"header bytes {wrong.object[:40]!r} are not UTF-8") from None
+    except AttributeError:
+        raise MalformedEvent("NULL_ATTRIBUTE", "a CloudEvents header has a null value") from None
+    if not (event_id and event_type and source):
+        raise MalformedEvent("EMPTY_ATTRIBUTE", "ce_id, ce_type and ce_source must not be empty")
+    return event
+
+
+def _times(found: dict[str, bytes], timestamp_ms: int | None) -> tuple[int, int]:
+    event_text, recorded_text = found.get("ce_time"), found.get("ce_recordedtime")
+    known_us = None if timestamp_ms is None or timestamp_ms < 0 else timestamp_ms * 1000
+    event_us = None if event_text is None else _time("ce_time", event_text)
+    recorded_us = known_us if recorded_text is None else _time("ce_recordedtime", recorded_text)
+    if recorded_us is None:
+        recorded_us = event_us
+    if recorded_us is None:
+        raise MalformedEvent(
+            "MISSING_ATTRIBUTE", "ce_time and ce_recordedtime are missing, and the record has no timestamp"
+        )
+    if known_us is not None and recorded_us > known_us + MAX_RECORDED_AHEAD_US:
+        detail = f"ce_recordedtime {format_rfc3339(recorded_us)} is over a day after the record was written, {format_rfc3339(known_us)}"
+        raise MalformedEvent("IMPOSSIBLE_TIME", detail)
+    return recorded_us if event_us is None else event_us, recorded_us
+
+
+def _time(name: str, text: bytes) -> int:
+    try:
+        return parse_rfc3339(text.decode())
+    except UnicodeDecodeError:
+        raise
+    except ValueError as wrong:
+        raise MalformedEvent("UNREADABLE_TIME", f"{name}: {wrong}") from None

@@ -1,0 +1,64 @@
+"""The port through which the runner reads a log as one member of a group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from bus.errors import BusError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from bus.positions import TopicPartition
+    from bus.records import LogRecord
+
+
+class PartitionsLost(BusError):
+    """A commit was refused because the group moved on: another member has, or will have, the partitions."""
+
+
+class Rebalances(Protocol):
+    """What a feed tells the runner about its partitions."""
+
+    async def on_revoked(self) -> None:
+        """All partitions are about to be taken away; the feed waits for this to return."""
+
+    def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
+        """These, and only these, are now ours, paused until `Feed.start_from`."""
+
+
+class Feed(Protocol):
+    """Records of a group's topics, as one member sees them."""
+
+    async def open(self, rebalances: Rebalances) -> None:
+        """Join the group.
+
+        Raises:
+            Unavailable: the broker is away, or a topic does not exist.
+        """
+
+    async def close(self) -> None:
+        """Leave the group."""
+
+    async def start_from(self, offsets: Mapping[TopicPartition, int] | None) -> None:
+        """Begin to deliver what was assigned.
+
+        Args:
+            offsets: Where to begin; at the group's commits when None. What is not in them begins at the beginning.
+        """
+
+    async def poll(self, timeout_ms: int) -> Mapping[TopicPartition, Sequence[LogRecord]]:
+        """Return what has arrived since, waiting at most so long for something."""
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Store the group's next offsets.
+
+        Raises:
+            PartitionsLost: the group moved on.
+        """
+
+    def end_offset(self, where: TopicPartition) -> int | None:
+        """Give the last known end of an assigned partition."""
+
+    async def keep_alive(self) -> None:
+        """Tell the group that this member lives although it does not poll."""

@@ -1,0 +1,1 @@
+"""The bus's adapters to Kafka: the only place that knows the client."""

@@ -1,0 +1,82 @@
+"""Topic administration on Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
+
+from bus.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+
+_MOST_REPLICAS: Final = 3
+_READY_WITHIN_SECONDS: Final = 30.0
+_POLL_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """What to create."""
+
+    name: str
+    partitions: int
+    configs: Mapping[str, str]
+
+
+@asynccontextmanager
+async def admin_client(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Open an admin client; every Kafka error inside becomes `Unavailable`."""
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await client.start()
+        yield client
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Unavailable(f"Kafka at {bootstrap}: {error!r}") from error
+    finally:
+        await client.close()
+
+
+async def create_topics(bootstrap: str, specs: Sequence[TopicSpec]) -> None:
+    """Create what is missing and wait until every partition has a leader.
+
+    Raises:
+        Unavailable: the broker is away, refused, or elected no leaders in time.
+    """
+    async with admin_client(bootstrap) as client:
+        existing = set(await client.list_topics())
+        missing = [spec for spec in specs if spec.name not in existing]
+        if missing:
+            await _create(client, missing)
+        async with asyncio.timeout(_READY_WITHIN_SECONDS):
+            await _wait_for_leaders(client, [spec.name for spec in specs])
+
+
+async def _create(client: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
+    brokers = (await client.describe_cluster())["brokers"]
+    replicas = min(_MOST_REPLICAS, len(brokers))
+    response = await client.create_topics(
+        [NewTopic(s.name, s.partitions, replicas, topic_configs=dict(s.configs)) for s in specs]
+    )
+    for name, code, *detail in response.topic_errors:
+        error = for_code(code)
+        # Somebody else created it between our look and our request: as good as ours.
+        if error not in (NoError, TopicAlreadyExistsError):
+            raise Unavailable(f"could not create topic {name}: {error.__name__} {detail}")
+
+
+async def _wait_for_leaders(client: AIOKafkaAdminClient, names: Collection[str]) -> None:
+    while True:
+        topics = await client.describe_topics(list(names))
+        if all(topic["error_code"] == 0 and _led(topic["partitions"]) for topic in topics):
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _led(partitions: Sequence[Mapping[str, int]]) -> bool:
+    return bool(partitions) and all(partition["leader"] >= 0 for partition in partitions)

@@ -1,0 +1,74 @@
+"""A record as the log holds it: what the bus reads before, and writes beneath, the envelope."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from bus.events import to_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bus.events import Event, Headers
+    from bus.positions import Position
+
+DEFAULT_MAX_EVENT_BYTES: Final = 1_000_000
+_RECORD_OVERHEAD_BYTES: Final = 64
+
+
+class OutgoingRecord(NamedTuple):
+    """What is about to be written: raw, so that dead letters keep the original bytes."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    @property
+    def size_bytes(self) -> int:
+        """An upper estimate of the record's size in the log, uncompressed."""
+        headers = sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers + _RECORD_OVERHEAD_BYTES
+
+
+class LogRecord(Protocol):
+    """What was read from a log, whoever's client read it."""
+
+    @property
+    def topic(self) -> str:
+        """The topic it is in."""
+
+    @property
+    def partition(self) -> int:
+        """The partition it is in."""
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since the epoch."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The key; order holds per key."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The payload; None is a tombstone."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """The envelope."""
+
+
+class RecordPublisher(Protocol):
+    """Writes records as they are; what dead letters need beneath `Publisher`."""
+
+    async def publish_records(self, topic: str, records: Sequence[OutgoingRecord]) -> list[Position]:
+        """Write in order; return positions when the broker has them all."""
+
+
+def outgoing(event: Event) -> OutgoingRecord:
+    """Put an event in its record."""
+    return OutgoingRecord(event.key or None, None if event.tombstone else event.data, to_headers(event))
