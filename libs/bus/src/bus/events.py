@@ -1,8 +1,8 @@
 """The envelope: CloudEvents 1.0.2 in Kafka binary mode, as headers beside a bare value.
 
 Two choices for upstream systems that send less than they could. `ce_recordedtime` absent: the Kafka record's
-timestamp is taken, for that is when the fact became known here. `ce_time` absent (CloudEvents lets it be): the
-recorded time is taken; a source with an event-time field of its own overrides it anyway.
+timestamp is taken, for that is when the fact became known here. `ce_time` absent (CloudEvents lets it be):
+the recorded time is taken; a source with an event-time field of its own overrides it anyway.
 """
 
 from __future__ import annotations
@@ -164,7 +164,8 @@ def _times(found: dict[str, bytes], timestamp_ms: int | None) -> tuple[int, int]
             "MISSING_ATTRIBUTE", "ce_time and ce_recordedtime are missing, and the record has no timestamp"
         )
     if known_us is not None and recorded_us > known_us + MAX_RECORDED_AHEAD_US:
-        detail = f"ce_recordedtime {format_rfc3339(recorded_us)} is over a day after the record was written, {format_rfc3339(known_us)}"
+        recorded, known = format_rfc3339(recorded_us), format_rfc3339(known_us)
+        detail = f"ce_recordedtime {recorded} is over a day after the record was written, {known}"
         raise MalformedEvent("IMPOSSIBLE_TIME", detail)
     return recorded_us if event_us is None else event_us, recorded_us
 

@@ -44,7 +44,8 @@ class Feed(Protocol):
         """Begin to deliver what was assigned.
 
         Args:
-            offsets: Where to begin; at the group's commits when None. What is not in them begins at the beginning.
+            offsets: Where to begin; at the group's commits when None. What is not in them begins at the
+                beginning.
         """
 
     async def poll(self, timeout_ms: int) -> Mapping[TopicPartition, Sequence[LogRecord]]:

@@ -1,8 +1,8 @@
 """Publishing: the port, and its memory adapter's twin on Kafka.
 
-`publish` and `publish_all` return when the broker has the events, however long that takes; a caller with a deadline
-wraps them in `asyncio.timeout` and must then expect that the event may still arrive. For publishing that may never
-wait, see `bus.buffered`.
+`publish` and `publish_all` return when the broker has the events, however long that takes; a caller with a
+deadline wraps them in `asyncio.timeout` and must then expect that the event may still arrive. For publishing
+that may never wait, see `bus.buffered`.
 """
 
 from __future__ import annotations

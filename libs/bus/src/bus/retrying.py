@@ -10,7 +10,8 @@ class Retry:
     """How often and how patiently.
 
     Attributes:
-        attempts: Calls of the handler with the same records before giving up; what is `Unavailable` does not count.
+        attempts: Calls of the handler with the same records before giving up; what is `Unavailable` does not
+            count.
         first_wait_ms: Wait before the second attempt; it doubles each time.
         longest_wait_ms: The most a wait grows to.
     """
@@ -24,7 +25,7 @@ class Retry:
             raise ValueError(f"{self}: needs attempts >= 1 and 0 <= first_wait_ms <= longest_wait_ms")
 
     def wait_ms(self, failures: int, jitter: float) -> float:
-        """Give the wait after so many failures in a row; `jitter`, in [0, 1), spreads it over its upper half."""
+        """Give the wait after so many failures in a row; `jitter` in [0, 1) takes off up to half of it."""
         # The exponent is capped too, for a dependency may be away for days.
         full: int = min(self.longest_wait_ms, self.first_wait_ms << min(failures - 1, 30))
-        return full * (0.5 + 0.5 * jitter)
+        return full * (1 - 0.5 * jitter)

@@ -1,7 +1,8 @@
 """The consumer runner: a handler fed from topics, with effects before commits.
 
 Order of a batch: envelopes parsed, handler, rejections to the dead-letter twin, progress published, offsets
-committed. Why it is so stands in docs/adr/0003-consumer-runner.md; what happens in each failure, in the README.
+committed. Why it is so stands in docs/adr/0003-consumer-runner.md; what happens in each failure, in the
+README.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class ConsumerRunner:
 
     @property
     def low_watermark(self) -> tuple[int, int]:
-        """The (recorded, event) time before which nothing more is expected: `bus.watermarks.low_watermark`."""
+        """The (recorded, event) time before which nothing more is expected; see `bus.watermarks`."""
         idle = {where for where, mark in self._marks.items() if self._lag(where, mark) == 0}
         return low_watermark(self._marks, idle)
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from bus.feeds import Rebalances
     from bus.records import LogRecord
 
-# One long poll covers all fetchable partitions of a broker; one that becomes fetchable meanwhile waits for its end.
+# One long poll covers all fetchable partitions of a broker; one that becomes fetchable meanwhile waits for
+# its end.
 _FETCH_MAX_WAIT_MS: Final = 50
 _NOWHERE: Final = KafkaTopicPartition("", 0)
 

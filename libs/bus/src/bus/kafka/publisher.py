@@ -115,7 +115,8 @@ class KafkaPublisher:
                     topic, value=record.value, key=record.key, headers=record.headers
                 )
             except KafkaTimeoutError:
-                # The client's buffer is full because the broker is away; the record was not taken: offer it again.
+                # The client's buffer is full because the broker is away; the record was not taken: offer it
+                # again.
                 continue
             except (MessageSizeTooLargeError, RecordTooLargeError) as error:
                 raise EventTooLarge(topic, "?", record.size_bytes, _MAX_REQUEST_BYTES) from error

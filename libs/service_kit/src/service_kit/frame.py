@@ -1,0 +1,121 @@
+"""Running a service: loop, logs, signals, health server, and a stop that drains."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import uvloop
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from service_kit.health import Health
+from service_kit.http import PortTaken, application, serving
+from service_kit.logs import configure_logs
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from structlog.stdlib import BoundLogger
+
+    from service_kit.settings import Settings
+
+DRAIN_SECONDS: Final = 30.0
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the frame gives a service's `main`.
+
+    Attributes:
+        stop: Set when the process is to end: take no more work, drain, return.
+        health: Where parts say whether they are ready.
+        metrics: What /metrics shows; the process's default registry, so that libraries' metrics are in it.
+    """
+
+    name: str
+    log: BoundLogger
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    health: Health = field(default_factory=Health)
+    metrics: CollectorRegistry = REGISTRY
+
+
+def run(
+    name: str,
+    settings: Settings,
+    main: Callable[[Service], Awaitable[None]],
+    *,
+    drain_seconds: float = DRAIN_SECONDS,
+) -> NoReturn:
+    """Run a service until it is done or told to stop, then end the process.
+
+    SIGTERM and SIGINT set `Service.stop`. The exit status is 0 when `main` returns within the drain deadline,
+    and 1 when it raises, when the deadline passes, or at a second signal.
+    """
+    log = configure_logs(name, settings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        status = runner.run(_serve(Service(name, log), settings.metrics_port, main, drain_seconds))
+    sys.exit(status)
+
+
+async def _serve(
+    service: Service, port: int, main: Callable[[Service], Awaitable[None]], drain_seconds: float
+) -> int:
+    stopping = _Stopping(service, drain_seconds)
+    loop = asyncio.get_running_loop()
+    for signum in _SIGNALS:
+        loop.add_signal_handler(signum, stopping.on_signal, signum)
+    try:
+        async with serving(application(service.health, service.metrics), port) as bound_port:
+            service.log.info("started", metrics_port=bound_port, pid=os.getpid())
+            await main(service)
+    except PortTaken as error:
+        service.log.error("could not start", reason=str(error))  # noqa: TRY400 - the reason says it all
+        return 1
+    except Exception:
+        service.log.exception("failed")
+        return 1
+    else:
+        service.log.info("stopped")
+        return 0
+    finally:
+        stopping.done()
+
+
+class _Stopping:
+    """Turns signals into a stop with a deadline.
+
+    The deadline is kept by a thread: a loop that some call blocks could not keep it.
+    """
+
+    def __init__(self, service: Service, drain_seconds: float) -> None:
+        self._service = service
+        self._drain_seconds = drain_seconds
+        self._timer: threading.Timer | None = None
+
+    def on_signal(self, signum: int) -> None:
+        """Ask for the stop; the second time, end at once."""
+        name = signal.Signals(signum).name
+        if self._timer is not None:
+            self._end(f"{name} again")
+        self._service.log.info("stopping", signal=name, drain_seconds=self._drain_seconds)
+        reason = f"not drained {self._drain_seconds:g} s after {name}"
+        self._timer = threading.Timer(self._drain_seconds, self._end, [reason])
+        self._timer.daemon = True
+        self._timer.start()
+        self._service.stop.set()
+
+    def done(self) -> None:
+        """Call off the deadline."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _end(self, reason: str) -> None:
+        self._service.log.error("ended without draining", reason=reason)
+        # Not sys.exit: whatever did not drain would hold that up as well.
+        os._exit(1)
