@@ -1,1 +1,1 @@
-"""Pure decisions: no clock, environment, IO or protobuf."""
+"""What the registry promises, as pure decisions: immutable versions and the routes that serve them."""
