@@ -1,1 +1,72 @@
 """Features defined once: definitions, tiles, packed rows, online and offline stores."""
+
+from feature_store.checks import Check
+from feature_store.contract import Contract
+from feature_store.definitions import (
+    Count,
+    Entity,
+    Feature,
+    FeatureView,
+    Label,
+    Last,
+    Mean,
+    ModelSpec,
+    RequestTime,
+    Share,
+    Source,
+    Sum,
+    TrainingExamples,
+    View,
+)
+from feature_store.errors import DefinitionError
+from feature_store.events import EventBatch, Incoming, decode_events
+from feature_store.expressions import (
+    FieldType,
+    day_of_week,
+    field,
+    local_hour,
+    local_minute_of_day,
+    month,
+    request,
+)
+from feature_store.formats import Json, Protobuf
+from feature_store.project import Project, load_project
+from feature_store.rejects import Reason, Reject
+from feature_store.requests import Requests
+
+__all__ = [
+    "Check",
+    "Contract",
+    "Count",
+    "DefinitionError",
+    "Entity",
+    "EventBatch",
+    "Feature",
+    "FeatureView",
+    "FieldType",
+    "Incoming",
+    "Json",
+    "Label",
+    "Last",
+    "Mean",
+    "ModelSpec",
+    "Project",
+    "Protobuf",
+    "Reason",
+    "Reject",
+    "RequestTime",
+    "Requests",
+    "Share",
+    "Source",
+    "Sum",
+    "TrainingExamples",
+    "View",
+    "day_of_week",
+    "decode_events",
+    "field",
+    "load_project",
+    "local_hour",
+    "local_minute_of_day",
+    "month",
+    "request",
+]

@@ -1,0 +1,40 @@
+"""What a project declares: sources, entities, views and their aggregations, request features, labels and models."""
+
+from feature_store.definitions.aggregations import (
+    Aggregation,
+    Count,
+    FieldAggregation,
+    Last,
+    Mean,
+    Selection,
+    Share,
+    Sum,
+)
+from feature_store.definitions.examples import Examples, TrainingExamples
+from feature_store.definitions.labels import Label, Outcomes
+from feature_store.definitions.models import ModelSpec, RequestTime, TrainFunction
+from feature_store.definitions.sources import Entity, Source
+from feature_store.definitions.views import Feature, FeatureView, View
+
+__all__ = [
+    "Aggregation",
+    "Count",
+    "Entity",
+    "Examples",
+    "Feature",
+    "FeatureView",
+    "FieldAggregation",
+    "Label",
+    "Last",
+    "Mean",
+    "ModelSpec",
+    "Outcomes",
+    "RequestTime",
+    "Selection",
+    "Share",
+    "Source",
+    "Sum",
+    "TrainFunction",
+    "TrainingExamples",
+    "View",
+]

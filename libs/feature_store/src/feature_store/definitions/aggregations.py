@@ -1,0 +1,191 @@
+"""What can be kept of a window of events. These are declarations; their arithmetic lives in `feature_store.aggregations`."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from dataclasses import field as attribute
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from feature_store.definitions.durations import parse_us
+from feature_store.definitions.typing import type_over_events
+from feature_store.errors import DefinitionError, Location, caller
+from feature_store.expressions import Field, FieldType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+    from numpy.typing import NDArray
+
+    from feature_store.definitions.sources import Source
+    from feature_store.definitions.views import Feature, FeatureView
+    from feature_store.expressions import Expression
+
+
+class Selection(NamedTuple):
+    """Which of a batch's events count for an aggregation, and the number each brings (arbitrary where it does not count)."""
+
+    counts: NDArray[np.bool_]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Aggregation:
+    """A number kept of the events of a window, in tiles.
+
+    Attributes:
+        window: How far back it looks: "90s", "15m", "1h", "7d" or a timedelta.
+        where: Which events count; every event when left out.
+        tiles: Into how many steps the window is cut. More are finer and cost memory in each row.
+        default: What a model sees when there is no value. It must be finite: missing is said by the feature's status, and by
+            features that count.
+    """
+
+    window: str | timedelta
+    where: Expression | None = None
+    tiles: int = 12
+    default: float = 0.0
+    location: Location | None = attribute(default_factory=caller, repr=False)
+    window_us: int = attribute(init=False, repr=False)
+
+    present_when_empty: ClassVar[bool] = False
+    """Whether a window without events has a value (a count of 0) and not a missing one."""
+
+    def __post_init__(self) -> None:
+        try:
+            window_us = parse_us(self.window)
+        except (ValueError, TypeError) as error:
+            raise self._error(f"window: {error}", 'Write "90s", "15m", "1h", "7d" or a timedelta.') from error
+        if not 1 <= self.tiles <= 1_000 or window_us % self.tiles:
+            problem = f"window {self.window!r} cannot be cut into {self.tiles} equal tiles"
+            raise self._error(
+                problem, "Write a number of tiles, 1 to 1000, that divides the window to the microsecond."
+            )
+        if not math.isfinite(np.float32(self.default)):
+            raise self._error(f"default {self.default} is not finite as float32", "Write a finite number.")
+        object.__setattr__(self, "window_us", window_us)
+
+    @property
+    def tile_us(self) -> int:
+        """The length of a tile in microseconds."""
+        return self.window_us // self.tiles
+
+    @property
+    def value(self) -> Expression | None:
+        """What each event brings: a number or a flag; None where only the events are counted."""
+        return None
+
+    @property
+    def counted(self) -> Expression | None:
+        """The condition on the events that count; None where every event does."""
+        return self.where
+
+    def select(self, columns: Mapping[str, NDArray[Any]], n: int) -> Selection:
+        """Return which of `n` events count, and with what number. An event whose value is null does not count."""
+        counts = np.ones(n, np.bool_) if self.counted is None else self.counted.evaluate(columns, n)
+        if self.value is None:
+            return Selection(counts, np.ones(n))
+        values = self.value.evaluate(columns, n).astype(np.float64, copy=False)
+        return Selection(counts & ~np.isnan(values), values)
+
+    def check(self, source: Source, definition: str) -> None:
+        """Check what it reads against the source.
+
+        Raises:
+            DefinitionError: a field is unknown, or of a type that it cannot aggregate.
+        """
+        if self.counted is not None:
+            kind = type_over_events(self.counted, source, definition, self.location)
+            if kind is not FieldType.FLAG:
+                instead = "Write a condition, such as field(...) >= 15."
+                raise self._error(f"its condition is a {kind}", instead, definition)
+        if self.value is not None:
+            kind = type_over_events(self.value, source, definition, self.location)
+            if kind not in {FieldType.NUMBER, FieldType.FLAG}:
+                instead = "Aggregate a number or a flag; compare a text, or divide a duration by a timedelta, to get one."
+                raise self._error(f"it aggregates a {kind}", instead, definition)
+
+    def canonical(self) -> dict[str, Any]:
+        """Return everything that its value depends on, as JSON has it."""
+        return {
+            "aggregation": type(self).__name__,
+            "window_us": self.window_us,
+            "tiles": self.tiles,
+            "default": float(self.default),
+            "value": None if self.value is None else json.loads(self.value.canonical()),
+            "counted": None if self.counted is None else json.loads(self.counted.canonical()),
+        }
+
+    def __get__(self, view: object, owner: type[FeatureView]) -> Feature:
+        """Return the feature that this aggregation is in the view whose class it is read from."""
+        return owner.feature_of(self)
+
+    def _error(self, problem: str, instead: str, definition: str = "") -> DefinitionError:
+        return DefinitionError(definition or type(self).__name__, problem, instead=instead, at=self.location)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Count(Aggregation):
+    """How many events count in the window; 0 is a value."""
+
+    present_when_empty: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, eq=False)
+class FieldAggregation(Aggregation):
+    """An aggregation of a number of each event: a field's name, or an expression over the fields."""
+
+    of: str | Expression
+
+    @property
+    def value(self) -> Expression:
+        """The number that is aggregated."""
+        return Field(self.of) if isinstance(self.of, str) else self.of
+
+
+@dataclass(frozen=True, eq=False)
+class Sum(FieldAggregation):
+    """The sum of a number over the window; 0 is a value."""
+
+    present_when_empty: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, eq=False)
+class Mean(FieldAggregation):
+    """The mean of a number over the window's events that have one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Last(FieldAggregation):
+    """The number of the event with the greatest event time in the window; of equal times, the greatest number."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Share(Aggregation):
+    """The part of the window's events for which `where` holds, among those for which `among` holds (all when left out)."""
+
+    where: Expression
+    among: Expression | None = None
+
+    @property
+    def value(self) -> Expression:
+        """1 where the event is of the share, 0 where it is not."""
+        return self.where
+
+    @property
+    def counted(self) -> Expression | None:
+        """The condition on the events that the share is of."""
+        return self.among
+
+    def check(self, source: Source, definition: str) -> None:
+        """Check what it reads against the source; see `Aggregation.check`."""
+        super().check(source, definition)
+        kind = type_over_events(self.where, source, definition, self.location)
+        if kind is not FieldType.FLAG:
+            raise self._error(
+                f"where is a {kind}", "Write a condition, such as field(...) >= 15.", definition
+            )

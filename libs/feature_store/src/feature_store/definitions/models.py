@@ -1,0 +1,156 @@
+"""Models: which features, which label, which examples, and how to train."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as attribute
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from feature_store.definitions.typing import type_over_requests
+from feature_store.definitions.views import Feature
+from feature_store.errors import DefinitionError, Location, caller
+from feature_store.expressions import FieldType
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from feature_store.definitions.examples import TrainingExamples
+    from feature_store.definitions.labels import Label
+    from feature_store.expressions import Expression
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+TrainFunction = Callable[["NDArray[np.float32]", "NDArray[np.float64]", int], Any]
+"""(features [n, F], labels [n], seed) -> a fitted scikit-learn classifier."""
+
+
+@dataclass(frozen=True, eq=False)
+class RequestTime:
+    """A feature computed from the request alone.
+
+    Attributes:
+        name: The feature's name in contracts, vectors and logs.
+        expression: A number or a flag, from `request(...)` inputs.
+        default: What a model sees when the expression has no value. It must be finite.
+    """
+
+    name: str
+    expression: Expression
+    default: float = 0.0
+    location: Location | None = attribute(default_factory=caller, repr=False)
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(np.float32(self.default)):
+            problem = f"default {self.default} is not finite as float32"
+            raise DefinitionError(self._name, problem, instead="Write a finite number.", at=self.location)
+
+    @property
+    def full_name(self) -> str:
+        """The feature's name: it belongs to no view."""
+        return self.name
+
+    def check(self, inputs: Mapping[str, FieldType]) -> None:
+        """Check what it reads against a model's request-time inputs.
+
+        Raises:
+            DefinitionError: an input is undeclared, or the result is neither a number nor a flag.
+        """
+        kind = type_over_requests(self.expression, inputs, self._name, self.location)
+        if kind not in {FieldType.NUMBER, FieldType.FLAG}:
+            instead = "Compare a text, take a calendar part of a time, or divide a duration by a timedelta."
+            raise DefinitionError(self._name, f"its value is a {kind}", instead=instead, at=self.location)
+
+    @property
+    def _name(self) -> str:
+        return f"RequestTime({self.name!r})"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ModelSpec:
+    """A model to train and serve.
+
+    Attributes:
+        name: Lower-case words with dashes, such as "flight-delay".
+        features: In the order of the vector.
+        label: What it foretells.
+        examples: What it learns from; also the declaration of what a scoring request must carry.
+        train: Trains the champion's algorithm, named after the function: `train_gradient_boosting` is "gradient-boosting".
+        challengers: Algorithm name to the function that trains it.
+        decision_threshold: At which score the positive class is decided.
+        slices: Entities or inputs by which results are also reported.
+        seed: What `train` is given for its randomness.
+    """
+
+    name: str = attribute(kw_only=False)
+    features: Sequence[Feature | RequestTime]
+    label: Label
+    examples: TrainingExamples
+    train: TrainFunction
+    challengers: Mapping[str, TrainFunction] = attribute(default_factory=dict)
+    decision_threshold: float = 0.5
+    slices: Sequence[str] = ()
+    seed: int = 0
+    location: Location | None = attribute(default_factory=caller, repr=False)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            self._refuse(
+                "its name is not lower-case words with dashes", 'Write a name such as "flight-delay".'
+            )
+        if not self.features:
+            self._refuse("it has no features", "Write features=[...] with at least one.")
+        if not 0.0 <= self.decision_threshold <= 1.0:
+            self._refuse(f"decision_threshold is {self.decision_threshold}", "Write a probability, 0 to 1.")
+        self._check_features()
+        self._check_slices()
+
+    @property
+    def algorithm(self) -> str:
+        """The name of what `train` trains."""
+        name = getattr(self.train, "__name__", "champion")
+        return name.removeprefix("train_").replace("_", "-")
+
+    @property
+    def algorithms(self) -> Mapping[str, TrainFunction]:
+        """Every algorithm by name, the champion's first."""
+        return {self.algorithm: self.train, **self.challengers}
+
+    @property
+    def request_key(self) -> str:
+        """The field of the examples' source by which an outcome finds its example."""
+        return self.examples.request_key or self.label.request_key
+
+    def _check_features(self) -> None:
+        seen: set[str] = set()
+        for feature in self.features:
+            if not isinstance(feature, (Feature, RequestTime)):
+                self._refuse(
+                    f"{feature!r} is no feature", "Write Feature views' attributes or RequestTime features."
+                )
+            if feature.full_name in seen:
+                self._refuse(f"feature {feature.full_name!r} is listed twice", "Remove one.")
+            seen.add(feature.full_name)
+            if isinstance(feature, RequestTime):
+                feature.check(self.examples.inputs)
+            elif feature.view.entity.name not in self.examples.entities:
+                entity = feature.view.entity.name
+                problem = f"feature {feature.full_name!r} needs entity {entity!r}, which its examples lack"
+                self._refuse(
+                    problem, f'Write TrainingExamples(entities={{"{entity}": "the field with its key"}}).'
+                )
+
+    def _check_slices(self) -> None:
+        known = {**self.examples.entities, **self.examples.context}
+        for name in self.slices:
+            if name not in known:
+                self._refuse(
+                    f"slice {name!r} is no entity or input of its examples", f"Known: {', '.join(known)}."
+                )
+
+    def _refuse(self, problem: str, instead: str) -> None:
+        raise DefinitionError(f"ModelSpec({self.name!r})", problem, instead=instead, at=self.location)

@@ -1,0 +1,103 @@
+"""Where events come from, and what they are about."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from dataclasses import field as attribute
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from feature_store.definitions.durations import microseconds
+from feature_store.errors import DefinitionError, Location, caller, did_you_mean
+from feature_store.expressions import FieldType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from feature_store.checks import SourceCheck
+    from feature_store.formats import Format
+
+_TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_DEFAULT_MAX_BYTES: Final = 262_144
+
+
+@dataclass(frozen=True, eq=False)
+class Entity:
+    """What features describe: an airport, a card, a user. The name is the one used in scoring requests."""
+
+    name: str
+    description: str = ""
+    location: Location | None = attribute(default_factory=caller, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A topic of upstream events.
+
+    Attributes:
+        topic: The upstream's topic; nothing about it needs to change to be read.
+        format: How a payload becomes fields.
+        event_time: The field that says when it happened. It rules, whatever the envelope says; where it is None the envelope's
+            `ce_time` is the event time.
+        partitions: How many the topic is given where the platform creates it.
+        checks: What is demanded of every event; one that fails goes to the dead-letter topic.
+        max_lateness: How much later than its event time an event may be recorded.
+        max_clock_skew: How much earlier than its event time an event may be recorded.
+        max_bytes: The largest payload that is read.
+    """
+
+    topic: str
+    format: Format
+    event_time: str | None
+    partitions: int = 4
+    checks: Sequence[SourceCheck] = ()
+    max_lateness: timedelta = timedelta(days=7)
+    max_clock_skew: timedelta = timedelta(minutes=5)
+    max_bytes: int = _DEFAULT_MAX_BYTES
+    location: Location | None = attribute(default_factory=caller, repr=False)
+
+    def __post_init__(self) -> None:
+        if not _TOPIC.fullmatch(self.topic):
+            self._refuse(
+                "its topic is no Kafka topic name", "Write letters, digits, dots, dashes, underscores."
+            )
+        if self.partitions < 1:
+            self._refuse(f"it has {self.partitions} partitions", "Write at least 1.")
+        if min(self.max_lateness, self.max_clock_skew) < timedelta(0):
+            self._refuse("max_lateness or max_clock_skew is negative", "Write a timedelta of zero or more.")
+        for name in self.fields:
+            if name.startswith("_"):
+                self._refuse(
+                    f"field {name!r} begins with an underscore", "Those names are the lake's own; rename it."
+                )
+        if self.event_time is not None:
+            self._demand("event_time", self.event_time, FieldType.TIME)
+        for check in self.checks:
+            for name, kind in check.reads().items():
+                self._demand(f"check {type(check).__name__}", name, kind)
+
+    @property
+    def fields(self) -> Mapping[str, FieldType]:
+        """The payload's fields, in order, with their types."""
+        return self.format.fields
+
+    @property
+    def max_lateness_us(self) -> int:
+        """`max_lateness` in microseconds."""
+        return microseconds(self.max_lateness)
+
+    @property
+    def max_clock_skew_us(self) -> int:
+        """`max_clock_skew` in microseconds."""
+        return microseconds(self.max_clock_skew)
+
+    def _demand(self, what: str, name: str, kind: FieldType | None) -> None:
+        actual = self.fields.get(name)
+        if actual is None:
+            self._refuse(f"{what}: {self.format.name} has no field {name!r}", did_you_mean(name, self.fields))
+        if kind is not None and actual is not kind:
+            self._refuse(f"{what}: field {name!r} is a {actual}", f"Name a field that is a {kind}.")
+
+    def _refuse(self, problem: str, instead: str) -> None:
+        raise DefinitionError(f"Source({self.topic!r})", problem, instead=instead, at=self.location)

@@ -1,0 +1,55 @@
+"""Type-checks an expression of a definition and turns what it finds into a `DefinitionError`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from feature_store.errors import DefinitionError, Location, TypeMismatchError, UnknownNameError
+from feature_store.expressions import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from feature_store.definitions.sources import Source
+    from feature_store.expressions import Expression, FieldType
+
+
+def type_over_events(
+    expression: Expression, source: Source, definition: str, at: Location | None
+) -> FieldType:
+    """Return the type of an expression that reads a source's events.
+
+    Raises:
+        DefinitionError: it reads a request, an unknown field, or combines types that do not go together.
+    """
+    if expression.requests():
+        read = ", ".join(f"request({name!r})" for name in sorted(expression.requests()))
+        problem = f"it is computed from events, which know no {read}"
+        raise DefinitionError(definition, problem, instead="Read the event with field(...).", at=at)
+    return _type(expression, Scope(source.fields, {}, f"source {source.topic}"), definition, at)
+
+
+def type_over_requests(
+    expression: Expression, context: Mapping[str, FieldType], definition: str, at: Location | None
+) -> FieldType:
+    """Return the type of an expression that reads a scoring request.
+
+    Raises:
+        DefinitionError: it reads an event's field, an undeclared input, or combines types that do not go together.
+    """
+    if expression.fields():
+        read = ", ".join(f"field({name!r})" for name in sorted(expression.fields()))
+        problem = f"it is computed from the request, which knows no {read}"
+        instead = "Read the request with request(...), and name the input in TrainingExamples(context=...)."
+        raise DefinitionError(definition, problem, instead=instead, at=at)
+    return _type(expression, Scope({}, context, "TrainingExamples(context=...)"), definition, at)
+
+
+def _type(expression: Expression, scope: Scope, definition: str, at: Location | None) -> FieldType:
+    try:
+        return expression.type_in(scope)
+    except UnknownNameError as error:
+        raise DefinitionError(definition, error.problem, instead=error.remedy, at=at) from error
+    except TypeMismatchError as error:
+        instead = "Combine values of one type: numbers with numbers, texts with texts, times with timedeltas."
+        raise DefinitionError(definition, str(error), instead=instead, at=at) from error

@@ -1,0 +1,283 @@
+"""Expressions over an event's fields or a request's inputs: a declared computation, not a Python function.
+
+An expression is a tree of the four nodes below. It can be evaluated over columns, asked what it reads, type-checked, and written in
+a canonical form. Nothing in it is opaque, so the same tree can be carried to another runtime. See `types` for what null is and
+`operators` for what each operator does with it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+import numpy as np
+
+from feature_store.errors import DefinitionError, TypeMismatchError, UnknownNameError, caller, did_you_mean
+from feature_store.expressions.operators import OPERATORS, as_flag
+from feature_store.expressions.types import FieldType, dtype_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from feature_store.expressions.operators import Value
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The names an expression may read, with their types, and what holds them, for messages."""
+
+    fields: Mapping[str, FieldType]
+    requests: Mapping[str, FieldType]
+    holder: str
+
+
+class Expression:
+    """A declared computation over named columns. Its operators build larger expressions; they compute nothing."""
+
+    __slots__ = ()
+
+    def evaluate(self, columns: Mapping[str, NDArray[Any]], n: int) -> NDArray[Any]:
+        """Return the column of `n` values that this expression has over `columns`.
+
+        Columns are laid out as `FieldType` says, and so is the result, but for one thing: a flag comes back as bool, its null as
+        False. A number without a finite value is null. The types must have been checked (`type_in`) before.
+        """
+        with np.errstate(all="ignore"):
+            value: NDArray[Any] = as_flag(_value(self, columns))
+            if np.shape(value) != (n,):
+                value = np.full(n, value, dtype=np.object_ if isinstance(value, str) else None)
+            if value.dtype.kind == "f":
+                return np.where(np.isinf(value), np.nan, value)
+        return value.view(np.int64) if value.dtype.kind == "m" else value
+
+    def fields(self) -> frozenset[str]:
+        """Return the names of the event's fields it reads."""
+        return frozenset(node.name for node in _walk(self) if isinstance(node, Field))
+
+    def requests(self) -> frozenset[str]:
+        """Return the names of the request's inputs it reads."""
+        return frozenset(node.name for node in _walk(self) if isinstance(node, Request))
+
+    def type_in(self, scope: Scope) -> FieldType:
+        """Return the type of the result where these names are known.
+
+        Raises:
+            UnknownNameError: it reads a name that is not in scope.
+            TypeMismatchError: it applies an operator to types it has no meaning for.
+        """
+        return _type(self, scope)
+
+    def canonical(self) -> str:
+        """Return the form that is equal for equal expressions, the same in every process: compact JSON."""
+        return json.dumps(_tree(self), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+    def is_null(self) -> Expression:
+        """Is there no value?"""
+        return Apply("is_null", (self,))
+
+    def is_in(self, members: Iterable[str] | Iterable[float]) -> Expression:
+        """Is the value one of these texts, or one of these numbers? Null is in nothing."""
+        return Apply(*_membership(self, tuple(members)))
+
+    def cast(self, to: Literal["number", "flag"]) -> Expression:
+        """Turn a flag into 0 or 1, or a number into the flag that says whether it differs from 0."""
+        return Apply(f"to_{to}", (self,))
+
+    def __add__(self, other: Operand) -> Expression:
+        return Apply("add", (self, as_expression(other)))
+
+    def __radd__(self, other: Operand) -> Expression:
+        return Apply("add", (as_expression(other), self))
+
+    def __sub__(self, other: Operand) -> Expression:
+        return Apply("subtract", (self, as_expression(other)))
+
+    def __rsub__(self, other: Operand) -> Expression:
+        return Apply("subtract", (as_expression(other), self))
+
+    def __mul__(self, other: Operand) -> Expression:
+        return Apply("multiply", (self, as_expression(other)))
+
+    def __rmul__(self, other: Operand) -> Expression:
+        return Apply("multiply", (as_expression(other), self))
+
+    def __truediv__(self, other: Operand) -> Expression:
+        return Apply("divide", (self, as_expression(other)))
+
+    def __rtruediv__(self, other: Operand) -> Expression:
+        return Apply("divide", (as_expression(other), self))
+
+    def __neg__(self) -> Expression:
+        return Apply("negative", (self,))
+
+    def __eq__(self, other: Operand) -> Expression:  # type: ignore[override]
+        return Apply("equal", (self, as_expression(other)))
+
+    def __ne__(self, other: Operand) -> Expression:  # type: ignore[override]
+        return Apply("not_equal", (self, as_expression(other)))
+
+    def __lt__(self, other: Operand) -> Expression:
+        return Apply("less", (self, as_expression(other)))
+
+    def __le__(self, other: Operand) -> Expression:
+        return Apply("less_equal", (self, as_expression(other)))
+
+    def __gt__(self, other: Operand) -> Expression:
+        return Apply("greater", (self, as_expression(other)))
+
+    def __ge__(self, other: Operand) -> Expression:
+        return Apply("greater_equal", (self, as_expression(other)))
+
+    def __and__(self, other: Expression) -> Expression:
+        return Apply("and", (self, as_expression(other)))
+
+    def __or__(self, other: Expression) -> Expression:
+        return Apply("or", (self, as_expression(other)))
+
+    def __invert__(self) -> Expression:
+        return Apply("not", (self,))
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> NoReturn:
+        raise DefinitionError(
+            self.canonical(),
+            "an expression has no truth value while it is being written",
+            instead="Write & | ~ for and, or, not, with each comparison in parentheses.",
+            at=caller(),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field(Expression):
+    """The event's field of this name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request(Expression):
+    """The request's input of this name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant(Expression):
+    """A value written in the definition: a float, a str, or microseconds for a time or a duration."""
+
+    kind: FieldType
+    value: float | str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Apply(Expression):
+    """An operator of `OPERATORS` on expressions, with parameters that are not expressions: a zone, a set's members."""
+
+    operator: str
+    operands: tuple[Expression, ...]
+    parameters: tuple[str | float, ...] = ()
+
+
+Operand = Expression | float | str | timedelta | datetime
+
+
+def as_expression(operand: Operand) -> Expression:
+    """Return what a definition wrote, as an expression.
+
+    Raises:
+        DefinitionError: it is nothing an expression can hold.
+    """
+    match operand:
+        case Expression():
+            return operand
+        case str():
+            return Constant(FieldType.TEXT, operand)
+        case timedelta():
+            return Constant(FieldType.DURATION, operand // _MICROSECOND)
+        case datetime() if operand.tzinfo is not None:
+            return Constant(FieldType.TIME, (operand - _EPOCH) // _MICROSECOND)
+        case int() | float() if not isinstance(operand, bool) and math.isfinite(operand):
+            return Constant(FieldType.NUMBER, float(operand))
+    raise DefinitionError(
+        repr(operand),
+        "it cannot stand in an expression",
+        instead="Write a finite number, a text, a timedelta, a datetime with a zone, field(...) or request(...); "
+        "for None use .is_null(), for a flag the flag itself or ~flag.",
+        at=caller(),
+    )
+
+
+def _membership(
+    operand: Expression, members: tuple[Any, ...]
+) -> tuple[str, tuple[Expression, ...], tuple[Any, ...]]:
+    if members and all(isinstance(member, str) for member in members):
+        return "is_in_texts", (operand,), tuple(sorted(set(members)))
+    if members and all(isinstance(member, (int, float)) and math.isfinite(member) for member in members):
+        return "is_in_numbers", (operand,), tuple(sorted({float(member) for member in members}))
+    raise DefinitionError(
+        f"is_in({list(members)!r})",
+        "its members must be all texts or all finite numbers, at least one",
+        at=caller(),
+    )
+
+
+def _walk(node: Expression) -> Iterator[Expression]:
+    yield node
+    if isinstance(node, Apply):
+        for operand in node.operands:
+            yield from _walk(operand)
+
+
+def _value(node: Expression, columns: Mapping[str, NDArray[Any]]) -> Value:
+    if isinstance(node, Apply):
+        operands = [_value(operand, columns) for operand in node.operands]
+        return OPERATORS[node.operator].compute(*operands, *node.parameters)
+    if isinstance(node, Constant):
+        return np.timedelta64(int(node.value), "us") if dtype_of(node.kind) == np.int64 else node.value
+    assert isinstance(node, (Field, Request))
+    column = columns[node.name]
+    return column.view("m8[us]") if column.dtype == np.int64 else column
+
+
+def _type(node: Expression, scope: Scope) -> FieldType:
+    match node:
+        case Constant():
+            return node.kind
+        case Field():
+            return _lookup("field", node.name, scope.fields, scope.holder)
+        case Request():
+            return _lookup("request", node.name, scope.requests, scope.holder)
+    assert isinstance(node, Apply)
+    kinds = tuple(_type(operand, scope) for operand in node.operands)
+    operator = OPERATORS[node.operator]
+    if kinds not in operator.signatures:
+        raise TypeMismatchError(f"{operator.template.format(*kinds)} has no meaning")
+    return operator.signatures[kinds]
+
+
+def _tree(node: Expression) -> list[Any]:
+    match node:
+        case Constant():
+            return [str(node.kind), node.value]
+        case Field():
+            return ["field", node.name]
+        case Request():
+            return ["request", node.name]
+    assert isinstance(node, Apply)
+    return [node.operator, *(_tree(operand) for operand in node.operands), *node.parameters]
+
+
+def _lookup(what: str, name: str, known: Mapping[str, FieldType], holder: str) -> FieldType:
+    kind = known.get(name)
+    if kind is None:
+        raise UnknownNameError(f"{what}({name!r}) is not in {holder}", did_you_mean(name, known))
+    return kind

@@ -1,0 +1,78 @@
+"""The types of values in expressions and columns, and how each is laid out in numpy, nulls included."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+NULL_TIME_US: Final = int(np.iinfo(np.int64).min)
+"""The null of times. It is numpy's NaT, so datetime64 arithmetic carries it along."""
+
+NULL_FLAG: Final = -1
+
+
+class FieldType(StrEnum):
+    """What a value is.
+
+    | type | column | null |
+    |---|---|---|
+    | number | float64 | NaN |
+    | text | object (str) | None |
+    | time | int64, microseconds since the epoch, UTC | `NULL_TIME_US` |
+    | flag | int8, 0 or 1 | -1 |
+    | duration | int64, microseconds; only inside expressions | `NULL_TIME_US` |
+    """
+
+    NUMBER = "number"
+    TEXT = "text"
+    TIME = "time"
+    FLAG = "flag"
+    DURATION = "duration"
+
+
+_DTYPES: Final[Mapping[FieldType, Any]] = {
+    FieldType.NUMBER: np.float64,
+    FieldType.TEXT: np.object_,
+    FieldType.TIME: np.int64,
+    FieldType.FLAG: np.int8,
+    FieldType.DURATION: np.int64,
+}
+_NULLS: Final[Mapping[FieldType, Any]] = {
+    FieldType.NUMBER: np.nan,
+    FieldType.TEXT: None,
+    FieldType.TIME: NULL_TIME_US,
+    FieldType.FLAG: NULL_FLAG,
+    FieldType.DURATION: NULL_TIME_US,
+}
+
+
+def dtype_of(kind: FieldType) -> np.dtype[Any]:
+    """Return the dtype of a column of this type."""
+    return np.dtype(_DTYPES[kind])
+
+
+def null_of(kind: FieldType) -> Any:
+    """Return the value that stands for null in a column of this type."""
+    return _NULLS[kind]
+
+
+def column_of(kind: FieldType, values: Any) -> NDArray[Any]:
+    """Return the column of this type that holds `values`, in which None is null."""
+    null = _NULLS[kind]
+    return np.array([null if value is None else value for value in values], dtype=_DTYPES[kind])
+
+
+def nulls(kind: FieldType, column: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where a column of this type is null."""
+    if kind is FieldType.NUMBER:
+        return np.isnan(column)
+    if kind is FieldType.TEXT:
+        return np.equal(column, None).astype(np.bool_)
+    return np.asarray(column == _NULLS[kind], dtype=np.bool_)

@@ -1,0 +1,134 @@
+"""Loads a project: imports the user's package and collects what it declares."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from feature_store.contract import Contract
+from feature_store.definitions import Entity, FeatureView, Label, ModelSpec, RequestTime, Source, View
+from feature_store.errors import DefinitionError, Location, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import ModuleType
+
+PARTS: Final = ("features", "labels", "model", "models")
+"""The modules of a package that are looked into, beside the package itself; a project may also be one module."""
+
+Named = TypeVar("Named", Source, Entity, View, RequestTime, Label, ModelSpec)
+
+
+@dataclass(frozen=True, eq=False)
+class Project:
+    """Everything a project declares, by name; sources by topic."""
+
+    module: str
+    sources: Mapping[str, Source]
+    entities: Mapping[str, Entity]
+    views: Mapping[str, View]
+    requests: Mapping[str, RequestTime]
+    labels: Mapping[str, Label]
+    models: Mapping[str, ModelSpec]
+
+    def contract(self, model: str) -> Contract:
+        """Return the contract of a model.
+
+        Raises:
+            KeyError: the project has no such model.
+        """
+        if model not in self.models:
+            raise KeyError(f"{self.module} has no model {model!r}. {did_you_mean(model, self.models)}")
+        return Contract.of(self.models[model])
+
+    def views_of(self, source: Source) -> tuple[View, ...]:
+        """Return the views that keep a source's events."""
+        return tuple(view for view in self.views.values() if view.source is source)
+
+    def labels_of(self, source: Source) -> tuple[Label, ...]:
+        """Return the labels that a source's events tell."""
+        return tuple(label for label in self.labels.values() if label.source is source)
+
+
+def load_project(module: str) -> Project:
+    """Import a project, such as "examples.flights", and return what it declares.
+
+    Raises:
+        DefinitionError: the module cannot be imported, or a definition makes no sense.
+    """
+    declared = [value for part in _modules(module) for value in vars(part).values()]
+    views = [value.view for value in declared if _is_view(value)]
+    labels = [value for value in declared if isinstance(value, Label)]
+    models = [value for value in declared if isinstance(value, ModelSpec)]
+    labels += [model.label for model in models]
+    sources = [value for value in declared if isinstance(value, Source)]
+    sources += [view.source for view in views] + [label.source for label in labels]
+    sources += [model.examples.source for model in models]
+    entities = [value for value in declared if isinstance(value, Entity)] + [view.entity for view in views]
+    requests = [value for value in declared if isinstance(value, RequestTime)]
+    return Project(
+        module,
+        _by_name("topic", sources),
+        _by_name("name", entities),
+        _by_name("name", views),
+        _by_name("name", requests),
+        _by_name("name", labels),
+        _by_name("name", models),
+    )
+
+
+def _is_view(value: object) -> bool:
+    return inspect.isclass(value) and issubclass(value, FeatureView) and "view" in vars(value)
+
+
+def _by_name(attribute: str, values: Iterable[Named]) -> Mapping[str, Named]:
+    found: dict[str, Named] = {}
+    for value in values:
+        name = getattr(value, attribute)
+        other = found.setdefault(name, value)
+        if other is not value:
+            raise DefinitionError(
+                f"{type(value).__name__} {name!r}",
+                f"its {attribute} is taken by the one at {other.location}",
+                instead="Give it another, or remove one of them.",
+                at=value.location,
+            )
+    return found
+
+
+def _modules(module: str) -> list[ModuleType]:
+    root = _import(module)
+    if not hasattr(root, "__path__"):
+        return [root]
+    parts = [f"{module}.{part}" for part in PARTS]
+    return [root, *(_import(part) for part in parts if importlib.util.find_spec(part) is not None)]
+
+
+def _import(module: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except DefinitionError:
+        raise
+    except SyntaxError as error:
+        at = Location(error.filename or module, error.lineno or 1)
+        raise DefinitionError(f"project {module}", f"it is no valid Python: {error.msg}", at=at) from error
+    except Exception as error:
+        raise DefinitionError(
+            f"project {module}", f"importing it raised {type(error).__name__}: {error}", at=_origin(error)
+        ) from error
+
+
+def _origin(error: BaseException) -> Location | None:
+    """Return the last line outside the import machinery and this library, where an import failed."""
+    own = str(Path(__file__).parent)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((own, "<")) and "importlib" not in Path(frame.filename).parts
+    ]
+    return Location(frames[-1].filename, frames[-1].lineno or 1) if frames else None
