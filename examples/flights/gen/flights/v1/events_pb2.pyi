@@ -125,7 +125,9 @@ class FlightArrived(_message.Message):
     def scheduled_arrival_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def ended_at(self) -> _timestamp_pb2.Timestamp:
-        """When it ended: the arrival, or for a cancelled or diverted flight the scheduled arrival."""
+        """When it ended: the arrival; for a cancelled flight the scheduled arrival; for a diverted flight its recorded arrival or,
+        where there is none, its departure plus the scheduled duration.
+        """
 
     def __init__(
         self,

@@ -1,0 +1,136 @@
+"""Lives a period again: events become known, questions are asked, and no answer knows what was not known yet.
+
+Event time moves in ticks. At the end of a tick, what became known in it is published; when the features
+have taken it in, the questions of the time up to the end of the *next* tick are asked. So a question sees
+everything known by the end of the last tick before it, and nothing later: it is behind by less than a tick,
+and never ahead. A tick that ends at each question's own time makes it exact, at the cost of a barrier for
+each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+
+from examples.flights.publishing import publish_known
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+
+    from bus.positions import Position
+    from bus.producer import Publisher
+    from numpy.typing import NDArray
+
+    from examples.flights.facts import ScoringRequest
+    from examples.flights.pacing import Clock, Pace
+    from examples.flights.streams import Streams
+
+    Ask = Callable[[Sequence[ScoringRequest]], Awaitable[None]]
+
+DEFAULT_TICK_US: Final = 15 * 60 * 1_000_000
+
+
+class Barrier(Protocol):
+    """Knows how far consumers have come."""
+
+    async def reached(self, group: str, positions: Sequence[Position]) -> None:
+        """Return once the effects of all these records are durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A step of event time.
+
+    What became known in (`known_after_us`, `known_until_us`] is published, then what is asked in
+    [`known_until_us`, `asked_until_us`) is asked.
+    """
+
+    known_after_us: int
+    known_until_us: int
+    asked_until_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """What a tick came to."""
+
+    tick: Tick
+    events: int
+    requests: int
+    barrier_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Lives periods.
+
+    Attributes:
+        ask: Is given the questions of a tick, in order; returns when they are answered.
+        group: The consumer group whose effects a question must see.
+    """
+
+    publisher: Publisher
+    barrier: Barrier
+    ask: Ask
+    pace: Pace
+    clock: Clock
+    group: str = "feature"
+
+    async def live(self, streams: Streams, ends: NDArray[np.int64]) -> AsyncIterator[Lived]:
+        """Live the period, tick by tick; what is published and asked has happened when its tick is yielded.
+
+        Args:
+            streams: What becomes known and what is asked.
+            ends: Where ticks end: `regular_ends` or `exact_ends`.
+
+        Raises:
+            Unavailable: The broker refused.
+        """
+        for tick in ticks(streams, ends, skip_unasked=self.pace.is_free):
+            await self.pace.until(tick.known_until_us)
+            positions = await publish_known(streams, self.publisher, tick.known_after_us, tick.known_until_us)
+            published_seconds = self.clock.monotonic_seconds()
+            if positions:
+                await self.barrier.reached(self.group, positions)
+            barrier_seconds = self.clock.monotonic_seconds() - published_seconds
+            asked = streams.requests.asked_in(tick.known_until_us, tick.asked_until_us)
+            if asked.stop > asked.start:
+                await self.ask(streams.requests.requests(asked))
+            yield Lived(tick, len(positions), asked.stop - asked.start, barrier_seconds)
+
+
+def regular_ends(streams: Streams, tick_us: int = DEFAULT_TICK_US) -> NDArray[np.int64]:
+    """End a tick at every multiple of `tick_us` since the epoch."""
+    first = streams.from_us // tick_us + 1
+    return np.arange(first * tick_us, streams.to_us, tick_us, dtype=np.int64)
+
+
+def exact_ends(streams: Streams) -> NDArray[np.int64]:
+    """End a tick whenever something is asked."""
+    return np.unique(streams.requests.time_us)
+
+
+def ticks(streams: Streams, ends: NDArray[np.int64], *, skip_unasked: bool) -> Iterator[Tick]:
+    """Cut the period into ticks that end at `ends`, leaving out those in which nothing happens.
+
+    Args:
+        streams: What becomes known and what is asked.
+        ends: Ascending, within the period.
+        skip_unasked: Join a tick after which nothing is asked to the one that follows: the same answers with
+            fewer barriers, for whoever is in a hurry.
+    """
+    bounds = [streams.from_us, *ends.tolist(), streams.to_us]
+    after_us = streams.from_us - 1
+    for until_us, next_us in pairwise(bounds):
+        asked = streams.requests.asked_in(until_us, next_us)
+        is_known = any(
+            known.stop > known.start
+            for known in (source.known_in(after_us, until_us) for source in streams.sources)
+        )
+        if asked.stop > asked.start or (is_known and not skip_unasked):
+            yield Tick(after_us, until_us, next_us)
+            after_us = until_us
+    yield Tick(after_us, streams.to_us - 1, streams.to_us - 1)
