@@ -19,7 +19,7 @@ class EventTooLarge(BusError):
 
     def __init__(self, topic: str, event_id: str, size_bytes: int, limit_bytes: int) -> None:
         super().__init__(
-            f"event {event_id!r} for {topic} is {size_bytes} bytes with its envelope, {limit_bytes} are allowed: "
+            f"event {event_id!r} for {topic} is {size_bytes} bytes with its envelope, {limit_bytes} allowed: "
             "send a reference to the data, or raise max_event_bytes here and max.message.bytes on the topic"
         )
         self.size_bytes = size_bytes

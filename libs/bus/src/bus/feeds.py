@@ -61,5 +61,8 @@ class Feed(Protocol):
     def end_offset(self, where: TopicPartition) -> int | None:
         """Give the last known end of an assigned partition."""
 
+    def silent_ms(self) -> int:
+        """Say how long the log has not answered; 0 when nothing is being asked of it."""
+
     async def keep_alive(self) -> None:
         """Tell the group that this member lives although it does not poll."""

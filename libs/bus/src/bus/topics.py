@@ -87,7 +87,8 @@ def is_dead_letter(topic: str) -> bool:
 async def ensure_topics(bootstrap: str, topics: Iterable[Topic]) -> None:
     """Create what is missing of the topics and their dead-letter twins.
 
-    It returns when every partition has a leader. Topics that exist are left as they are, whatever their settings.
+    It returns when every partition has a leader. Topics that exist are left as they are, whatever their
+    settings.
 
     Raises:
         Unavailable: the broker is away or refused.

@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
 from bus.errors import Unavailable
+from bus.positions import TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -80,3 +81,14 @@ async def _wait_for_leaders(client: AIOKafkaAdminClient, names: Collection[str])
 
 def _led(partitions: Sequence[Mapping[str, int]]) -> bool:
     return bool(partitions) and all(partition["leader"] >= 0 for partition in partitions)
+
+
+async def committed_offsets(bootstrap: str, group: str) -> dict[TopicPartition, int]:
+    """Ask for a group's committed offsets, by partition; empty when it never committed.
+
+    Raises:
+        Unavailable: the broker is away, or does not know the group's coordinator yet.
+    """
+    async with admin_client(bootstrap) as client:
+        offsets = await client.list_consumer_group_offsets(group)
+    return {TopicPartition(*where): found.offset for where, found in offsets.items() if found.offset >= 0}

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
+from bus.clocks import wall_clock_us
 from bus.errors import Unavailable
 from bus.feeds import PartitionsLost
 from bus.positions import TopicPartition
@@ -143,6 +144,15 @@ class KafkaFeed:
             end: int | None = self._opened.highwater(KafkaTopicPartition(*where))
             return end
         return None
+
+    def silent_ms(self) -> int:
+        """See `Feed.silent_ms`."""
+        consumer = self._opened
+        heard_ms = [
+            consumer.last_poll_timestamp(where) for where in consumer.assignment() - consumer.paused()
+        ]
+        newest_ms = max((one for one in heard_ms if one is not None), default=None)
+        return 0 if newest_ms is None else wall_clock_us() // 1000 - newest_ms
 
     async def keep_alive(self) -> None:
         """See `Feed.keep_alive`."""

@@ -1,0 +1,128 @@
+"""What becomes of a batch: envelopes, handler, dead letters, progress, each durable before the next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from bus.dead_letters import MALFORMED_ENVELOPE, Refusal
+from bus.errors import MalformedEvent
+from bus.events import from_record
+from bus.positions import TopicPartition
+from bus.progress import progress_event
+from bus.received import Received
+from bus.topics import PROGRESSED, dead_letter_of
+from bus.watermarks import Watermark
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bus.clocks import Clock
+    from bus.dead_letters import Undertaker
+    from bus.delivery import Delivery
+    from bus.metrics import ConsumerMetrics
+    from bus.patience import Patience
+    from bus.producer import Publisher
+    from bus.received import Rejection
+    from bus.records import LogRecord, OutgoingRecord, RecordPublisher
+
+    Marks = Mapping[TopicPartition, Watermark]
+
+    class RunnerPublisher(Publisher, RecordPublisher, Protocol):
+        """Publishes events, and records as they are."""
+
+
+class Pipeline:
+    """Takes batches through their steps."""
+
+    def __init__(  # noqa: PLR0913 - one keyword a collaborator
+        self,
+        *,
+        group: str,
+        delivery: Delivery,
+        undertaker: Undertaker,
+        publisher: RunnerPublisher,
+        patience: Patience,
+        metrics: ConsumerMetrics,
+        publish_progress: bool,
+        clock: Clock,
+    ) -> None:
+        self._group = group
+        self._delivery = delivery
+        self._undertaker = undertaker
+        self._publisher = publisher
+        self._patience = patience
+        self._metrics = metrics
+        self._publish_progress = publish_progress
+        self._clock = clock
+
+    async def process(self, batch: Sequence[LogRecord], known: Marks) -> Marks:
+        """Return the new marks of the partitions in the batch, once all its effects are durable and told.
+
+        Raises:
+            Interrupted: the batch was given up.
+        """
+        received, refusals = parse(batch)
+        if received:
+            refusals.extend(refused(batch, await self._delivery.deliver(received)))
+        if refusals:
+            await self._bury(refusals)
+        marks = advance(known, batch, received)
+        if self._publish_progress:
+            progress = progress_event(self._group, self._undertaker.service, marks, self._clock())
+            await self._patience.until_available(lambda: self._publisher.publish(PROGRESSED.name, progress))
+        self._metrics.finished(Counter(record.topic for record in batch))
+        return marks
+
+    async def _bury(self, refusals: Sequence[Refusal]) -> None:
+        now_us = self._clock()
+        by_topic: dict[str, list[OutgoingRecord]] = {}
+        for refusal in refusals:
+            topic = refusal.record.topic
+            by_topic.setdefault(dead_letter_of(topic), []).append(self._undertaker.bury(refusal, now_us))
+            self._metrics.rejected(topic, refusal.reason)
+        for topic, letters in by_topic.items():
+            await self._patience.until_available(partial(self._publisher.publish_records, topic, letters))
+
+
+def parse(batch: Sequence[LogRecord]) -> tuple[list[Received], list[Refusal]]:
+    """Read the envelopes; what has none is refused."""
+    received: list[Received] = []
+    refusals: list[Refusal] = []
+    for record in batch:
+        try:
+            event = from_record(record.key, record.value, record.headers, timestamp_ms=record.timestamp)
+        except MalformedEvent as wrong:
+            refusals.append(Refusal(record, MALFORMED_ENVELOPE, str(wrong)))
+        else:
+            received.append(Received(record.topic, record.partition, record.offset, event))
+    return received, refusals
+
+
+def refused(batch: Sequence[LogRecord], rejections: Sequence[Rejection]) -> list[Refusal]:
+    """Find the records that the handler rejected."""
+    if not rejections:
+        return []
+    records = {(record.topic, record.partition, record.offset): record for record in batch}
+    return [
+        Refusal(
+            records[one.received.topic, one.received.partition, one.received.offset], one.reason, one.detail
+        )
+        for one in rejections
+    ]
+
+
+def advance(
+    known: Marks, batch: Sequence[LogRecord], received: Sequence[Received]
+) -> dict[TopicPartition, Watermark]:
+    """Give the marks of the partitions in the batch after it."""
+    marks: dict[TopicPartition, Watermark] = {}
+    for record in batch:
+        where = TopicPartition(record.topic, record.partition)
+        mark = marks.get(where) or known.get(where) or Watermark(0)
+        marks[where] = mark.advanced(record.offset + 1, 0, 0)
+    for one in received:
+        where = TopicPartition(one.topic, one.partition)
+        marks[where] = marks[where].advanced(0, one.event.recorded_time_us, one.event.time_us)
+    return marks
