@@ -1,0 +1,68 @@
+"""`python -m archiver`: every topic worth keeping, once, in Delta tables."""
+
+from collections.abc import Sequence
+
+from bus.producer import KafkaPublisher
+from bus.runner import Batching, ConsumerRunner
+from bus.topics import CATALOGUE, Topic, ensure_topics
+from feature_store import Project, load_project
+from service_kit import Service, run
+
+from archiver.adapters.delta import DeltaLake
+from archiver.adapters.platform import KEPT_TOPICS, PlatformKeeper
+from archiver.adapters.sources import SourceKeeper
+from archiver.adapters.upkeep import Upkeep
+from archiver.handlers import Archive
+from archiver.keeping import Keeper
+from archiver.metrics import Metrics
+from archiver.settings import ArchiverSettings
+
+
+async def archive(service: Service, settings: ArchiverSettings) -> None:
+    """Keep until told to stop."""
+    project = load_project(settings.tidemark_project)
+    keepers = keepers_of(project)
+    lake = DeltaLake(settings.lake_uri, Upkeep(history_days=settings.history_days))
+    for keeper in keepers:
+        lake.prepare(keeper.table)
+    bootstrap = settings.kafka_bootstrap_servers
+    await ensure_topics(bootstrap, topics_of(project))
+    keeping = Archive(lake, keepers, Metrics(service.metrics), service.stop)
+    async with KafkaPublisher(bootstrap, client_id=service.name) as publisher:
+        runner = ConsumerRunner(
+            bootstrap=bootstrap,
+            group=service.name,
+            topics=[keeper.table.topic for keeper in keepers],
+            handler=keeping.on_records,
+            publisher=publisher,
+            service=service.name,
+            batching=Batching(settings.flush_records, settings.flush_ms),
+            positions=keeping.resume_from,
+            stack=settings.tidemark_stack,
+        )
+        service.health.watch("archive", lambda: runner.not_ready_because)
+        await runner.run(service.stop)
+    if keeping.rewound is not None:
+        raise keeping.rewound
+
+
+def keepers_of(project: Project) -> list[Keeper]:
+    """One keeper a topic: the project's sources, then the platform's own facts."""
+    return [
+        *(SourceKeeper(source) for source in project.sources.values()),
+        *(PlatformKeeper(topic) for topic in KEPT_TOPICS),
+    ]
+
+
+def topics_of(project: Project) -> Sequence[Topic]:
+    """What must exist before it can be read."""
+    sources = (
+        Topic(source.topic, None, "the source's", source.partitions, retention=None)
+        for source in project.sources.values()
+    )
+    return [*sources, *CATALOGUE]
+
+
+if __name__ == "__main__":
+    settings = ArchiverSettings()
+    run("archiver", settings, lambda service: archive(service, settings))

@@ -1,0 +1,40 @@
+"""Keeps upstream events: those that features see, as features see them, and no others."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bus.received import Received
+from feature_store import Incoming, Source, decode_events
+from feature_store.events import arrow_schema
+
+from archiver.domain.tables import LakeTable, source_path
+from archiver.keeping import Kept
+
+
+class SourceKeeper:
+    """Keeps the events that pass a source's checks, and of them the fields that its format declares.
+
+    What fails is counted, not rejected: `feature` reads the same topic and dead-letters it.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.table = LakeTable(source_path(source.topic), source.topic, arrow_schema(source))
+
+    def keep(self, records: Sequence[Received]) -> Kept:
+        """Rows of what is valid; an event that arrived twice is two rows."""
+        batch, rejects = decode_events(self._source, _incoming(records))
+        return Kept(batch.to_arrow(), left_out=Counter(reject.reason for reject in rejects))
+
+
+def _incoming(records: Sequence[Received]) -> Incoming:
+    events = [record.event for record in records]
+    return Incoming(
+        values=[event.data for event in events],
+        ids=[event.id for event in events],
+        keys=[event.key for event in events],
+        event_time_us=[event.time_us for event in events],
+        recorded_time_us=[event.recorded_time_us for event in events],
+        partitions=[record.partition for record in records],
+        offsets=[record.offset for record in records],
+    )
