@@ -12,7 +12,7 @@ from bus.topics import ensure_topics
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from examples.flights.pacing import Pace, SystemClock
-from examples.flights.publishing import DEFAULT_PARTITIONS, Published, publish, topics
+from examples.flights.publishing import DAY_US, DEFAULT_PARTITIONS, HOUR_US, Published, publish, topics
 from examples.flights.streams import Streams, load_streams
 
 
@@ -66,7 +66,8 @@ async def _publish_to(bootstrap: str, streams: Streams, pace: Pace, partitions: 
                 day = datetime.fromtimestamp(step.until_us / 1_000_000, UTC).date()
                 progress.update(bar, advance=len(step.positions), description=f"{day}")
 
-            return await publish(streams, publisher, pace=pace, on_step=show)
+            step_us = DAY_US if pace.is_free else HOUR_US
+            return await publish(streams, publisher, pace=pace, step_us=step_us, on_step=show)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PARTITIONS: Final = 4
 _RETENTION: Final = timedelta(days=30)
-_HOUR_US: Final = 3_600_000_000
+HOUR_US: Final = 3_600_000_000
+DAY_US: Final = 24 * HOUR_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ async def publish(
     publisher: Publisher,
     *,
     pace: Pace,
-    step_us: int = _HOUR_US,
+    step_us: int = DAY_US,
     on_step: Callable[[Published], None] = lambda _: None,
 ) -> int:
     """Publish everything, step by step of event time; return how many events that was.

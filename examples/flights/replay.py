@@ -18,7 +18,7 @@ import numpy as np
 from examples.flights.publishing import publish_known
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from bus.positions import Position
     from bus.producer import Publisher
@@ -34,10 +34,14 @@ DEFAULT_TICK_US: Final = 15 * 60 * 1_000_000
 
 
 class Barrier(Protocol):
-    """Knows how far consumers have come."""
+    """Knows how far consumers have come; `bus.tracker.ProgressTracker` on Kafka."""
 
-    async def reached(self, group: str, positions: Sequence[Position]) -> None:
-        """Return once the effects of all these records are durable."""
+    async def reached(self, group: str, targets: Mapping[tuple[str, int], int], timeout_s: float) -> None:
+        """Return once every record before the target offsets has had its durable effect.
+
+        Raises:
+            TimeoutError: It took longer; the message says who is behind.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Replay:
     Attributes:
         ask: Is given the questions of a tick, in order; returns when they are answered.
         group: The consumer group whose effects a question must see.
+        timeout_seconds: How long a tick may take the group before the replay gives up.
     """
 
     publisher: Publisher
@@ -78,6 +83,7 @@ class Replay:
     pace: Pace
     clock: Clock
     group: str = "feature"
+    timeout_seconds: float = 60.0
 
     async def live(self, streams: Streams, ends: NDArray[np.int64]) -> AsyncIterator[Lived]:
         """Live the period, tick by tick; what is published and asked has happened when its tick is yielded.
@@ -87,19 +93,25 @@ class Replay:
             ends: Where ticks end: `regular_ends` or `exact_ends`.
 
         Raises:
+            TimeoutError: The group did not take in a tick in time; the message says where it is behind.
             Unavailable: The broker refused.
         """
         for tick in ticks(streams, ends, skip_unasked=self.pace.is_free):
             await self.pace.until(tick.known_until_us)
             positions = await publish_known(streams, self.publisher, tick.known_after_us, tick.known_until_us)
-            published_seconds = self.clock.monotonic_seconds()
-            if positions:
-                await self.barrier.reached(self.group, positions)
-            barrier_seconds = self.clock.monotonic_seconds() - published_seconds
+            barrier_seconds = await self._wait_for(positions)
             asked = streams.requests.asked_in(tick.known_until_us, tick.asked_until_us)
             if asked.stop > asked.start:
                 await self.ask(streams.requests.requests(asked))
             yield Lived(tick, len(positions), asked.stop - asked.start, barrier_seconds)
+
+    async def _wait_for(self, positions: Sequence[Position]) -> float:
+        started_seconds = self.clock.monotonic_seconds()
+        if positions:
+            # Positions of a partition ascend, so the last one counts.
+            targets = {(topic, partition): offset + 1 for topic, partition, offset in positions}
+            await self.barrier.reached(self.group, targets, self.timeout_seconds)
+        return self.clock.monotonic_seconds() - started_seconds
 
 
 def regular_ends(streams: Streams, tick_us: int = DEFAULT_TICK_US) -> NDArray[np.int64]:

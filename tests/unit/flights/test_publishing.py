@@ -47,7 +47,7 @@ async def test_the_steps_do_not_change_what_is_published(two_days: Streams) -> N
 
 async def test_event_time_passes_at_the_speed_asked_for(two_days: Streams) -> None:
     clock = StoppedClock()
-    await publish(two_days, MemoryPublisher(), pace=Pace(3600, clock))
+    await publish(two_days, MemoryPublisher(), pace=Pace(3600, clock), step_us=_HOUR_US)
     assert len(clock.slept) == 47
     assert sum(clock.slept) == 47.0
 
@@ -59,7 +59,7 @@ async def test_nothing_is_published_before_its_time(two_days: Streams) -> None:
         passed_us = (clock.seconds - 100.0) * 3600 * 1_000_000
         assert step.until_us - two_days.from_us - _HOUR_US <= passed_us
 
-    await publish(two_days, MemoryPublisher(), pace=Pace(3600, clock), on_step=check)
+    await publish(two_days, MemoryPublisher(), pace=Pace(3600, clock), step_us=_HOUR_US, on_step=check)
 
 
 async def test_whoever_is_late_does_not_wait() -> None:

@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+from bus.events import from_record
+from bus.positions import TopicPartition
 from bus.producer import MemoryLog, MemoryPublisher
 
 from examples.flights.pacing import Pace, SystemClock
 from examples.flights.replay import Lived, Replay, Tick, exact_ends, regular_ends, ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
-    from bus.positions import Position
     from numpy.typing import NDArray
 
     from examples.flights.facts import ScoringRequest
@@ -28,17 +29,22 @@ class World:
     """Consumers that have taken in what the barrier was asked for, and what was asked of them when."""
 
     publisher: MemoryPublisher = field(default_factory=lambda: MemoryPublisher(MemoryLog(partitions=3)))
-    taken_in: int = 0
+    next_offsets: dict[tuple[str, int], int] = field(default_factory=dict)
     newest_us: int = 0
     asked: list[tuple[ScoringRequest, int, int]] = field(default_factory=list)
 
-    async def reached(self, group: str, positions: Sequence[Position]) -> None:
-        assert group == "feature"
-        for topic, partition, offset in positions:
-            event = self.publisher.log.received(topic)
-            found = next(one for one in event if (one.partition, one.offset) == (partition, offset))
-            self.newest_us = max(self.newest_us, found.event.recorded_time_us)
-        self.taken_in += len(positions)
+    async def reached(self, group: str, targets: Mapping[tuple[str, int], int], timeout_s: float) -> None:
+        assert (group, timeout_s) == ("feature", 60.0)
+        for where, next_offset in targets.items():
+            known = self.publisher.log.read(TopicPartition(*where))
+            assert len(known) == next_offset
+            newest = from_record(known[-1].key, known[-1].value, known[-1].headers)
+            self.newest_us = max(self.newest_us, newest.recorded_time_us)
+            self.next_offsets[where] = next_offset
+
+    @property
+    def taken_in(self) -> int:
+        return sum(self.next_offsets.values())
 
     async def ask(self, requests: Sequence[ScoringRequest]) -> None:
         self.asked.extend((request, self.taken_in, self.newest_us) for request in requests)
@@ -84,8 +90,8 @@ async def test_everything_is_published_and_asked_once(one_evening: Streams) -> N
 
 async def test_a_barrier_that_fails_ends_the_replay_before_anything_is_asked(one_evening: Streams) -> None:
     class Behind(World):
-        async def reached(self, group: str, positions: Sequence[Position]) -> None:
-            raise TimeoutError(f"{group} is behind at {positions[0]}")
+        async def reached(self, group: str, targets: Mapping[tuple[str, int], int], timeout_s: float) -> None:
+            raise TimeoutError(f"{group} is behind at {next(iter(targets))} after {timeout_s:g} s")
 
     world = Behind()
     with pytest.raises(TimeoutError, match="feature is behind at"):
