@@ -1,0 +1,200 @@
+"""Several writers, one table: the proofs behind docs/adr/0007-lake-offsets.md, on real Delta tables."""
+
+import shutil
+import threading
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from archiver.adapters.delta import DeltaLake
+from archiver.adapters.upkeep import Upkeep
+from archiver.domain.tables import LakeTable
+from archiver.ports import LakeUnavailable, TableRewound
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+SCHEMA = pa.schema([("_partition", pa.int32()), ("_offset", pa.int64()), ("delay", pa.float64())])
+TABLE = LakeTable("sources/t.v1", "t.v1", SCHEMA)
+
+
+def rows(partition: int, offsets: range) -> pa.Table:
+    return pa.table(
+        [
+            pa.array([partition] * len(offsets), pa.int32()),
+            pa.array(offsets, pa.int64()),
+            pa.array([offset / 2 for offset in offsets]),
+        ],
+        schema=SCHEMA,
+    )
+
+
+def lake(folder: Path, upkeep: Upkeep | None = None) -> DeltaLake:
+    made = DeltaLake(str(folder), upkeep)
+    made.prepare(TABLE)
+    return made
+
+
+def kept(folder: Path) -> Counter[tuple[int, int]]:
+    table = DeltaTable(folder / TABLE.path).to_pyarrow_table()
+    return Counter(
+        zip(table.column("_partition").to_pylist(), table.column("_offset").to_pylist(), strict=True)
+    )
+
+
+def once(partition: int, offsets: range) -> Counter[tuple[int, int]]:
+    return Counter((partition, offset) for offset in offsets)
+
+
+def test_delta_refuses_a_commit_whose_transaction_another_moved(tmp_path: Path) -> None:
+    """What exactly-once rests on; an upgrade of delta-rs that stops refusing must fail here."""
+    lake(tmp_path)
+    uri = str(tmp_path / TABLE.path)
+    first, second = DeltaTable(uri), DeltaTable(uri)
+    properties = CommitProperties(app_transactions=[Transaction("t.v1:0", 5)])
+    write_deltalake(first, rows(0, range(5)), mode="append", commit_properties=properties)
+    with pytest.raises(CommitFailedError):
+        write_deltalake(second, rows(0, range(5)), mode="append", commit_properties=properties)
+    assert kept(tmp_path) == once(0, range(5))
+
+
+def test_a_zombie_writes_only_what_nobody_wrote(tmp_path: Path) -> None:
+    zombie = lake(tmp_path)
+    zombie.append(TABLE, rows(0, range(10)), {0: 10})
+    owner = lake(tmp_path)
+    for start in range(10, 100, 10):
+        owner.append(TABLE, rows(0, range(start, start + 10)), {0: start + 10})
+    assert zombie.append(TABLE, rows(0, range(10, 20)), {0: 20}) == 0
+    assert zombie.append(TABLE, rows(0, range(95, 105)), {0: 105}) == 5
+    assert owner.append(TABLE, rows(0, range(100, 110)), {0: 110}) == 5
+    assert kept(tmp_path) == once(0, range(110))
+
+
+def test_writers_that_race_for_the_same_records_keep_each_once(tmp_path: Path) -> None:
+    lake(tmp_path)
+    appended: list[int] = []
+
+    def write(batch: int) -> None:
+        mine = lake(tmp_path)
+        for start in range(0, 120, batch):
+            end = min(120, start + batch)
+            appended.append(mine.append(TABLE, rows(0, range(start, end)), {0: end}))
+
+    writers = [threading.Thread(target=write, args=[batch]) for batch in (7, 10, 13)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert kept(tmp_path) == once(0, range(120))
+    assert sum(appended) == 120
+
+
+def test_writers_of_different_partitions_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    first, second = lake(tmp_path), lake(tmp_path)
+    for start in range(0, 30, 10):
+        batch = range(start, start + 10)
+        assert first.append(TABLE, rows(0, batch), {0: start + 10}) == 10
+        assert second.append(TABLE, rows(1, batch), {1: start + 10}) == 10
+    assert kept(tmp_path) == once(0, range(30)) + once(1, range(30))
+
+
+def test_two_processes_may_create_and_widen_a_table_at_once(tmp_path: Path) -> None:
+    wider = LakeTable(TABLE.path, TABLE.topic, SCHEMA.append(pa.field("since", pa.float64())))
+    lakes = [DeltaLake(str(tmp_path)) for _ in range(4)]
+    errors: list[Exception] = []
+
+    def prepare(one: DeltaLake) -> None:
+        try:
+            one.prepare(TABLE)
+            one.prepare(wider)
+        except Exception as error:  # noqa: BLE001 - what it was is asserted below
+            errors.append(error)
+
+    threads = [threading.Thread(target=prepare, args=[one]) for one in lakes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert DeltaTable(lakes[0].location(TABLE)).schema().to_arrow().names == wider.schema.names
+
+
+def test_many_small_commits_stay_few_files_and_keep_every_position(tmp_path: Path) -> None:
+    upkeep = Upkeep(checkpoint_every_commits=5, compact_after_files=8, vacuum_every_compactions=2)
+    writer = lake(tmp_path, upkeep)
+    for start in range(0, 400, 10):
+        partition = start // 10 % 2
+        writer.append(TABLE, rows(partition, range(start, start + 10)), {partition: start + 10})
+    table = DeltaTable(writer.location(TABLE))
+    assert len(table.file_uris()) < 8
+    assert table.to_pyarrow_table().num_rows == 400
+    # The log before the last checkpoint may expire: the positions do not go with it.
+    log = tmp_path / TABLE.path / "_delta_log"
+    last = max(int(path.name[:20]) for path in log.glob("*.checkpoint.parquet"))
+    for path in log.glob("*.json"):
+        if int(path.name[:20]) < last:
+            path.unlink()
+    assert lake(tmp_path).resume_from(TABLE, [0, 1]) == {0: 370, 1: 380}
+
+
+def test_a_zombie_that_slept_through_the_logs_expiry_writes_nothing_twice(tmp_path: Path) -> None:
+    zombie = lake(tmp_path)
+    zombie.append(TABLE, rows(0, range(10)), {0: 10})
+    owner = lake(tmp_path)
+    for start in range(10, 50, 10):
+        owner.append(TABLE, rows(0, range(start, start + 10)), {0: start + 10})
+    table = DeltaTable(owner.location(TABLE))
+    table.create_checkpoint()
+    for path in (tmp_path / TABLE.path / "_delta_log").glob("*.json"):
+        if int(path.name[:20]) < table.version():
+            path.unlink()
+    assert zombie.append(TABLE, rows(0, range(10, 20)), {0: 20}) == 0
+    assert kept(tmp_path) == once(0, range(50))
+
+
+def test_any_version_can_be_read_again(tmp_path: Path) -> None:
+    writer = lake(tmp_path, Upkeep(compact_after_files=3))
+    seen = {}
+    for start in range(0, 60, 10):
+        writer.append(TABLE, rows(0, range(start, start + 10)), {0: start + 10})
+        seen[DeltaTable(writer.location(TABLE)).version()] = start + 10
+    for version, count in seen.items():
+        assert DeltaTable(writer.location(TABLE), version=version).to_pyarrow_table().num_rows == count
+
+
+def test_polars_reads_the_table(tmp_path: Path) -> None:
+    writer = lake(tmp_path)
+    writer.append(TABLE, rows(2, range(3)), {2: 3})
+    frame = pl.read_delta(writer.location(TABLE))
+    assert frame.to_dicts()[2] == {"_partition": 2, "_offset": 2, "delay": 1.0}
+
+
+def test_a_table_replaced_by_an_older_copy_is_not_written_on(tmp_path: Path) -> None:
+    writer = lake(tmp_path)
+    writer.append(TABLE, rows(0, range(10)), {0: 10})
+    shutil.copytree(tmp_path / TABLE.path, tmp_path / "copy")
+    writer.append(TABLE, rows(0, range(10, 20)), {0: 20})
+    shutil.rmtree(tmp_path / TABLE.path)
+    shutil.copytree(tmp_path / "copy", tmp_path / TABLE.path)
+    with pytest.raises((LakeUnavailable, TableRewound)):
+        writer.append(TABLE, rows(0, range(20, 30)), {0: 30})
+    with pytest.raises(TableRewound, match=r"was at \{0: \(20, 10\)\}"):
+        writer.append(TABLE, rows(0, range(20, 30)), {0: 30})
+    assert lake(tmp_path).resume_from(TABLE, [0]) == {0: 0}
+
+
+def test_a_deleted_table_is_not_written_on(tmp_path: Path) -> None:
+    writer = lake(tmp_path)
+    writer.append(TABLE, rows(0, range(10)), {0: 10})
+    shutil.rmtree(tmp_path / TABLE.path)
+    with pytest.raises((LakeUnavailable, TableRewound)):
+        writer.append(TABLE, rows(0, range(10, 20)), {0: 20})
+    with pytest.raises(TableRewound, match="is not at"):
+        writer.append(TABLE, rows(0, range(10, 20)), {0: 20})
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sources").write_text("a file where a folder should be")
+    with pytest.raises(LakeUnavailable, match=r"lake table sources/t\.v1"):
+        lake(tmp_path)
