@@ -1,0 +1,188 @@
+"""What a flight's lateness is foretold from, all of it known an hour before schedule.
+
+The airports, the carrier and the aircraft each show how late they have been running; the weather is the
+origin's; the rest is in the timetable. A mean or a share without flights in its window is 0, which is on
+time; the counts beside it tell the two apart. A reading the weather station did not give is an ordinary
+day's.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from feature_store import (
+    Check,
+    Count,
+    Entity,
+    FeatureView,
+    Json,
+    Last,
+    Mean,
+    Protobuf,
+    RequestTime,
+    Share,
+    Source,
+    day_of_week,
+    field,
+    local_hour,
+    local_minute_of_day,
+    request,
+)
+
+from examples.flights.gen.flights.v1.events_pb2 import FlightArrived, FlightDeparted
+
+NEW_YORK = "America/New_York"
+
+departures = Source(
+    "flights.departed.v1",
+    format=Protobuf(FlightDeparted),
+    event_time="departed_at",
+    checks=[
+        Check.required("flight_id", "carrier", "origin", "destination", "scheduled_departure_at"),
+        Check.range("departure_delay_minutes", -180, 3_000),
+        Check.range("distance_miles", 0, 12_000),
+    ],
+    max_lateness=timedelta(days=2),
+)
+arrivals = Source(
+    "flights.arrived.v1",
+    format=Protobuf(FlightArrived),
+    event_time="ended_at",
+    checks=[
+        Check.required("flight_id", "carrier", "origin", "destination", "scheduled_departure_at"),
+        Check.one_of("end", ["ARRIVED", "CANCELLED", "DIVERTED"]),
+        Check.range("arrival_delay_minutes", -180, 3_000),
+        Check.range("distance_miles", 0, 12_000),
+        Check.that((field("end") != "ARRIVED") | ~field("arrival_delay_minutes").is_null(), "DELAY_MISSING"),
+    ],
+    max_lateness=timedelta(days=2),
+)
+weather = Source(
+    "weather.observed.v1",
+    format=Json(
+        {
+            "origin": "text",
+            "observed_at": "time",
+            "temperature_f": "number",
+            "dewpoint_f": "number",
+            "humidity_percent": "number",
+            "wind_speed_mph": "number",
+            "wind_gust_mph": "number",
+            "precipitation_in": "number",
+            "pressure_hpa": "number",
+            "visibility_miles": "number",
+        }
+    ),
+    event_time="observed_at",
+    partitions=1,
+    checks=[Check.required("origin"), Check.range("temperature_f", -60, 130)],
+    max_lateness=timedelta(days=2),
+)
+
+origin = Entity("origin", "The airport a flight leaves from, by its IATA code.")
+destination = Entity("destination", "The airport a flight goes to, by its IATA code.")
+carrier = Entity("carrier", "The airline, by its two-character code.")
+tail_number = Entity("tail_number", "The aircraft. Unknown for some flights until they leave.")
+
+_left_late = field("departure_delay_minutes") >= 15
+_arrived_late = field("arrival_delay_minutes") >= 15
+_arrived = field("end") == "ARRIVED"
+
+
+class _Departures(FeatureView, abstract=True):
+    """How punctually flights have been leaving."""
+
+    source = departures
+    mean_delay_1h = Mean("departure_delay_minutes", window="1h")
+    mean_delay_3h = Mean("departure_delay_minutes", window="3h")
+    mean_delay_24h = Mean("departure_delay_minutes", window="24h")
+    late_share_3h = Share(where=_left_late, window="3h")
+    departures_1h = Count(window="1h")
+
+
+class OriginDepartures(_Departures):
+    """Flights from the airport this flight leaves from."""
+
+    entity = origin
+
+
+class DestinationDepartures(_Departures):
+    """Flights to the airport this flight goes to."""
+
+    entity = destination
+
+
+class CarrierDepartures(_Departures):
+    """The airline's flights."""
+
+    entity = carrier
+
+
+class AircraftDepartures(FeatureView):
+    """The aircraft's own flights; few a day."""
+
+    source = departures
+    entity = tail_number
+    mean_delay_24h = Mean("departure_delay_minutes", window="24h")
+    late_share_24h = Share(where=_left_late, window="24h")
+    departures_24h = Count(window="24h")
+
+
+class _Arrivals(FeatureView, abstract=True):
+    """How flights have been ending."""
+
+    source = arrivals
+    mean_delay_3h = Mean("arrival_delay_minutes", window="3h")
+    mean_delay_24h = Mean("arrival_delay_minutes", window="24h")
+    late_share_3h = Share(where=_arrived_late, among=_arrived, window="3h")
+    late_share_24h = Share(where=_arrived_late, among=_arrived, window="24h")
+    cancelled_share_24h = Share(where=field("end") == "CANCELLED", window="24h")
+
+
+class DestinationArrivals(_Arrivals):
+    """Flights to the airport this flight goes to."""
+
+    entity = destination
+
+
+class CarrierArrivals(_Arrivals):
+    """The airline's flights."""
+
+    entity = carrier
+
+
+class AircraftArrivals(FeatureView):
+    """The aircraft's own flights; few a day."""
+
+    source = arrivals
+    entity = tail_number
+    last_delay_24h = Last("arrival_delay_minutes", window="24h")
+    mean_delay_24h = Mean("arrival_delay_minutes", window="24h")
+    arrivals_24h = Count(where=_arrived, window="24h")
+
+
+class OriginWeather(FeatureView):
+    """The weather where the flight leaves, reported hourly; no gust in the report is no gust."""
+
+    source = weather
+    entity = origin
+    ttl = timedelta(hours=6)
+    temperature_f = Last("temperature_f", window="3h", default=55.0)
+    dewpoint_f = Last("dewpoint_f", window="3h", default=41.0)
+    humidity_percent = Last("humidity_percent", window="3h", default=62.0)
+    wind_speed_mph = Last("wind_speed_mph", window="3h", default=10.0)
+    wind_gust_mph = Last("wind_gust_mph", window="3h", default=0.0)
+    precipitation_in = Last("precipitation_in", window="3h", default=0.0)
+    pressure_hpa = Last("pressure_hpa", window="3h", default=1018.0)
+    visibility_miles = Last("visibility_miles", window="3h", default=10.0)
+
+
+# No month: a model that has seen three of them would only learn which three.
+scheduled_hour = RequestTime("scheduled_hour", local_hour(request("scheduled_at"), zone=NEW_YORK))
+scheduled_minute_of_day = RequestTime(
+    "scheduled_minute_of_day", local_minute_of_day(request("scheduled_at"), zone=NEW_YORK)
+)
+scheduled_day_of_week = RequestTime(
+    "scheduled_day_of_week", day_of_week(request("scheduled_at"), zone=NEW_YORK)
+)
+distance_miles = RequestTime("distance_miles", request("distance_miles"))
