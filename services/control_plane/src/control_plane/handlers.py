@@ -16,6 +16,14 @@ Announce = Callable[[Route], Event]
 
 
 @dataclass(frozen=True, slots=True)
+class RouteChange:
+    """The route in force, and whether this request put it there."""
+
+    route: Route
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Registration:
     """The version as it stands, and whether this request made it."""
 
@@ -43,18 +51,20 @@ async def register(claim: Claim, *, registry: Registry, packages: Packages, now_
 
 async def set_route(
     request: RouteRequest, *, registry: Registry, packages: Packages, announce: Announce, now_us: int
-) -> Route:
+) -> RouteChange:
     """Puts a route in force and announces it; asking for what is in force already changes nothing.
 
     Raises:
-        UnknownModel, UnknownVersion, RouteRefused, RevisionConflict: see `domain.routes.decide`.
+        UnknownModel: no version of the model was ever registered.
+        RouteRefused: the versions make no route, see `domain.routes.decide`.
+        RevisionConflict: the route is not at the expected revision.
         PackageRefused: a package is no longer what was registered.
     """
     for attempt in range(_ATTEMPTS):
         current = await registry.route(request.model)
         route = decide(request, current=current, versions=await _named(request, registry), now_us=now_us)
         if route is current:
-            return route
+            return RouteChange(route, changed=False)
         await _verify(route, packages)
         try:
             await registry.change_route(route, announce(route))
@@ -62,7 +72,7 @@ async def set_route(
             if request.expected_revision is not None or attempt == _ATTEMPTS - 1:
                 raise
         else:
-            return route
+            return RouteChange(route, changed=True)
     raise AssertionError("the last attempt returns or raises")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from bus.events import Event
 
-from control_plane.domain.errors import RevisionConflict, UnknownCursor
+from control_plane.domain.errors import RevisionConflict
 from control_plane.domain.pages import Item, Page, Window
 from control_plane.domain.routes import Route
 from control_plane.domain.versions import ModelSummary, Version
@@ -115,12 +115,6 @@ class MemoryRegistry:
 
 
 def _newest_first(history: Sequence[Item], window: Window) -> Page[Item]:
-    end = len(history) if window.after is None else _place(window.after) - 1
+    end = len(history) if window.after_number is None else window.after_number - 1
     start = max(0, end - window.limit)
     return Page(history[start:end][::-1], str(start + 1) if start else None)
-
-
-def _place(cursor: str) -> int:
-    if not cursor.isascii() or not cursor.isdigit():
-        raise UnknownCursor(cursor)
-    return int(cursor)

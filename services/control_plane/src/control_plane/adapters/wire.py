@@ -40,10 +40,16 @@ def claim_of(event: Event) -> Claim:
     missing = [name for name in _REQUIRED if not getattr(message, name)]
     if missing:
         raise UnreadableMessage("MISSING_FIELD", f"ModelRegistered lacks {', '.join(missing)}.")
-    return Claim(message.model, message.version, message.digest, message.package_uri)
+    return Claim(
+        model=message.model,
+        version=message.version,
+        digest=message.digest,
+        package_uri=message.package_uri,
+        contract_hash=message.contract_hash or None,
+    )
 
 
-def route_changed(route: Route) -> Event:
+def route_changed(route: Route, *, traceparent: str | None = None) -> Event:
     """Announces a route; the event's id follows from model and revision, so a repeat is recognised."""
     message = RouteChanged(
         model=route.model,
@@ -66,6 +72,7 @@ def route_changed(route: Route) -> Event:
         key=route.model,
         time_us=route.changed_at_us,
         recorded_time_us=route.changed_at_us,
+        traceparent=traceparent,
     )
 
 

@@ -60,8 +60,7 @@ def decide(
 
     Raises:
         RevisionConflict: the route is not at the expected revision.
-        UnknownVersion: a version is not registered.
-        RouteRefused: the versions do not make a route together.
+        RouteRefused: a version is not registered, or the versions do not make a route together.
     """
     revision = current.revision if current else 0
     if request.expected_revision not in (None, revision):
@@ -69,16 +68,15 @@ def decide(
     if current and current.serves(request):
         return current
     _refuse_repeats(request)
-    champion, *shadows = (
-        _known(request.model, name, versions) for name in (request.champion, *request.shadows)
-    )
+    named = (request.champion, *request.shadows)
+    champion, *shadows = (_known(request.model, name, versions) for name in named)
     _refuse_other_contracts(champion, shadows)
     return Route(request.model, revision + 1, champion, tuple(shadows), now_us)
 
 
 def _known(model: str, name: str, versions: Mapping[str, Version]) -> Version:
     if name not in versions:
-        raise UnknownVersion(model, name)
+        raise RouteRefused("UNKNOWN_VERSION", str(UnknownVersion(model, name)))
     return versions[name]
 
 

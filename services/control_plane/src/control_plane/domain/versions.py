@@ -9,12 +9,18 @@ from control_plane.domain.errors import PackageRefused, VersionConflict
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Somebody says: this package is a version of that model. Without a name, the package's own counts."""
+    """Somebody says: this package is a version of that model.
+
+    Attributes:
+        version: Its name; None for the one that the package gives itself.
+        contract_hash: The feature contract they say it reads; None when they do not say.
+    """
 
     model: str
     version: str | None
     digest: str
     package_uri: str
+    contract_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,14 @@ class Version:
         """Makes the version that a claim and its verified package amount to.
 
         Raises:
-            PackageRefused: the package is another model's.
+            PackageRefused: the package says otherwise of itself.
         """
+        if claim.contract_hash not in (None, facts.contract_hash):
+            raise PackageRefused(
+                "CONTRACT_MISMATCH",
+                f"The package at {claim.package_uri} reads feature contract {facts.contract_hash}, "
+                f"not {claim.contract_hash}.",
+            )
         if facts.model != claim.model:
             raise PackageRefused(
                 "MODEL_MISMATCH",

@@ -1,4 +1,4 @@
-"""The database: SQLite set up for several processes, or PostgreSQL; outages get the bus's name for them."""
+"""The database: SQLite set up for several processes, or PostgreSQL; outages get the bus's name."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -22,8 +22,8 @@ _ASYNC_DRIVERS = {
 class Database:
     """Transactions on one database; async context manager that closes the connections.
 
-    On SQLite: write-ahead log, so that readers and the writer do not block each other; a writer takes the lock
-    when its transaction begins, so that it waits for its turn instead of failing half-way.
+    On SQLite: write-ahead log, so that readers and the writer do not block each other; a writer takes the
+    lock when its transaction begins, so that it waits for its turn instead of failing half-way.
     """
 
     def __init__(self, url: str, *, busy_timeout_ms: int = _BUSY_TIMEOUT_MS) -> None:
@@ -83,7 +83,7 @@ def _engine(url: URL) -> AsyncEngine:
         return create_async_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"DATABASE_URL asks for the driver {error.name}, which is not installed: add it to this environment"
+            f"DATABASE_URL asks for the driver {error.name}, which is not installed: install it beside this"
         ) from error
 
 

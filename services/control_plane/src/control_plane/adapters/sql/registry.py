@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from control_plane.adapters.sql import rows
 from control_plane.adapters.sql.database import Database
 from control_plane.adapters.sql.tables import models, outbox, routes, versions
-from control_plane.domain.errors import RevisionConflict, UnknownCursor
+from control_plane.domain.errors import RevisionConflict
 from control_plane.domain.pages import Page, Window
 from control_plane.domain.routes import Route
 from control_plane.domain.versions import ModelSummary, Version
@@ -41,8 +41,8 @@ class SqlRegistry:
     async def versions(self, model: str, window: Window) -> Page[Version]:
         """See `ports.Registry.versions`; the cursor is the last row's number."""
         query = select(versions).where(versions.c.model == model).order_by(versions.c.number.desc())
-        if window.after is not None:
-            query = query.where(versions.c.number < _number(window.after))
+        if window.after_number is not None:
+            query = query.where(versions.c.number < window.after_number)
         found, more = await self._fetch(query, window.limit)
         return Page([rows.to_version(row) for row in found], str(found[-1]["number"]) if more else None)
 
@@ -66,8 +66,8 @@ class SqlRegistry:
     async def revisions(self, model: str, window: Window) -> Page[Route]:
         """See `ports.Registry.revisions`; the cursor is the last revision."""
         query = select(routes).where(routes.c.model == model).order_by(routes.c.revision.desc())
-        if window.after is not None:
-            query = query.where(routes.c.revision < _number(window.after))
+        if window.after_number is not None:
+            query = query.where(routes.c.revision < window.after_number)
         found, more = await self._fetch(query, window.limit)
         names = {name for row in found for name in (row["champion"], *row["shadows"])}
         async with self._database.reading() as connection:
@@ -165,12 +165,3 @@ def _summaries() -> Select[Any]:
         .outerjoin(in_force, in_force.c.model == models.c.name)
         .outerjoin(routes, and_(routes.c.model == models.c.name, routes.c.revision == in_force.c.revision))
     )
-
-
-def _number(cursor: str) -> int:
-    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > _LONGEST_NUMBER:
-        raise UnknownCursor(cursor)
-    return int(cursor)
-
-
-_LONGEST_NUMBER = 18

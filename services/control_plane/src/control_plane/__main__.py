@@ -1,0 +1,99 @@
+"""`python -m control_plane`: consumes `models.registered`, serves REST, publishes `routes.changed`."""
+
+import asyncio
+import os
+import secrets
+import socket
+from functools import partial
+
+from bus.clocks import wall_clock_us
+from bus.errors import Unavailable
+from bus.producer import KafkaPublisher
+from bus.runner import ConsumerRunner
+from bus.topics import MODELS_REGISTERED, PROGRESSED, ROUTES_CHANGED, ensure_topics
+from model_package import PackageStore
+from service_kit import Service, run
+from service_kit.health import Check
+
+from control_plane.adapters.http import Core, create_app, listen, serve
+from control_plane.adapters.kafka import Registrations
+from control_plane.adapters.packages import StorePackages
+from control_plane.adapters.sql import Database, SqlOutbox, SqlRegistry, migrate
+from control_plane.relay import OutboxRelay
+from control_plane.settings import Settings
+
+_NAME = "control_plane"
+_GROUP = "control-plane"
+_RETRY_SECONDS = 1.0
+
+
+async def main(service: Service, settings: Settings) -> None:
+    """Builds the parts and runs them until the service is told to stop."""
+    publisher = KafkaPublisher(settings.kafka_bootstrap_servers, client_id=_NAME)
+    async with Database(settings.database_url) as database:
+        await migrate(database)
+        registry = SqlRegistry(database, routes_topic=ROUTES_CHANGED.name)
+        packages = StorePackages(PackageStore(settings.packages_uri))
+        relay = OutboxRelay(
+            outbox=SqlOutbox(database), publisher=publisher, holder=_holder(), clock=wall_clock_us
+        )
+        core = Core(registry=registry, packages=packages, clock=wall_clock_us, committed=relay.wake)
+        runner = ConsumerRunner(
+            bootstrap=settings.kafka_bootstrap_servers,
+            group=_GROUP,
+            topics=[MODELS_REGISTERED.name],
+            handler=Registrations(registry=registry, packages=packages),
+            publisher=publisher,
+            service=_NAME,
+            stack=settings.tidemark_stack,
+        )
+        listener = listen(settings.http_port)
+        service.log.info("serving", http_port=listener.getsockname()[1])
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(serve(create_app(core), listener, service.stop))
+            tasks.create_task(relay.run(service.stop))
+            tasks.create_task(_consume(service, settings.kafka_bootstrap_servers, publisher, runner))
+        await publisher.close()
+
+
+async def _consume(
+    service: Service, bootstrap: str, publisher: KafkaPublisher, runner: ConsumerRunner
+) -> None:
+    """Connects to the bus, then consumes.
+
+    REST is served meanwhile, for neither a registration nor a route waits for Kafka: a route's announcement
+    waits in the outbox.
+    """
+    service.health.watch("bus", _until_first_ready(runner))
+    connected = False
+    while not (connected or service.stop.is_set()):
+        try:
+            await ensure_topics(bootstrap, [MODELS_REGISTERED, ROUTES_CHANGED, PROGRESSED])
+            await publisher.start()
+            connected = True
+        except Unavailable as error:
+            service.log.warning("the bus is away", reason=str(error))
+            await asyncio.sleep(_RETRY_SECONDS)
+    await runner.run(service.stop)
+
+
+def _until_first_ready(runner: ConsumerRunner) -> Check:
+    """Ready once the bus was joined: an outage of the bus later on must not take REST away."""
+    joined = False
+
+    def check() -> str | None:
+        nonlocal joined
+        joined = joined or runner.ready
+        return None if joined else runner.not_ready_because
+
+    return check
+
+
+def _holder() -> str:
+    """Names this process among all that ever share the outbox."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+if __name__ == "__main__":
+    settings = Settings()
+    run(_NAME, settings, partial(main, settings=settings))

@@ -1,0 +1,144 @@
+"""The description is valid, complete, and true: every status it documents is made to happen here."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+from bus.errors import Unavailable
+from control_plane.adapters.memory import MemoryRegistry
+from control_plane.domain.pages import Window
+from control_plane.testing import MemoryPackages, package_facts, registration_body
+from fastapi import FastAPI
+
+Operation = tuple[str, str]
+Status = tuple[str, str, int]
+
+
+@pytest.fixture
+def document(app: FastAPI) -> dict[str, Any]:
+    return app.openapi()
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[Operation, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield (method.upper(), path), operation
+
+
+def references(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for child in node.values():
+            yield from references(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from references(child)
+
+
+def test_every_schema_is_valid_and_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for schema in schemas.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    found = {reference.removeprefix("#/components/schemas/") for reference in references(document)}
+    assert found <= schemas.keys()
+    assert "HTTPValidationError" not in schemas
+
+
+def test_every_operation_is_described(document: dict[str, Any]) -> None:
+    for operation, description in operations(document):
+        assert description.get("description") or description.get("summary"), operation
+        assert description["tags"], operation
+        for parameter in description.get("parameters", []):
+            assert parameter.get("description"), (operation, parameter["name"])
+    names = [description["operationId"] for _, description in operations(document)]
+    assert len(names) == len(set(names))
+
+
+def test_every_error_is_described_as_a_problem_by_example(document: dict[str, Any]) -> None:
+    problem = document["components"]["schemas"]["Problem"]
+    schema = problem | {"components": document["components"]}
+    for operation, description in operations(document):
+        for status, reply in description["responses"].items():
+            if int(status) >= 400:
+                content = reply["content"]["application/problem+json"]
+                assert list(reply["content"]) == ["application/problem+json"], (operation, status)
+                for example in content["examples"].values():
+                    jsonschema.validate(example["value"], schema)
+                    assert example["value"]["status"] == int(status)
+
+
+class Recorder:
+    """Sends requests and remembers which documented status each operation gave."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        self.seen: set[Status] = set()
+
+    async def __call__(self, method: str, path: str, **options: Any) -> None:
+        names = {"model": "late", "version": "a"} | options.pop("names", {})
+        reply = await self._client.request(method, path.format(**names), **options)
+        self.seen.add((method, path, reply.status_code))
+
+
+MODELS, MODEL = "/v1/models", "/v1/models/{model}"
+VERSIONS, VERSION = MODEL + "/versions", MODEL + "/versions/{version}"
+ROUTE, REVISIONS = MODEL + "/route", MODEL + "/route/revisions"
+LOOKS = [MODELS, MODEL, VERSIONS, VERSION, ROUTE, REVISIONS]
+
+
+async def look_around(send: Recorder) -> None:
+    for path in LOOKS:
+        await send("GET", path)
+
+
+async def ask_for_nonsense(send: Recorder) -> None:
+    for path in LOOKS:
+        await send("GET", path, names={"model": "nobody"})
+        await send("GET", path, names={"model": "no name"}, params={"limit": 0})
+    large = {"content": b" " * 70_000, "headers": {"Content-Type": "application/json"}}
+    for method, path in (("POST", VERSIONS), ("PUT", ROUTE)):
+        await send(method, path, json={})
+        await send(method, path, **large)
+
+
+async def test_every_documented_status_happens(
+    document: dict[str, Any],
+    client: httpx.AsyncClient,
+    registry: MemoryRegistry,
+    packages: MemoryPackages,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send = Recorder(client)
+    claims = [packages.put(package_facts(name=name)) for name in "ab"]
+    bodies = [registration_body(claim) for claim in claims]
+    for _ in range(2):
+        await send("POST", VERSIONS, json=bodies[0])
+    await send("POST", VERSIONS, json=dict(bodies[1]) | {"version": "a"})
+    await send("POST", VERSIONS, json=dict(bodies[1]) | {"digest": "0" * 64})
+    await send("GET", ROUTE)
+    await send("PUT", ROUTE, json={"champion": "nobody"})
+    await send("PUT", ROUTE, json={"champion": "a"}, names={"model": "nobody"})
+    await send("PUT", ROUTE, json={"champion": "a"}, headers={"If-Match": '"9"'})
+    for _ in range(2):
+        await send("PUT", ROUTE, json={"champion": "a"})
+    await look_around(send)
+    await ask_for_nonsense(send)
+    for method in ("model", "models", "version", "versions", "route", "revisions"):
+        monkeypatch.setattr(registry, method, away)
+    await look_around(send)
+    await send("POST", VERSIONS, json=bodies[0])
+    await send("PUT", ROUTE, json={"champion": "a"})
+
+    documented = {
+        (method, path, int(status))
+        for (method, path), description in operations(document)
+        for status in description["responses"]
+    }
+    assert send.seen == documented
+
+
+async def away(_subject: str | Window, _window: Window | None = None) -> None:
+    raise Unavailable("the database is away")
