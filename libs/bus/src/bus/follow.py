@@ -1,7 +1,8 @@
-"""Following a topic whole: every process sees every event, from the beginning on, and knows when it has caught up.
+"""Following a topic whole: every process sees every event from the beginning on, and knows when it caught up.
 
-For small, mostly compacted topics that every replica keeps a picture of, such as routes. There is no consumer group, so nothing is
-committed and there is no dead-letter twin: a record without an envelope is logged and passed over.
+For small, mostly compacted topics that every replica keeps a picture of, such as routes. There is no consumer
+group, so nothing is committed, and no dead-letter twin: a record without an envelope is logged and passed
+over.
 """
 
 from __future__ import annotations
@@ -69,12 +70,17 @@ class Follower:
         self._retry = retry
         self._handled: dict[TopicPartition, int] = {}
         self._advanced = asyncio.Condition()
+        self._read_once = asyncio.Event()
         self._reason: str | None = "has not begun to read yet"
 
     @property
     def not_ready_because(self) -> str | None:
-        """Why the picture may lack something, in words; None once it was read to the end and the broker answers."""
+        """Why the picture may lack something, in words; None once read to the end, broker answering."""
         return self._reason
+
+    async def read_once(self) -> None:
+        """Return once everything that was in the topic when it was opened has been handed over."""
+        await self._read_once.wait()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follow until `stop`."""
@@ -114,6 +120,7 @@ class Follower:
                 self._advanced.notify_all()
             if self._has_reached(ends):
                 self._reason = None
+                self._read_once.set()
 
     async def _hand_over(self, record: LogRecord) -> None:
         where = TopicPartition(record.topic, record.partition)

@@ -9,6 +9,7 @@ from aiokafka import TopicPartition as KafkaTopicPartition
 from aiokafka.errors import KafkaError
 
 from bus.errors import Unavailable
+from bus.kafka.admin import admin_client
 from bus.positions import TopicPartition
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ class KafkaTail:
 
     async def open(self, offsets: Mapping[TopicPartition, int]) -> None:
         """See `Tail.open`."""
+        # The client would wait for ever for a topic that does not exist.
+        async with admin_client(self._bootstrap) as admin:
+            if self._topic not in await admin.list_topics():
+                raise Unavailable(f"topic {self._topic} does not exist yet: create it with ensure_topics")
         consumer = AIOKafkaConsumer(
             self._topic,
             bootstrap_servers=self._bootstrap,
@@ -38,11 +43,9 @@ class KafkaTail:
         )
         try:
             await consumer.start()
-            if not consumer.assignment():
-                raise Unavailable(f"topic {self._topic} does not exist yet: create it with ensure_topics")  # noqa: TRY301 - one way out
             for where in consumer.assignment():
                 consumer.seek(where, offsets.get(TopicPartition(*where), 0))
-        except (KafkaError, OSError, Unavailable) as error:
+        except (KafkaError, OSError) as error:
             await consumer.stop()
             raise Unavailable(f"Kafka at {self._bootstrap}: {error!r}") from error
         self._consumer = consumer
