@@ -1,0 +1,139 @@
+"""What is asked, and when it is asked well."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from feature_store import FieldType
+
+from inference.domain.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_PREDICTION_ID_BYTES: Final = 128
+MAX_REQUEST_KEY_BYTES: Final = 256
+MAX_MODEL_BYTES: Final = 128
+MAX_KEY_BYTES: Final = 256
+MAX_TEXT_BYTES: Final = 1024
+MAX_NAMES: Final = 64
+MAX_BATCH: Final = 1000
+EARLIEST_US: Final = 0
+LATEST_US: Final = 7_258_118_400_000_000  # 2200-01-01T00:00:00Z
+
+Scalar = float | str | bool | int
+"""A context value: float is a number, str a text, bool a flag, int a time in microseconds since the epoch."""
+
+
+_KIND_OF: Final[Mapping[type, FieldType]] = {
+    float: FieldType.NUMBER,
+    str: FieldType.TEXT,
+    bool: FieldType.FLAG,
+    int: FieldType.TIME,
+}
+
+
+@dataclass(slots=True)
+class Asked:
+    """One scoring request.
+
+    Attributes:
+        request_time_us: The `as of` of its features.
+        prediction_id: The caller's, or a generated one.
+        request_key: By which an outcome finds the prediction.
+        recorded_time_us: When the prediction became known to us: see `recorded_time`.
+    """
+
+    model: str
+    entities: Mapping[str, str]
+    context: Mapping[str, Scalar]
+    request_time_us: int
+    prediction_id: str
+    request_key: str
+    recorded_time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What a model needs of a request.
+
+    Attributes:
+        entities: Names of the entities whose keys must be given; an empty key is a key that has no row.
+        inputs: Name to type of the request-time inputs that must be given.
+        sticky_entity: The entity by whose key the route assigns arms; empty when by the request key.
+    """
+
+    entities: tuple[str, ...]
+    inputs: Mapping[str, FieldType]
+    sticky_entity: str
+
+
+def recorded_time(request_time_us: int, now_us: int) -> int:
+    """When a prediction became known: its own time, so that a replay records what the original run did.
+
+    A request about the future is known now: readers of the bus refuse facts recorded in the future.
+    """
+    return min(request_time_us, now_us)
+
+
+def check_shape(asked: Asked) -> None:
+    """Refuse what no model could read, before anything is looked up.
+
+    Raises:
+        InvalidRequest: Naming the field.
+    """
+    if not asked.model:
+        raise InvalidRequest("model", "is empty: name the model to score with")
+    _check_length("model", asked.model, MAX_MODEL_BYTES)
+    _check_length("prediction_id", asked.prediction_id, MAX_PREDICTION_ID_BYTES)
+    _check_length("request_key", asked.request_key, MAX_REQUEST_KEY_BYTES)
+    if not EARLIEST_US <= asked.request_time_us < LATEST_US:
+        raise InvalidRequest("request_time", "must be from 1970 to before 2200, UTC")
+    _check_count("entities", asked.entities)
+    for name, key in asked.entities.items():
+        _check_length(f"entities[{name}]", key, MAX_KEY_BYTES)
+    _check_count("context", asked.context)
+    for name, value in asked.context.items():
+        _check_scalar(f"context[{name}]", value)
+
+
+def check_requirements(asked: Asked, required: Requirements) -> None:
+    """Refuse a request that lacks what the model's features need.
+
+    Raises:
+        InvalidRequest: Naming the entity or the input, and the type it must have.
+    """
+    for name in required.entities:
+        if name not in asked.entities:
+            raise InvalidRequest(f"entities[{name}]", f"is missing: {asked.model!r} looks features up by it")
+    sticky = required.sticky_entity
+    if sticky and not asked.entities.get(sticky):
+        raise InvalidRequest(f"entities[{sticky}]", "is missing: the route assigns arms by it")
+    for name, kind in required.inputs.items():
+        value = asked.context.get(name)
+        if value is None:
+            raise InvalidRequest(f"context[{name}]", f"is missing: {asked.model!r} reads a {kind}")
+        if _KIND_OF[type(value)] is not kind:
+            raise InvalidRequest(f"context[{name}]", f"must be a {kind}, is a {_KIND_OF[type(value)]}")
+
+
+def _check_length(field: str, text: str, limit: int) -> None:
+    # A character takes 4 bytes at most, so short texts need no encoding to be known short.
+    if len(text) * 4 > limit and len(text.encode()) > limit:
+        raise InvalidRequest(field, f"is longer than {limit} bytes")
+
+
+def _check_count(field: str, names: Mapping[str, object]) -> None:
+    if len(names) > MAX_NAMES:
+        raise InvalidRequest(field, f"has {len(names)} entries, at most {MAX_NAMES} are read")
+
+
+def _check_scalar(field: str, value: Scalar) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidRequest(field, "must be a finite number")
+    if isinstance(value, str):
+        _check_length(field, value, MAX_TEXT_BYTES)
+    if type(value) is int and not EARLIEST_US <= value < LATEST_US:
+        raise InvalidRequest(field, "must be a time from 1970 to before 2200, UTC")
