@@ -1,20 +1,34 @@
-"""Dead letters: what was refused, kept as it was, with where and why in headers."""
+"""Dead letters: what was refused, kept as it was, with where and why in headers; read, and sent back."""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bus.errors import BusError
+from bus.events import from_record
+from bus.kafka.reading import topic_reader
 from bus.positions import Position
 from bus.records import OutgoingRecord
-from bus.times import format_rfc3339
+from bus.times import format_rfc3339, parse_rfc3339
+from bus.topics import dead_letter_of, is_dead_letter
 
 if TYPE_CHECKING:
-    from bus.records import LogRecord
+    from collections.abc import Sequence
+
+    from bus.events import Event, Headers
+    from bus.records import LogRecord, RecordPublisher
 
 MALFORMED_ENVELOPE: Final = "MALFORMED_ENVELOPE"
 HANDLER_FAILED: Final = "HANDLER_FAILED"
+_PREFIX: Final = "dlq_"
+_REPLAYED_FROM: Final = "replayed_from"
 _MAX_DETAIL_CHARACTERS: Final = 1_000
+
+
+class NotADeadLetter(BusError):
+    """A record lacks the headers that say where it came from and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +48,144 @@ class Undertaker:
     stack: str
 
     def bury(self, refusal: Refusal, now_us: int) -> OutgoingRecord:
-        """Keep the original's key, value and headers, and add the headers that say why."""
+        """Keep the original's key, value and headers, and add the headers that say where and why."""
         record = refusal.record
-        why = [
-            ("dlq_reason", refusal.reason),
-            ("dlq_detail", refusal.detail[:_MAX_DETAIL_CHARACTERS]),
-            ("dlq_service", self.service),
-            ("dlq_stack", self.stack),
-            ("dlq_topic", record.topic),
-            ("dlq_partition", str(record.partition)),
-            ("dlq_offset", str(record.offset)),
-            ("dlq_time", format_rfc3339(now_us)),
-            ("dlq_timestamp_ms", str(record.timestamp)),
-        ]
-        headers = [*record.headers, *((name, text.encode(errors="replace")) for name, text in why)]
+        why = {
+            "dlq_reason": refusal.reason,
+            "dlq_detail": refusal.detail[:_MAX_DETAIL_CHARACTERS],
+            "dlq_service": self.service,
+            "dlq_stack": self.stack,
+            "dlq_topic": record.topic,
+            "dlq_partition": str(record.partition),
+            "dlq_offset": str(record.offset),
+            "dlq_time": format_rfc3339(now_us),
+            "dlq_timestamp_ms": str(record.timestamp),
+        }
+        headers = [*record.headers, *((name, text.encode(errors="replace")) for name, text in why.items())]
         return OutgoingRecord(record.key, record.value, headers)
 
 
-def position_of(record: LogRecord) -> Position:
-    """Say where a record is."""
-    return Position(record.topic, record.partition, record.offset)
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A dead letter, read.
+
+    Attributes:
+        where: The dead letter's own position.
+        original: The position of the record it keeps.
+        time_us: When it was given up.
+        timestamp_ms: The original record's timestamp.
+        headers: The original's, without those that say why.
+    """
+
+    where: Position
+    original: Position
+    reason: str
+    detail: str
+    service: str
+    stack: str
+    time_us: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+    def event(self) -> Event:
+        """Read the original's envelope.
+
+        Raises:
+            MalformedEvent: it has none, which may be why it is here.
+        """
+        return from_record(self.key, self.value, self.headers, timestamp_ms=self.timestamp_ms)
+
+
+def exhume(record: LogRecord) -> DeadLetter:
+    """Read a record of a dead-letter topic.
+
+    Raises:
+        NotADeadLetter: headers are missing or unreadable.
+    """
+    why = {name: value for name, value in record.headers if name.startswith(_PREFIX)}
+    try:
+        told = {name.removeprefix(_PREFIX): value.decode() for name, value in why.items()}
+        return DeadLetter(
+            where=Position(record.topic, record.partition, record.offset),
+            original=Position(told["topic"], int(told["partition"]), int(told["offset"])),
+            reason=told["reason"],
+            detail=told["detail"],
+            service=told["service"],
+            stack=told["stack"],
+            time_us=parse_rfc3339(told["time"]),
+            timestamp_ms=int(told["timestamp_ms"]),
+            key=record.key,
+            value=record.value,
+            headers=[(name, value) for name, value in record.headers if name not in why],
+        )
+    except (KeyError, ValueError, AttributeError) as wrong:
+        where = Position(record.topic, record.partition, record.offset)
+        raise NotADeadLetter(f"{where} is not a dead letter: {type(wrong).__name__} {wrong}") from None
+
+
+def revive(letter: DeadLetter) -> OutgoingRecord:
+    """Make the record again as it was, with a header that says where it was kept meanwhile.
+
+    When it became known is told by a record's timestamp where a header does not: a new record has a new one,
+    so the old one is put into the header.
+    """
+    headers = [*letter.headers, (_REPLAYED_FROM, str(letter.where).encode())]
+    if letter.timestamp_ms >= 0 and "ce_recordedtime" not in dict(letter.headers):
+        headers.append(("ce_recordedtime", format_rfc3339(letter.timestamp_ms * 1000).encode()))
+    return OutgoingRecord(letter.key, letter.value, headers)
+
+
+async def read_dead_letters(
+    bootstrap: str, topic: str, *, limit: int = 100, reason: str | None = None
+) -> list[DeadLetter]:
+    """Read a topic's newest dead letters, newest first.
+
+    Args:
+        bootstrap: Where Kafka is.
+        topic: The topic, or its dead-letter twin.
+        limit: At most so many.
+        reason: Only these.
+
+    Raises:
+        Unavailable: the broker is away, or there is no such topic.
+        NotADeadLetter: somebody else wrote to the dead-letter topic.
+    """
+    twin = topic if is_dead_letter(topic) else dead_letter_of(topic)
+    async with topic_reader(bootstrap) as reader:
+        partitions = await reader.partitions(twin)
+        starts, ends = await reader.begin_offsets(partitions), await reader.end_offsets(partitions)
+        if reason is None:
+            starts = {where: max(begin, ends[where] - limit) for where, begin in starts.items()}
+        newest = {where: deque[DeadLetter](maxlen=limit) for where in partitions}
+        async for record in reader.read(starts, ends):
+            letter = exhume(record)
+            if reason in (None, letter.reason):
+                newest[letter.where.topic_partition].append(letter)
+    found = [letter for letters in newest.values() for letter in letters]
+    return sorted(found, key=lambda letter: (letter.time_us, letter.where), reverse=True)[:limit]
+
+
+async def read_dead_letter(bootstrap: str, where: Position) -> DeadLetter:
+    """Read one dead letter.
+
+    Raises:
+        Unavailable: the broker is away, or there is no such topic.
+        NotADeadLetter: nothing is there, or something else.
+    """
+    partition = where.topic_partition
+    async with topic_reader(bootstrap) as reader:
+        async for record in reader.read({partition: where.offset}, {partition: where.offset + 1}):
+            return exhume(record)
+    raise NotADeadLetter(f"nothing is at {where}")
+
+
+async def replay(publisher: RecordPublisher, letters: Sequence[DeadLetter]) -> list[Position]:
+    """Send letters back to the topics they came from, in the order given; return where they are now.
+
+    The letters stay where they are: a dead-letter topic is a log of what was given up, not a queue.
+    """
+    return [
+        (await publisher.publish_records(letter.original.topic, [revive(letter)]))[0] for letter in letters
+    ]

@@ -15,15 +15,13 @@ class Unavailable(BusError):
 
 
 class EventTooLarge(BusError):
-    """An event exceeds the bound of the edge it was offered to; it was not sent."""
+    """An event exceeds the bound of the edge it was offered to."""
 
-    def __init__(self, topic: str, event_id: str, size_bytes: int, limit_bytes: int) -> None:
+    def __init__(self, topic: str, detail: str) -> None:
         super().__init__(
-            f"event {event_id!r} for {topic} is {size_bytes} bytes with its envelope, {limit_bytes} allowed: "
-            "send a reference to the data, or raise max_event_bytes here and max.message.bytes on the topic"
+            f"too large for {topic}: {detail}; send a reference to the data, or raise max_event_bytes here "
+            "and max.message.bytes on the topic"
         )
-        self.size_bytes = size_bytes
-        self.limit_bytes = limit_bytes
 
 
 class MalformedEvent(BusError):

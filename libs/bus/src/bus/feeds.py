@@ -40,10 +40,13 @@ class Feed(Protocol):
     async def close(self) -> None:
         """Leave the group."""
 
-    async def start_from(self, offsets: Mapping[TopicPartition, int] | None) -> None:
+    async def start_from(
+        self, partitions: Collection[TopicPartition], offsets: Mapping[TopicPartition, int] | None
+    ) -> None:
         """Begin to deliver what was assigned.
 
         Args:
+            partitions: What was assigned.
             offsets: Where to begin; at the group's commits when None. What is not in them begins at the
                 beginning.
         """

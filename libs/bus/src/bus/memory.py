@@ -7,11 +7,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from bus.errors import EventTooLarge
 from bus.events import from_record
 from bus.positions import Position, TopicPartition
 from bus.received import Received
-from bus.records import DEFAULT_MAX_EVENT_BYTES, outgoing
+from bus.records import DEFAULT_MAX_EVENT_BYTES, check_sizes, outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,9 +95,7 @@ class MemoryPublisher:
     async def publish_all(self, topic: str, events: Sequence[Event]) -> list[Position]:
         """See `Publisher.publish_all`."""
         records = [outgoing(event) for event in events]
-        for record, event in zip(records, events, strict=True):
-            if record.size_bytes > self._max_event_bytes:
-                raise EventTooLarge(topic, event.id, record.size_bytes, self._max_event_bytes)
+        check_sizes(topic, events, records, self._max_event_bytes)
         return await self.publish_records(topic, records)
 
     async def publish_records(self, topic: str, records: Sequence[OutgoingRecord]) -> list[Position]:

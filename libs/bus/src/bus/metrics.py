@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bus.positions import TopicPartition
     from bus.watermarks import Watermark
@@ -66,6 +66,31 @@ def families(registry: CollectorRegistry = REGISTRY) -> _Families:
     if found is None:
         found = _families[registry] = _Families(registry)
     return found
+
+
+class PublisherMetrics:
+    """What one publisher reports."""
+
+    def __init__(self, client_id: str, registry: CollectorRegistry = REGISTRY) -> None:
+        self._client_id = client_id
+        self._own = families(registry)
+        self._offered = self._own.offered.labels(client_id)
+
+    def published(self, topic: str, count: int) -> None:
+        """Count acknowledged events."""
+        self._own.published.labels(self._client_id, topic).inc(count)
+
+    def buffered(self, depth: Callable[[], float]) -> None:
+        """Show a buffer's depth, asked whenever metrics are read."""
+        self._own.depth.labels(self._client_id).set_function(depth)
+
+    def offered(self) -> None:
+        """Count an event that the buffer took."""
+        self._offered.inc()
+
+    def dropped(self, reason: str, count: int = 1) -> None:
+        """Count events that the buffer lost."""
+        self._own.dropped.labels(self._client_id, reason).inc(count)
 
 
 class ConsumerMetrics:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from bus.errors import EventTooLarge
 from bus.events import to_headers
 
 if TYPE_CHECKING:
@@ -67,6 +68,21 @@ class RecordPublisher(Protocol):
 
     async def publish_records(self, topic: str, records: Sequence[OutgoingRecord]) -> list[Position]:
         """Write in order; return positions when the broker has them all."""
+
+
+def check_sizes(
+    topic: str, events: Sequence[Event], records: Sequence[OutgoingRecord], max_event_bytes: int
+) -> None:
+    """Refuse events that are too large for the edge.
+
+    Raises:
+        EventTooLarge: names the first such event.
+    """
+    for event, record in zip(events, records, strict=True):
+        size_bytes = record.size_bytes
+        if size_bytes > max_event_bytes:
+            detail = f"event {event.id!r} has {size_bytes} bytes with its envelope, over {max_event_bytes}"
+            raise EventTooLarge(topic, detail)
 
 
 def outgoing(event: Event) -> OutgoingRecord:

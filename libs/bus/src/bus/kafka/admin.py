@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
 from bus.errors import Unavailable
@@ -92,3 +93,19 @@ async def committed_offsets(bootstrap: str, group: str) -> dict[TopicPartition, 
     async with admin_client(bootstrap) as client:
         offsets = await client.list_consumer_group_offsets(group)
     return {TopicPartition(*where): found.offset for where, found in offsets.items() if found.offset >= 0}
+
+
+async def topic_configs(bootstrap: str, topics: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Ask for the settings of topics, by name.
+
+    Raises:
+        Unavailable: the broker is away.
+    """
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+    async with admin_client(bootstrap) as client:
+        responses = await client.describe_configs(resources) if resources else []
+    return {
+        name: {entry[0]: entry[1] for entry in entries}
+        for response in responses
+        for _, _, _, name, entries in response.resources
+    }

@@ -16,7 +16,7 @@ from bus.feeds import PartitionsLost
 from bus.positions import TopicPartition
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bus.feeds import Rebalances
     from bus.records import LogRecord
@@ -109,15 +109,17 @@ class KafkaFeed:
         """Deliver nothing of these until `start_from`."""
         self._opened.pause(*partitions)
 
-    async def start_from(self, offsets: Mapping[TopicPartition, int] | None) -> None:
+    async def start_from(
+        self, partitions: Collection[TopicPartition], offsets: Mapping[TopicPartition, int] | None
+    ) -> None:
         """See `Feed.start_from`."""
         consumer = self._opened
-        assigned = consumer.assignment()
+        ours = [KafkaTopicPartition(*where) for where in partitions]
         if offsets is not None:
-            for where in assigned:
-                # Before a partition's first record lies nothing: an offset out of range is reset to it.
+            for where in ours:
+                # An offset that was deleted meanwhile is out of range, which resets it to the first there is.
                 consumer.seek(where, offsets.get(TopicPartition(*where), 0))
-        consumer.resume(*assigned)
+        consumer.resume(*ours)
 
     async def poll(self, timeout_ms: int) -> Mapping[TopicPartition, Sequence[LogRecord]]:
         """See `Feed.poll`."""

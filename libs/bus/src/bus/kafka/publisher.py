@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Self
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RecordTooLargeError
+from aiokafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+    RecordTooLargeError,
+    UnknownProducerId,
+)
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from bus.errors import EventTooLarge, Unavailable
+from bus.kafka.partitioning import partition_of_key
+from bus.metrics import PublisherMetrics
 from bus.positions import Position
-from bus.records import DEFAULT_MAX_EVENT_BYTES, outgoing
+from bus.records import DEFAULT_MAX_EVENT_BYTES, check_sizes, outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,15 +33,30 @@ if TYPE_CHECKING:
     from bus.events import Event
     from bus.records import OutgoingRecord
 
+    class _Sent(Protocol):
+        """What the untyped client says of an acknowledged record."""
+
+        partition: int
+        offset: int
+
+
+_log = logging.getLogger(__name__)
+
 # Dead letters carry an original of up to the edge's bound and headers that say why.
 _MAX_REQUEST_BYTES: Final = 2 * 1024 * 1024
 _BATCH_BYTES: Final = 128 * 1024
+_REQUEST_TIMEOUT_MS: Final = 15_000
+_CLOSE_SECONDS: Final = 10.0
+# After any refusal the client's sequence numbers no longer match the broker's, and all that follows is
+# refused with one of these: nothing of it was written, so a fresh producer may send it again.
+_OUT_OF_STEP: Final = (OutOfOrderSequenceNumber, UnknownProducerId, ProducerFenced, ProducerClosed)
 
 
 class KafkaPublisher:
     """Publishes events on Kafka: idempotent, acks=all, lz4, in order per partition.
 
-    While the broker is away calls wait, and what was accepted is delivered once it returns.
+    While the broker is away calls wait, and what was accepted is delivered once it returns. It connects when
+    entered, or at the first call.
     """
 
     def __init__(
@@ -37,11 +66,14 @@ class KafkaPublisher:
         client_id: str,
         linger_ms: int = 0,
         max_event_bytes: int = DEFAULT_MAX_EVENT_BYTES,
+        registry: CollectorRegistry = REGISTRY,
     ) -> None:
         self._bootstrap = bootstrap
         self._client_id = client_id
         self._linger_ms = linger_ms
         self._max_event_bytes = max_event_bytes
+        self._metrics = PublisherMetrics(client_id, registry)
+        self._connecting = asyncio.Lock()
         self._producer: AIOKafkaProducer | None = None
 
     async def __aenter__(self) -> Self:
@@ -54,11 +86,58 @@ class KafkaPublisher:
         await self.close()
 
     async def start(self) -> None:
-        """Connect.
+        """Connect now, to learn now whether a broker answers.
 
         Raises:
-            Unavailable: no broker answers.
+            Unavailable: none does.
         """
+        await self._connected()
+
+    async def close(self, within_seconds: float = _CLOSE_SECONDS) -> None:
+        """Deliver what was accepted, then disconnect; what is not delivered in time is given up."""
+        async with self._connecting:
+            producer, self._producer = self._producer, None
+            if producer is not None:
+                await _stop(producer, within_seconds)
+
+    async def publish(self, topic: str, event: Event) -> None:
+        """See `Publisher.publish`."""
+        await self.publish_all(topic, [event])
+
+    async def publish_all(self, topic: str, events: Sequence[Event]) -> list[Position]:
+        """See `Publisher.publish_all`."""
+        records = [outgoing(event) for event in events]
+        check_sizes(topic, events, records, self._max_event_bytes)
+        return await self.publish_records(topic, records)
+
+    async def publish_records(self, topic: str, records: Sequence[OutgoingRecord]) -> list[Position]:
+        """See `RecordPublisher.publish_records`."""
+        positions: dict[int, Position] = {}
+        while len(positions) < len(records):
+            producer = await self._connected()
+            waiting = [index for index in range(len(records)) if index not in positions]
+            outcomes = await _send_all(producer, topic, [records[index] for index in waiting])
+            failures = []
+            for index, outcome in zip(waiting, outcomes, strict=True):
+                if isinstance(outcome, BaseException):
+                    failures.append(outcome)
+                else:
+                    positions[index] = Position(topic, outcome.partition, outcome.offset)
+            if failures:
+                await self._replace(producer)
+                _raise_unless_out_of_step(topic, failures)
+        self._metrics.published(topic, len(records))
+        return [positions[index] for index in range(len(records))]
+
+    async def _connected(self) -> AIOKafkaProducer:
+        if self._producer is not None:
+            return self._producer
+        async with self._connecting:
+            if self._producer is None:
+                self._producer = await self._connect()
+            return self._producer
+
+    async def _connect(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap,
             client_id=self._client_id,
@@ -68,67 +147,65 @@ class KafkaPublisher:
             linger_ms=self._linger_ms,
             max_batch_size=_BATCH_BYTES,
             max_request_size=_MAX_REQUEST_BYTES,
+            request_timeout_ms=_REQUEST_TIMEOUT_MS,
+            partitioner=partition_of_key,
         )
         try:
             await producer.start()
         except (KafkaError, OSError) as error:
             await producer.stop()
-            raise Unavailable(f"Kafka at {self._bootstrap}: {error}") from error
-        self._producer = producer
+            raise Unavailable(f"Kafka at {self._bootstrap} does not answer: {error}") from error
+        return producer
 
-    async def close(self) -> None:
-        """Deliver what was accepted, then disconnect."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
+    async def _replace(self, broken: AIOKafkaProducer) -> None:
+        async with self._connecting:
+            if self._producer is broken:
+                self._producer = None
+                await _stop(broken, 0.0)
 
-    async def publish(self, topic: str, event: Event) -> None:
-        """See `Publisher.publish`."""
-        await self.publish_all(topic, [event])
 
-    async def publish_all(self, topic: str, events: Sequence[Event]) -> list[Position]:
-        """See `Publisher.publish_all`."""
-        records = [outgoing(event) for event in events]
-        for record, event in zip(records, events, strict=True):
-            if record.size_bytes > self._max_event_bytes:
-                raise EventTooLarge(topic, event.id, record.size_bytes, self._max_event_bytes)
-        return await self.publish_records(topic, records)
-
-    async def publish_records(self, topic: str, records: Sequence[OutgoingRecord]) -> list[Position]:
-        """See `RecordPublisher.publish_records`."""
-        if self._producer is None:
-            raise Unavailable("the publisher is not started: use it as `async with KafkaPublisher(...)`")
-        pending: list[asyncio.Future[object]] = []
+async def _send_all(
+    producer: AIOKafkaProducer, topic: str, records: Sequence[OutgoingRecord]
+) -> list[_Sent | BaseException]:
+    sent: list[asyncio.Future[_Sent]] = []
+    refused: BaseException | None = None
+    for record in records:
         try:
-            for record in records:
-                pending.append(await self._send(self._producer, topic, record))  # noqa: PERF401 - what was sent is awaited even if one fails
-        finally:
-            outcomes = await asyncio.gather(*pending, return_exceptions=True)
-        return [_position(topic, outcome) for outcome in outcomes]
-
-    async def _send(
-        self, producer: AIOKafkaProducer, topic: str, record: OutgoingRecord
-    ) -> asyncio.Future[object]:
-        while True:
-            try:
-                sent: asyncio.Future[object] = await producer.send(
-                    topic, value=record.value, key=record.key, headers=record.headers
-                )
-            except KafkaTimeoutError:
-                # The client's buffer is full because the broker is away; the record was not taken: offer it
-                # again.
-                continue
-            except (MessageSizeTooLargeError, RecordTooLargeError) as error:
-                raise EventTooLarge(topic, "?", record.size_bytes, _MAX_REQUEST_BYTES) from error
-            except KafkaError as error:
-                raise Unavailable(f"could not publish on {topic}: {error!r}") from error
-            else:
-                return sent
+            sent.append(await _send(producer, topic, record))
+        except KafkaError as error:
+            refused = error
+            break
+    outcomes: list[_Sent | BaseException] = await asyncio.gather(*sent, return_exceptions=True)
+    # What comes after a refused record must not overtake it.
+    return outcomes + [refused] * (len(records) - len(sent)) if refused else outcomes
 
 
-def _position(topic: str, outcome: object) -> Position:
-    if isinstance(outcome, KafkaError):
-        raise Unavailable(f"could not publish on {topic}: {outcome!r}") from outcome
-    if isinstance(outcome, BaseException):
-        raise outcome
-    return Position(topic, outcome.partition, outcome.offset)  # type: ignore[attr-defined] # the client is untyped
+async def _send(producer: AIOKafkaProducer, topic: str, record: OutgoingRecord) -> asyncio.Future[_Sent]:
+    while True:
+        # Its own buffer is full because the broker is away, and the record was not taken: offer it again.
+        with suppress(KafkaTimeoutError):
+            sent: asyncio.Future[_Sent] = await producer.send(
+                topic, value=record.value, key=record.key, headers=record.headers
+            )
+            return sent
+
+
+def _raise_unless_out_of_step(topic: str, failures: Sequence[BaseException]) -> None:
+    for failure in failures:
+        if isinstance(failure, (MessageSizeTooLargeError, RecordTooLargeError)):
+            raise EventTooLarge(topic, str(failure)) from failure
+        if isinstance(failure, KafkaError) and not isinstance(failure, _OUT_OF_STEP):
+            raise Unavailable(f"could not publish on {topic}: {failure!r}") from failure
+        if not isinstance(failure, KafkaError):
+            raise failure
+
+
+async def _stop(producer: AIOKafkaProducer, within_seconds: float) -> None:
+    stopping = asyncio.ensure_future(producer.stop())
+    _, late = await asyncio.wait([stopping], timeout=within_seconds)
+    if late:
+        # There is no public way to stop without delivering everything first, which may never end.
+        _log.warning("stopping a producer with undelivered events: the broker did not take them in time")
+        producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
+    with suppress(KafkaError):
+        await stopping
