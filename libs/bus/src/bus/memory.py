@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class MemoryLog:
     partitions_of: dict[str, int] = field(default_factory=dict)
     timestamp_ms: int = 1_900_000_000_000
     _records: dict[TopicPartition, list[MemoryRecord]] = field(default_factory=lambda: defaultdict(list))
+    _appended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def append(self, topic: str, record: OutgoingRecord) -> Position:
         """Write a record to the partition of its key."""
@@ -54,7 +56,13 @@ class MemoryLog:
         records.append(
             MemoryRecord(*position, self.timestamp_ms, record.key, record.value, list(record.headers))
         )
+        appended, self._appended = self._appended, asyncio.Event()
+        appended.set()
         return position
+
+    async def appended(self) -> None:
+        """Return when something was written after the call."""
+        await self._appended.wait()
 
     def partitions_in(self, topic: str) -> list[TopicPartition]:
         """List a topic's partitions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bus.feeds import PartitionsLost
@@ -44,14 +45,14 @@ class MemoryFeed:
         self._rebalances = None
 
     async def rebalance(self, partitions: Collection[TopicPartition]) -> None:
-        """Take all partitions away and give these instead, as a broker does when members come and go."""
+        """Take all partitions away and give these instead, as when members come and go."""
         assert self._rebalances is not None, "open the feed first"
         await self._rebalances.on_revoked()
         self._next = {}
         self._rebalances.on_assigned(partitions)
 
     def expel(self) -> None:
-        """Refuse the commits of this member from now on, as a broker does with one that was silent too long."""
+        """Refuse this member's commits from now on, as with one that was silent too long."""
         self._lost = True
 
     async def start_from(
@@ -67,8 +68,10 @@ class MemoryFeed:
         found = {where: records for where, records in found.items() if records}
         for where, records in found.items():
             self._next[where] = records[-1].offset + 1
-        # A turn of the loop always, the time asked for only when there is nothing.
-        await asyncio.sleep(0 if found else timeout_ms / 100_000)
+        if not found:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_ms / 1000):
+                    await self._log.appended()
         return found
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:

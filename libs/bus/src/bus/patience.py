@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from bus.errors import Unavailable
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _JITTER: Final = secrets.SystemRandom().random
 _DEPENDENCY: Final = "dependency"
+_T = TypeVar("_T")
 
 
 class Interrupted(Exception):
@@ -62,8 +63,8 @@ class Patience:
         self._metrics = metrics
         self._jitter = jitter
 
-    async def until_available(self, step: Callable[[], Awaitable[object]]) -> None:
-        """Repeat a step until nothing it needs is away.
+    async def until_available(self, step: Callable[[], Awaitable[_T]]) -> _T:
+        """Repeat a step until nothing it needs is away; return what it gives.
 
         Raises:
             Interrupted: the step failed and there is no time to repeat it.
@@ -71,13 +72,13 @@ class Patience:
         failures = 0
         while True:
             try:
-                await step()
+                result = await step()
             except Unavailable as error:
                 failures += 1
                 await self.wait_for_dependency(failures, str(error))
             else:
                 self._readiness.regained(_DEPENDENCY)
-                return
+                return result
 
     async def wait_for_dependency(self, failures: int, reason: str) -> None:
         """Wait, not ready meanwhile, after so many failures in a row.

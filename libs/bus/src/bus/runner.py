@@ -138,21 +138,24 @@ class ConsumerRunner:
         Raises:
             DrainTimeoutError: that could not be done within `drain_seconds`.
         """
-        async with asyncio.TaskGroup() as tasks:
-            deadline = asyncio.timeout(None)
-            beside = [tasks.create_task(self._watch(stop, deadline)), tasks.create_task(self._commits.run())]
-            try:
-                async with deadline:
-                    await self._live()
-            except TimeoutError:
-                if deadline.expired():
-                    raise DrainTimeoutError(
-                        f"{self._group} did not drain in {self._drain_seconds:g} s"
-                    ) from None
-                raise
-            finally:
+        deadline = asyncio.timeout(None)
+        try:
+            async with asyncio.TaskGroup() as tasks, deadline:
+                beside = [
+                    tasks.create_task(self._watch(stop, deadline)),
+                    tasks.create_task(self._commits.run()),
+                ]
+                await self._live()
                 for task in beside:
                     task.cancel()
+        except BaseExceptionGroup as group:
+            if deadline.expired():
+                late = (
+                    f"{self._group} did not drain in {self._drain_seconds:g} s; its batch will be read again"
+                )
+                raise DrainTimeoutError(late) from None
+            # The caller runs one thing and is told of one failure, not of a group.
+            raise group.exceptions[0] from group
 
     async def _watch(self, stop: asyncio.Event, deadline: asyncio.Timeout) -> None:
         await stop.wait()
@@ -188,12 +191,18 @@ class ConsumerRunner:
         await self._commits.flush()
 
     async def _start(self, partitions: list[TopicPartition]) -> None:
-        offsets = None if self._positions is None else await self._positions(partitions)
+        try:
+            offsets = await self._patience.until_available(lambda: self._resume_at(partitions))
+        except Interrupted:
+            return
         # They may have moved on while the answer was on its way.
         if self._unpositioned is partitions:
-            await self._feed.start_from(offsets)
+            await self._feed.start_from(partitions, offsets)
             self._unpositioned = None
             self._readiness.regained(_GROUP)
+
+    async def _resume_at(self, partitions: list[TopicPartition]) -> Mapping[TopicPartition, int] | None:
+        return None if self._positions is None else await self._positions(partitions)
 
     async def _gather(self) -> None:
         loop = asyncio.get_running_loop()
