@@ -1,14 +1,14 @@
-"""The real servers that tests use: started when a test first asks for them, once a session, and stopped at its end.
+"""The real servers that tests use: started when a test first asks for them, stopped when the session ends.
 
-Addresses in KAFKA_BOOTSTRAP_SERVERS and REDIS_URL are used instead, when they are set. Tests share the servers: each uses topics, groups
-and key prefixes of its own.
+Addresses in KAFKA_BOOTSTRAP_SERVERS and REDIS_URL are used instead, when they are set. Tests share the
+servers: each uses topics, groups and key prefixes of its own.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from local_stack import LocalStack, StackSettings, ValkeyOptions
+from local_stack import LocalStack, ValkeyOptions, open_stack
 
 StartStack = Callable[..., Awaitable[LocalStack]]
 
@@ -16,20 +16,16 @@ StartStack = Callable[..., Awaitable[LocalStack]]
 @pytest.fixture(scope="session")
 async def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The address of a Kafka broker, for the whole session."""
-    if given := StackSettings().kafka_bootstrap_servers:
-        yield given
-        return
-    async with LocalStack(tmp_path_factory.mktemp("kafka"), valkey=None) as stack:
+    async with open_stack(tmp_path_factory.mktemp("kafka"), valkey=None) as stack:
+        assert stack.kafka_bootstrap is not None
         yield stack.kafka_bootstrap
 
 
 @pytest.fixture(scope="session")
 async def redis_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The URL of a single Valkey, for the whole session."""
-    if given := StackSettings().redis_url:
-        yield given
-        return
-    async with LocalStack(tmp_path_factory.mktemp("valkey"), kafka=None) as stack:
+    async with open_stack(tmp_path_factory.mktemp("valkey"), kafka=None) as stack:
+        assert stack.redis_url is not None
         yield stack.redis_url
 
 
@@ -46,7 +42,8 @@ async def redis_cluster_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
 async def own_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[StartStack]:
     """Start stacks that belong to one test, which may kill, pause, stop and start their servers.
 
-    `stack = await own_stack()`; `kafka=None` or `valkey=None` leaves one out; every argument goes to LocalStack.
+    `stack = await own_stack()`; `kafka=None` or `valkey=None` leaves one out; every argument goes to
+    LocalStack.
     """
     stacks: list[LocalStack] = []
 

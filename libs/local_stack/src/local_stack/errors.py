@@ -36,19 +36,18 @@ class ServerExitedError(StackError):
         self.exit_code = exit_code
         self.log = log
         super().__init__(
-            f"{server} ended (exit code {exit_code}) before it was ready. Its log is {log}, and ends with:\n{log_tail}"
+            f"{server} ended (exit code {exit_code}) before it was ready. "
+            f"Its log is {log}, and ends with:\n{log_tail}"
         )
 
 
 class ServerNotReadyError(StackError):
     """A server runs, but did not answer its protocol within the deadline."""
 
-    def __init__(self, server: str, deadline_seconds: float, reason: str, log: Path, log_tail: str) -> None:
+    def __init__(self, server: str, reason: str, log: Path, log_tail: str) -> None:
         self.server = server
         self.log = log
-        super().__init__(
-            f"{server} was not ready within {deadline_seconds:g} s: {reason}. Its log is {log}, and ends with:\n{log_tail}"
-        )
+        super().__init__(f"{server} is {reason}. Its log is {log}, and ends with:\n{log_tail}")
 
 
 class DownloadError(StackError):
@@ -58,10 +57,10 @@ class DownloadError(StackError):
 class UnreachableError(StackError):
     """An address that was given does not answer."""
 
-    def __init__(self, server: str, setting: str, address: str, reason: str) -> None:
+    def __init__(self, setting: str, address: str, reason: str) -> None:
         super().__init__(
-            f"{setting} points {server} at {address}, which does not answer: {reason}. "
-            f"Start it, correct {setting}, or unset it to have a local one started."
+            f"{setting} is {address}, which does not answer: {reason}. "
+            f"Start what should answer there, correct {setting}, or unset it to have a local server started."
         )
 
 

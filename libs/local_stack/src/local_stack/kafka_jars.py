@@ -1,7 +1,8 @@
-"""Kafka's jars: pinned by digest in `kafka.lock`, fetched once from Maven Central into a cache that every stack shares.
+"""Kafka's jars: pinned by digest in `kafka.lock`, fetched once from Maven Central into a shared cache.
 
-The transitive closure was resolved when the lock was made (see README.md), so nothing is resolved here and nothing can change.
-Every file is checked against its digest, because jgo keeps what an interrupted download left behind as if it were whole.
+The transitive closure was resolved when the lock was made (see README.md), so nothing is resolved here and
+nothing can change. Every file is checked against its digest, because jgo keeps what an interrupted download
+left behind as if it were whole.
 """
 
 import hashlib
@@ -58,7 +59,8 @@ def _parse(text: str) -> Iterator[Jar]:
     for line in text.splitlines():
         if line and not line.startswith("#"):
             coordinate, sha256 = line.split()
-            yield Jar(*coordinate.split(":"), sha256=sha256)
+            group, artifact, version = coordinate.split(":")
+            yield Jar(group, artifact, version, sha256)
 
 
 def fetch_classpath(
@@ -114,8 +116,8 @@ def _fetch_all(jars: Sequence[Jar], repository: Path, maven_url: str, progress: 
                 raise DownloadError(_explain(jar, maven_url, error)) from error
             if not _is_whole(jar, repository):
                 raise DownloadError(
-                    f"{path.name} from {maven_url} is not the file that Tidemark pins (SHA-256 {jar.sha256}); it was removed. "
-                    "Try again; if it happens again, the repository serves another file."
+                    f"{path.name} from {maven_url} is not the pinned file (SHA-256 {jar.sha256}). "
+                    "It was removed; try again. If it stays so, that repository serves another file."
                 )
             shown.fetched(path.name, path.stat().st_size)
 
@@ -124,5 +126,6 @@ def _explain(jar: Jar, maven_url: str, error: Exception) -> str:
     return (
         f"Could not fetch {jar.group}:{jar.artifact}:{jar.version} from {maven_url}: {error}. "
         "Kafka's jars are downloaded once (43 MB). Check the network or the proxy (HTTPS_PROXY), "
-        "name a mirror of Maven Central in TIDEMARK_MAVEN_URL, or point KAFKA_BOOTSTRAP_SERVERS at a broker that runs."
+        "name a mirror of Maven Central in TIDEMARK_MAVEN_URL, "
+        "or point KAFKA_BOOTSTRAP_SERVERS at a broker that runs."
     )

@@ -28,11 +28,10 @@ class ValkeyOptions:
     """One Valkey, or a cluster of three masters that share the slots.
 
     Attributes:
-        nodes: 1 for a plain server, 3 for a cluster.
-        port: Where a single node listens on 127.0.0.1; a free one when None.
-        durable: Whether every write reaches the append-only file before it is answered, so that kill -9 loses nothing.
-        settings: Further lines of valkey.conf; they win over the ones chosen here.
-        start_deadline_seconds: How long a node, and then the cluster, may take to answer.
+        nodes: 1 for a plain server, 3 for a cluster. port: Where a single node listens on 127.0.0.1; a free
+        one when None. durable: Whether every write reaches the append-only file before it is answered, so
+        that kill -9 loses nothing. settings: Further lines of valkey.conf; they win over the ones chosen
+        here. start_deadline_seconds: How long a node, and then the cluster, may take to answer.
     """
 
     nodes: Literal[1, 3] = 1

@@ -1,7 +1,8 @@
 """Free ports on 127.0.0.1.
 
-They are taken below the range from which the system draws the ports of outgoing connections. Inside it, a client that keeps
-reconnecting to a stopped server can be given that very port and connect to itself, and the server then never gets it back.
+They are taken below the range from which the system draws the ports of outgoing connections. Inside it, a
+client that keeps reconnecting to a stopped server can be given that very port and connect to itself, and the
+server then never gets it back.
 """
 
 import socket

@@ -1,7 +1,8 @@
 """Server processes: started in a session of their own, found again by anyone, ended within a deadline.
 
-A server is recognised by its executable and its working folder, which is inside its stack's folder. No pid file can be stale, and
-a process that only mentions the folder (an editor, `tail -f`) is never mistaken for a server.
+A server is recognised by its executable and its working folder, which is inside its stack's folder. No pid
+file can be stale, and a process that only mentions the folder (an editor, `tail -f`) is never mistaken for a
+server.
 """
 
 import subprocess
@@ -20,7 +21,7 @@ _LOG_TAIL_BYTES = 4_000
 
 
 def spawn(command: Sequence[str], *, home: Path, log: Path) -> psutil.Popen:
-    """Start a server in its home folder; Ctrl-C at the terminal does not reach it, its output goes to the log."""
+    """Start a server in its home folder, with its output to its log, out of reach of a terminal's Ctrl-C."""
     with log.open("ab") as output:
         return psutil.Popen(
             list(command),
@@ -49,8 +50,8 @@ def find_servers(folder: Path) -> dict[str, psutil.Process]:
 def is_alive(process: psutil.Process) -> bool:
     """Tell whether a process runs, and reap it if it is our child that ended.
 
-    One that ended but was not reaped by its parent does not run. One whose first thread ended before the others, as a JVM's does
-    for a moment, still does: it holds its ports and locks.
+    One that ended but was not reaped by its parent does not run. One whose first thread ended before the
+    others, as a JVM's does for a moment, still does: it holds its ports and locks.
     """
     if isinstance(process, psutil.Popen):
         return process.poll() is None

