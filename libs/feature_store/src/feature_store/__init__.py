@@ -30,11 +30,16 @@ from feature_store.expressions import (
     request,
 )
 from feature_store.formats import Json, Protobuf
+from feature_store.offline import Applied, AsOf, freshness_gap_us, point_in_time
+from feature_store.online import VectorAssembler
 from feature_store.project import Project, load_project
 from feature_store.rejects import Reason, Reject
 from feature_store.requests import Requests
+from feature_store.vectors import RowPositions, Status, Vectors
 
 __all__ = [
+    "Applied",
+    "AsOf",
     "Check",
     "Contract",
     "Count",
@@ -56,17 +61,23 @@ __all__ = [
     "Reject",
     "RequestTime",
     "Requests",
+    "RowPositions",
     "Share",
     "Source",
+    "Status",
     "Sum",
     "TrainingExamples",
+    "VectorAssembler",
+    "Vectors",
     "View",
     "day_of_week",
     "decode_events",
     "field",
+    "freshness_gap_us",
     "load_project",
     "local_hour",
     "local_minute_of_day",
     "month",
+    "point_in_time",
     "request",
 ]

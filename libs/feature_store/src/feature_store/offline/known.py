@@ -1,0 +1,212 @@
+"""What was known when: the events that a request of the past could see.
+
+A request knows, of each of some lists of its entity's events, everything before a place: of one list in the order of
+recording (`AsOf`), or of one list a partition in the order of offsets (`Applied`). So the newest time that it knows is a
+running maximum, and what it did not know though it lies in a window is the stretch from that place to where the list
+has left the window for good.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from feature_store.offline.sorting import Greatest, Ranks
+from feature_store.rows import NOTHING_APPLIED
+from feature_store.tiles import EMPTY_US
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from feature_store.offline.history import History
+    from feature_store.requests import Requests
+
+PAIRS_A_CHUNK: Final = 2_000_000
+"""Bounds the memory that comparing requests with events takes, to about 100 MB."""
+
+NEVER_US: Final = -EMPTY_US
+"""A time after all others."""
+
+
+class Lists:
+    """An entity's events in lists, each list in an order of its own, laid end to end.
+
+    Attributes:
+        group: The list of each place, rising.
+        event: The event at each place, by its index in the history.
+    """
+
+    def __init__(self, history: History, group: NDArray[np.int64], rank: NDArray[np.int64]) -> None:
+        self._history = history
+        self._ranks = Ranks(rank)
+        keys = self._ranks.keys(group, rank)
+        self.event = np.argsort(keys)
+        self._keys, self.group = keys[self.event], group[self.event]
+        times = history.times.keys(group, history.time_us)[self.event]
+        # An earlier list has smaller keys: the running minimum from the end does not run on into another list.
+        self._least_ahead = np.minimum.accumulate(times[::-1])[::-1]
+
+    def start(self, group: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where each list begins."""
+        return self._keys.searchsorted(group * self._ranks.base)
+
+    def after(self, group: NDArray[np.int64], rank: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return each list's first place of a greater rank, or where it ends."""
+        return self._keys.searchsorted(self._ranks.keys(group, rank + 1))
+
+    def least_from(self, place: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the least recorded time from a place to the end of its list; `NEVER_US` where the list has ended."""
+        if not len(self.event):
+            return np.full(place.shape, NEVER_US)
+        recorded = Ranks(self._history.recorded_us)
+        keys = recorded.keys(self.group, self._history.recorded_us[self.event])
+        least = np.minimum.accumulate(keys[::-1])[::-1]
+        at = np.minimum(place, len(keys) - 1)
+        there = (place < len(keys)) & (self.group[at] == group)
+        return np.where(there, recorded.values(least[at]), NEVER_US)
+
+    def left(self, group: NDArray[np.int64], before_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return each list's first place from which on no event is before a time, or where it ends."""
+        return self._least_ahead.searchsorted(self._history.times.keys(group, before_us))
+
+    def greatest(self, values: NDArray[np.int64], part: NDArray[np.bool_] | None = None) -> Greatest:
+        """Return the running maximum over the lists of a value of each event."""
+        return Greatest(self.group, values[self.event], None if part is None else part[self.event])
+
+
+class Known(ABC):
+    """What `n` requests knew of one view's events.
+
+    Attributes:
+        entity: The requests' entities, by their number in the history, int64[n].
+        lists: Lists of events, of each of which a request knows a beginning.
+        group: The lists that a request knows of, int64[n, lists of an entity].
+        place: Where its knowledge of each ends.
+        start: Where each begins.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        entity: NDArray[np.int64],
+        lists: Lists,
+        group: NDArray[np.int64],
+        rank: NDArray[np.int64],
+    ) -> None:
+        self._history = history
+        self.entity, self.lists, self.group = entity, lists, group
+        self.start, self.place = lists.start(group), lists.after(group, rank)
+        self.newest_us = self._greatest(history.time_us)
+
+    @abstractmethod
+    def knows(self, request: NDArray[np.int64], event: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which requests knew which events of their entities, pair by pair."""
+
+    @abstractmethod
+    def applied(self, partitions: int) -> NDArray[np.int64]:
+        """Return the last offset known by partition, int64[n, partitions]."""
+
+    def recorded_us(self) -> NDArray[np.int64]:
+        """Return the newest recorded time known, int64[n]; `EMPTY_US` where nothing was."""
+        return self._greatest(self._history.recorded_us)
+
+    def oldest_unknown_us(self) -> NDArray[np.int64]:
+        """Return the least recorded time of an event of the request's entity that it did not know, int64[n].
+
+        `NEVER_US` where it knew them all.
+        """
+        return self.lists.least_from(self.place, self.group).min(axis=1, initial=NEVER_US)
+
+    def _greatest(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        greatest = self.lists.greatest(values).before(self.start.ravel(), self.place.ravel(), EMPTY_US)
+        return greatest.reshape(self.place.shape).max(axis=1, initial=EMPTY_US)
+
+    def unknown(self, before_us: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield chunks of (request, event): each event of a request's entity, before a time, that it did not know.
+
+        Some at or after the time may be among them, but none that it knew. Requests that knew nothing are left out.
+        """
+        end = self.lists.left(self.group, before_us[:, None])
+        ahead = np.maximum(end - self.place, 0) * (self.newest_us != EMPTY_US)[:, None]
+        request, _ = np.nonzero(ahead)
+        first, length = self.place[ahead > 0], ahead[ahead > 0]
+        ends = np.cumsum(length)
+        begin = 0
+        while begin < len(length):
+            taken = ends[begin - 1] if begin else 0
+            stop = max(begin + 1, int(ends.searchsorted(taken + PAIRS_A_CHUNK, side="right")))
+            part = slice(begin, stop)
+            within = np.arange(ends[stop - 1] - taken) - np.repeat(
+                ends[part] - length[part] - taken, length[part]
+            )
+            place = np.repeat(first[part], length[part]) + within
+            yield np.repeat(request[part], length[part]), self.lists.event[place]
+            begin = stop
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """A request knows the events recorded at or before its time: what training may see."""
+
+    def of(self, history: History, requests: Requests, entity: NDArray[np.int64]) -> Known:
+        """Return what requests, about these entities, knew of a view's events."""
+        return _KnownAsOf(history, requests, entity)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Applied:
+    """A request knows the events that its rows had applied: what serving saw.
+
+    Attributes:
+        positions: By view, the last offset applied by partition: int64[n, partitions], -1 where nothing was. A request
+            without a row has -1 throughout.
+    """
+
+    positions: Mapping[str, NDArray[np.int64]]
+
+    def of(self, history: History, requests: Requests, entity: NDArray[np.int64]) -> Known:
+        """Return what requests, about these entities, knew of a view's events."""
+        del requests
+        return _KnownApplied(history, self.positions[history.plan.view.name], entity)
+
+
+class _KnownAsOf(Known):
+    """One list an entity, by recorded time."""
+
+    def __init__(self, history: History, requests: Requests, entity: NDArray[np.int64]) -> None:
+        lists = Lists(history, history.entity, history.recorded_us)
+        self._time_us = requests.time_us
+        super().__init__(history, entity, lists, entity[:, None], requests.time_us[:, None])
+
+    def knows(self, request: NDArray[np.int64], event: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return self._history.recorded_us[event] <= self._time_us[request]
+
+    def applied(self, partitions: int) -> NDArray[np.int64]:
+        history, applied = self._history, np.full((len(self.entity), partitions), NOTHING_APPLIED, np.int64)
+        for partition in range(min(partitions, history.partitions)):
+            greatest = self.lists.greatest(history.offset, history.partition == partition)
+            applied[:, partition] = greatest.before(self.start[:, 0], self.place[:, 0], NOTHING_APPLIED)
+        return applied
+
+
+class _KnownApplied(Known):
+    """A list a partition and entity, by offset."""
+
+    def __init__(self, history: History, positions: NDArray[np.int64], entity: NDArray[np.int64]) -> None:
+        partitions = max(history.partitions, positions.shape[1])
+        lists = Lists(history, history.entity * partitions + history.partition, history.offset)
+        self._positions = np.full((len(entity), partitions), NOTHING_APPLIED, np.int64)
+        self._positions[:, : positions.shape[1]] = positions
+        group = entity[:, None] * partitions + np.arange(partitions)
+        super().__init__(history, entity, lists, group, self._positions)
+
+    def knows(self, request: NDArray[np.int64], event: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return self._history.offset[event] <= self._positions[request, self._history.partition[event]]
+
+    def applied(self, partitions: int) -> NDArray[np.int64]:
+        return self._positions[:, :partitions]

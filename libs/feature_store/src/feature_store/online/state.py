@@ -1,0 +1,154 @@
+"""Applying events to rows: many entities of one view at once, in numpy, no Python per event.
+
+Rows are a matrix of words (`feature_store.rows`). Applying is commutative and idempotent: the result is the same
+whatever the order of the partitions and the slicing of the events, and an event at or below the row's applied offset of
+its partition leaves no trace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from feature_store.aggregations import NO_NUMBER, Kind
+from feature_store.rows import APPLIED, NEWEST, RECORDED
+from feature_store.tiles import held
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from feature_store.events import EventBatch
+    from feature_store.plans import ViewPlan, WindowPlan
+    from feature_store.rows import RowLayout
+
+
+@dataclass(frozen=True, slots=True)
+class ViewEvents:
+    """What the events of one batch mean to one view.
+
+    Attributes:
+        event_time_us: int64[m].
+        recorded_time_us: int64[m].
+        partition: int64[m].
+        offset: int64[m].
+        contributions: int64[accumulators of the view, m].
+        counts: False for a repeat of an earlier record: the row notes that it was handled, and nothing else. bool[m].
+    """
+
+    event_time_us: NDArray[np.int64]
+    recorded_time_us: NDArray[np.int64]
+    partition: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    contributions: NDArray[np.int64]
+    counts: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, plan: ViewPlan, batch: EventBatch, counts: NDArray[np.bool_]) -> Self:
+        """Compute what each event of a batch contributes to each accumulator of a view."""
+        return cls(
+            batch.event_time_us,
+            batch.recorded_time_us,
+            batch.partition.astype(np.int64),
+            batch.offset,
+            plan.contributions(batch.columns, len(batch)),
+            counts,
+        )
+
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> ViewEvents:
+        """Return the chosen events."""
+        return ViewEvents(
+            self.event_time_us[chosen],
+            self.recorded_time_us[chosen],
+            self.partition[chosen],
+            self.offset[chosen],
+            self.contributions[:, chosen],
+            self.counts[chosen],
+        )
+
+
+def apply(
+    plan: ViewPlan, layout: RowLayout, rows: NDArray[np.int64], events: ViewEvents, targets: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Apply events to rows, in place.
+
+    Args:
+        plan: The view.
+        layout: The rows' layout, with room for every partition of the events.
+        rows: int64[n, words], contiguous.
+        events: m events.
+        targets: The row of each event, int64[m].
+
+    Returns:
+        Which rows took at least one event: bool[n]. The others are untouched.
+    """
+    words = rows.reshape(-1)
+    applied = targets * layout.words + APPLIED + events.partition
+    fresh = events.offset > words[applied]
+    np.maximum.at(words, applied, events.offset)
+    changed = np.zeros(len(rows), np.bool_)
+    changed[targets[fresh]] = True
+    fresh &= events.counts
+    if not fresh.all():
+        events, targets = events.take(fresh), targets[fresh]
+    newest_before = rows[:, NEWEST].copy()
+    np.maximum.at(words, targets * layout.words + NEWEST, events.event_time_us)
+    np.maximum.at(words, targets * layout.words + RECORDED, events.recorded_time_us)
+    for window in plan.windows:
+        _advance(window, layout, rows, newest_before)
+        _add(window, layout, rows, events, targets)
+    return changed
+
+
+def _advance(
+    window: WindowPlan, layout: RowLayout, rows: NDArray[np.int64], newest_before: NDArray[np.int64]
+) -> None:
+    """Empty the slots over which the heads have passed."""
+    ring = window.ring
+    tile = held((rows[:, NEWEST] // ring.width_us)[:, None], ring.count, np.arange(ring.count))
+    passed = tile > (newest_before // ring.width_us)[:, None]
+    start = layout.tiles + window.start
+    block = rows[:, start : start + window.words].reshape(len(rows), -1, ring.count)
+    np.copyto(block, window.initial[:, None], where=passed[:, None, :])
+
+
+def _add(
+    window: WindowPlan,
+    layout: RowLayout,
+    rows: NDArray[np.int64],
+    events: ViewEvents,
+    targets: NDArray[np.int64],
+) -> None:
+    """Take the events into their tiles; those outside their ring leave no trace."""
+    ring, words = window.ring, rows.reshape(-1)
+    tile = events.event_time_us // ring.width_us
+    head = rows[targets, NEWEST] // ring.width_us
+    inside = np.flatnonzero(tile > head - ring.count)
+    place = (targets * layout.words + layout.tiles + window.start + tile % ring.count)[inside]
+    for placed in window.accumulators:
+        contribution = events.contributions[placed.number][inside]
+        at = place + placed.start
+        if placed.accumulator.kind is Kind.LAST:
+            _raise(words, at, ring.count, events.event_time_us[inside], contribution)
+        else:
+            np.add.at(words, at, contribution)
+
+
+def _raise(
+    words: NDArray[np.int64],
+    at: NDArray[np.int64],
+    value_word: int,
+    time_us: NDArray[np.int64],
+    value: NDArray[np.int64],
+) -> None:
+    """Raise (time, value) pairs to the greatest given for them; a pair's value is `value_word` words after its time."""
+    given = np.flatnonzero(value != NO_NUMBER)
+    given = given[np.lexsort((value[given], time_us[given], at[given]))]
+    places = at[given]
+    greatest = given[np.append(places[1:] != places[:-1], np.ones(min(1, len(places)), np.bool_))]
+    place, time, number = at[greatest], time_us[greatest], value[greatest]
+    held_time, held_number = words[place], words[place + value_word]
+    rises = (time > held_time) | ((time == held_time) & (number > held_number))
+    words[place[rises]] = time[rises]
+    words[place[rises] + value_word] = number[rises]

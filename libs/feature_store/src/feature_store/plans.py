@@ -1,0 +1,175 @@
+"""Views compiled for the engine: which windows and accumulators a row holds, where they lie, and how a feature reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from feature_store.aggregations import UNIT, Accumulator, Kind
+from feature_store.definitions import Aggregation, Count, Last, Mean, Share, Sum
+from feature_store.rows import HASH_BYTES, RowLayout
+from feature_store.tiles import Ring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from feature_store.definitions import View
+
+
+class Reading(NamedTuple):
+    """How a feature's value follows from accumulators of its window: `numerator * scale / denominator`, or the last value.
+
+    Attributes:
+        numerator: What is read.
+        denominator: What it is divided by; None for 1.
+        scale: What the numerator's integer is multiplied with.
+    """
+
+    numerator: Accumulator
+    denominator: Accumulator | None = None
+    scale: float = 1.0
+
+
+def reading_of(aggregation: Aggregation) -> Reading:
+    """Return how an aggregation is computed from accumulators."""
+    value, counted = aggregation.value, aggregation.counted
+    match aggregation:
+        case Count():
+            return Reading(Accumulator(Kind.COUNT, None, counted))
+        case Share():
+            part = aggregation.where if counted is None else counted & aggregation.where
+            return Reading(Accumulator(Kind.COUNT, None, part), Accumulator(Kind.COUNT, None, counted))
+        case Sum():
+            return Reading(Accumulator(Kind.SUM, value, counted), None, UNIT)
+        case Mean():
+            total = Accumulator(Kind.SUM, value, counted)
+            return Reading(total, Accumulator(Kind.COUNT, value, counted), UNIT)
+        case Last():
+            return Reading(Accumulator(Kind.LAST, value, counted))
+        case _:
+            raise NotImplementedError(
+                f"{type(aggregation).__name__} has no accumulators; add them to plans.reading_of"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """An accumulator in its place.
+
+    Attributes:
+        accumulator: What is accumulated.
+        number: Its number among the view's accumulators.
+        start: Its first word in its window; it has `ring.count` words, twice as many for a last.
+    """
+
+    accumulator: Accumulator
+    number: int
+    start: int
+
+
+@dataclass(frozen=True, eq=False)
+class WindowPlan:
+    """The accumulators of one window.
+
+    Attributes:
+        ring: The window's tiles.
+        accumulators: In the order of their words.
+        start: The window's first word among the row's tiles.
+        initial: The words of an empty slot.
+    """
+
+    ring: Ring
+    accumulators: tuple[Placed, ...]
+    start: int
+    initial: NDArray[np.int64]
+
+    @property
+    def words(self) -> int:
+        """The number of words that the window takes."""
+        return len(self.initial) * self.ring.count
+
+
+@dataclass(frozen=True, eq=False)
+class ViewPlan:
+    """What a view's rows hold.
+
+    Attributes:
+        view: The definition.
+        windows: In the order of their words.
+    """
+
+    view: View
+    windows: tuple[WindowPlan, ...]
+
+    @cached_property
+    def accumulators(self) -> tuple[Accumulator, ...]:
+        """The view's accumulators by number."""
+        return tuple(placed.accumulator for window in self.windows for placed in window.accumulators)
+
+    @cached_property
+    def layout(self) -> RowLayout:
+        """The layout of a row with room for the partitions that the source declares."""
+        slots = [np.repeat(window.initial, window.ring.count) for window in self.windows]
+        return RowLayout(self.view.digest[:HASH_BYTES], np.concatenate(slots), self.view.source.partitions)
+
+    @cached_property
+    def places(self) -> Mapping[tuple[Ring, tuple[str, str, str]], tuple[WindowPlan, Placed]]:
+        """Where an accumulator of a window is, by ring and identity."""
+        return {
+            (window.ring, placed.accumulator.identity): (window, placed)
+            for window in self.windows
+            for placed in window.accumulators
+        }
+
+    def find(self, ring: Ring, accumulator: Accumulator) -> tuple[WindowPlan, Placed]:
+        """Return where an accumulator of a window is."""
+        return self.places[ring, accumulator.identity]
+
+    def contributions(self, columns: Mapping[str, NDArray[Any]], n: int) -> NDArray[np.int64]:
+        """Return what each of `n` events brings to each accumulator: int64[accumulators, n]."""
+        computed: dict[tuple[str, str, str], NDArray[np.int64]] = {}
+        brought = np.empty((len(self.accumulators), n), np.int64)
+        for number, accumulator in enumerate(self.accumulators):
+            if accumulator.identity not in computed:
+                computed[accumulator.identity] = accumulator.contributions(columns, n)
+            brought[number] = computed[accumulator.identity]
+        return brought
+
+
+def ring_of(aggregation: Aggregation) -> Ring:
+    """Return the tiles of an aggregation's window."""
+    return Ring(aggregation.tile_us, aggregation.tiles)
+
+
+@lru_cache(maxsize=4096)
+def plan_of(view: View) -> ViewPlan:
+    """Return what a view's rows hold: windows and accumulators in the order in which its features first need them."""
+    needed: dict[Ring, dict[tuple[str, str, str], Accumulator]] = {}
+    for aggregation in view.aggregations.values():
+        reading = reading_of(aggregation)
+        accumulators = needed.setdefault(ring_of(aggregation), {})
+        for accumulator in (reading.numerator, reading.denominator):
+            if accumulator is not None:
+                accumulators.setdefault(accumulator.identity, accumulator)
+    windows: list[WindowPlan] = []
+    start = number = 0
+    for ring, accumulators in needed.items():
+        window = _place(ring, accumulators.values(), start, number)
+        windows.append(window)
+        start += window.words
+        number += len(accumulators)
+    return ViewPlan(view, tuple(windows))
+
+
+def _place(ring: Ring, accumulators: Iterable[Accumulator], start: int, number: int) -> WindowPlan:
+    placed: list[Placed] = []
+    initial: list[int] = []
+    for accumulator in accumulators:
+        placed.append(Placed(accumulator, number + len(placed), len(initial) * ring.count))
+        initial.extend(accumulator.initial)
+    return WindowPlan(ring, tuple(placed), start, np.array(initial, np.int64))

@@ -1,0 +1,51 @@
+"""Rings of tiles: how a window is kept, and which of its tiles count as of a moment.
+
+A window W is kept as `count` tiles of `width_us = W / count`, aligned to the epoch: `tile(t) = floor(t / width_us)`.
+Tile `i` lives in slot `i mod count`. The ring's head is the tile of the newest event applied; the ring holds the tiles
+`head - count + 1 ... head`, an event in an older one is outside and leaves no trace, and a slot is emptied when the
+head passes over it. So a ring is a pure function of the set of events applied: their order, batching and repetition
+leave no trace.
+
+The window's value as of T merges those of its tiles that lie in `tile(T) - count + 1 ... tile(T)`.
+
+The functions work on broadcast arrays, so that many rings, also of different windows, are one call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64] | int
+
+EMPTY_US: Final = -(2**62)
+"""The newest event time of a row without events: below any time, and far enough from int64's end to subtract from."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ring:
+    """A window's tiles.
+
+    Attributes:
+        width_us: Length of a tile.
+        count: Number of tiles; the window is `width_us * count` long.
+    """
+
+    width_us: int
+    count: int
+
+
+def held(head: NDArray[np.int64], count: Integers, slot: Integers) -> NDArray[np.int64]:
+    """Return the tile that a slot stands for in a ring of `count` tiles with this head."""
+    behind = head % count - slot
+    return head - behind - count * (behind < 0)
+
+
+def first(head: NDArray[np.int64], as_of: NDArray[np.int64], count: Integers) -> NDArray[np.int64]:
+    """Return the oldest tile that counts as of the tile `as_of` in a ring with this head."""
+    return np.maximum(head, as_of) - (count - 1)

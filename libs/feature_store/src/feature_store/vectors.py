@@ -1,0 +1,202 @@
+"""Vectors: what a model is given, with what became of each feature, and what the rows behind it had applied.
+
+Online and offline compute the same integers in different ways (`Readings`); both end in `VectorPlan.finish`, the one place
+where they become the numbers of a vector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from feature_store.aggregations import from_sortable
+from feature_store.definitions import Feature, Last, RequestTime
+from feature_store.plans import plan_of, reading_of, ring_of
+from feature_store.tiles import EMPTY_US
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from feature_store.aggregations import Accumulator
+    from feature_store.contract import Contract
+    from feature_store.plans import Placed, WindowPlan
+    from feature_store.requests import Requests
+
+
+class Status(IntEnum):
+    """What became of one feature of one request; the numbers are `tidemark.scoring.v1.FeatureStatus`'s."""
+
+    PRESENT = 1
+    """Read from a fresh row, or computed from the request."""
+    MISSING = 2
+    """The entity has no row, or no value in the window; the default stands in the vector."""
+    STALE = 3
+    """The row's newest event is older than the view's TTL; the default stands in the vector."""
+    DEFAULTED = 4
+    """The store or the row could not be read; the default stands in the vector."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowPositions:
+    """What the rows of one view had applied, by request.
+
+    Attributes:
+        view: The view's name.
+        found: Whether there was a row, bool[n].
+        applied: The last offset applied by partition, int64[n, partitions]; -1 where nothing was.
+        recorded_watermark_us: The newest recorded time applied, int64[n]; meaningless where there was no row.
+    """
+
+    view: str
+    found: NDArray[np.bool_]
+    applied: NDArray[np.int64]
+    recorded_watermark_us: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vectors:
+    """Assembled vectors.
+
+    Attributes:
+        values: float32[n, F] in the contract's order; always finite.
+        statuses: uint8[n, F], each a `Status`.
+        positions: By view, in the contract's order.
+    """
+
+    values: NDArray[np.float32]
+    statuses: NDArray[np.uint8]
+    positions: tuple[RowPositions, ...]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """What a contract's accumulators hold for each request, merged over the tiles that count.
+
+    Attributes:
+        newest_us: Newest event time by view, int64[n, views]; `EMPTY_US` where there is none.
+        totals: int64[n, counts and sums of the plan].
+        lasts: Sortable values, int64[n, lasts of the plan]; `aggregations.NO_NUMBER` where there is none.
+    """
+
+    newest_us: NDArray[np.int64]
+    totals: NDArray[np.int64]
+    lasts: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An accumulator that a contract reads: its view by number, its window, its place."""
+
+    view: int
+    window: WindowPlan
+    placed: Placed
+
+
+class VectorPlan:
+    """A contract compiled: which accumulators are read, and how they become values and statuses.
+
+    Attributes:
+        contract: The contract.
+        views: Its views' plans.
+        totals: The counts and sums it reads, in the order of `Readings.totals`.
+        lasts: The lasts it reads, in the order of `Readings.lasts`.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self.views = tuple(plan_of(view) for view in contract.views)
+        self.totals: list[Read] = []
+        self.lasts: list[Read] = []
+        self._ttl_us = np.array([view.ttl_us for view in contract.views], np.int64)
+        kept = [(at, feature) for at, feature in enumerate(contract.features) if isinstance(feature, Feature)]
+        self._kept = _indexes(at for at, _ in kept)
+        self._kept_view = _indexes(contract.views.index(feature.view) for _, feature in kept)
+        self._read_totals([pair for pair in kept if not isinstance(pair[1].aggregation, Last)])
+        self._read_lasts([pair for pair in kept if isinstance(pair[1].aggregation, Last)])
+        self._computed = [
+            (at, feature.expression)
+            for at, feature in enumerate(contract.features)
+            if isinstance(feature, RequestTime)
+        ]
+
+    def _read_totals(self, features: Sequence[tuple[int, Feature]]) -> None:
+        """Prepare `value = total * scale`, and the division by another total where there is one."""
+        readings = [reading_of(feature.aggregation) for _, feature in features]
+        self._total_at = _indexes(at for at, _ in features)
+        self._scale = np.array([reading.scale for reading in readings])
+        self._numerator = _indexes(
+            self._number(self.totals, feature, reading.numerator)
+            for (_, feature), reading in zip(features, readings, strict=True)
+        )
+        divided = [
+            (place, self._number(self.totals, feature, reading.denominator))
+            for place, ((_, feature), reading) in enumerate(zip(features, readings, strict=True))
+            if reading.denominator is not None
+        ]
+        self._divided = _indexes(place for place, _ in divided)
+        self._denominator = _indexes(number for _, number in divided)
+
+    def _read_lasts(self, features: Sequence[tuple[int, Feature]]) -> None:
+        self._last_at = _indexes(at for at, _ in features)
+        self._last = _indexes(
+            self._number(self.lasts, feature, reading_of(feature.aggregation).numerator)
+            for _, feature in features
+        )
+
+    def _number(self, reads: list[Read], feature: Feature, accumulator: Accumulator) -> int:
+        """Return the number of what a feature reads among `reads`, added if it is new."""
+        view = self.contract.views.index(feature.view)
+        read = Read(view, *self.views[view].find(ring_of(feature.aggregation), accumulator))
+        if read not in reads:
+            reads.append(read)
+        return reads.index(read)
+
+    def finish(
+        self, readings: Readings, requests: Requests, readable: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return values and statuses.
+
+        Args:
+            readings: What the accumulators hold.
+            requests: The requests.
+            readable: Which rows could be read, bool[n, views]; None for all.
+        """
+        n = len(requests)
+        numbers = np.empty((n, len(self.contract.features)))
+        with np.errstate(all="ignore"):
+            # A division of zero by zero, a last that is not there, a computed value that is null: all are NaN.
+            kept = readings.totals[:, self._numerator] * self._scale
+            kept[:, self._divided] /= readings.totals[:, self._denominator]
+            numbers[:, self._total_at] = kept
+            numbers[:, self._last_at] = from_sortable(readings.lasts[:, self._last])
+            for at, expression in self._computed:
+                numbers[:, at] = expression.evaluate(requests.context, n)
+            values = numbers.astype(np.float32)
+        statuses = np.full(values.shape, Status.PRESENT, np.uint8)
+        statuses[:, self._kept] = self._row_statuses(readings, requests, readable)[:, self._kept_view]
+        statuses[(statuses == Status.PRESENT) & ~np.isfinite(values)] = Status.MISSING
+        np.copyto(values, self.contract.defaults, where=statuses != Status.PRESENT)
+        return values, statuses
+
+    def _row_statuses(
+        self, readings: Readings, requests: Requests, readable: NDArray[np.bool_] | None
+    ) -> NDArray[np.uint8]:
+        """Return the status that each view's row gives its features, uint8[n, views]."""
+        stale = requests.time_us[:, None] - readings.newest_us > self._ttl_us
+        statuses = np.where(stale, np.uint8(Status.STALE), np.uint8(Status.PRESENT))
+        statuses[readings.newest_us == EMPTY_US] = Status.MISSING
+        if readable is not None:
+            statuses[~readable] = Status.DEFAULTED
+        return statuses
+
+
+def _indexes(numbers: Iterable[int]) -> NDArray[np.intp]:
+    return np.array(list(numbers), np.intp)
