@@ -66,7 +66,7 @@ class Check:
 
     @staticmethod
     def that(condition: Expression, reason: str) -> SourceCheck:
-        """Demand that a condition over the fields holds; refuse with this UPPER_SNAKE reason where it does not."""
+        """Demand that a condition over the fields holds; refuse with this reason where it does not."""
         if not re.fullmatch(r"[A-Z][A-Z0-9_]*", reason):
             instead = 'Write upper snake case, such as "ARRIVES_BEFORE_DEPARTURE".'
             raise DefinitionError(
@@ -172,6 +172,8 @@ class That:
         del kinds
         n = len(next(iter(columns.values())))
         holds: NDArray[Any] = self.condition.evaluate(columns, n)
-        read = ", ".join(sorted(self.condition.fields()))
         for index in np.flatnonzero(~holds).tolist():
-            rejects.add(index, self.reason, f"{self.condition.canonical()} does not hold; it reads {read}.")
+            values = ", ".join(
+                f"{name} is {columns[name][index]!r}" for name in sorted(self.condition.fields())
+            )
+            rejects.add(index, self.reason, f"{self.condition} does not hold: {values}.")

@@ -1,14 +1,17 @@
-"""Events as columns: decoded and checked from the wire, or read back from the lake. Everything downstream sees only these."""
+"""Events as columns, decoded and checked from the wire or read back from the lake.
+
+Everything downstream sees only these.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
-from feature_store.expressions import NULL_TIME_US, FieldType, dtype_of, nulls
+from feature_store.expressions import NULL_FLAG, NULL_TIME_US, FieldType, nulls
 from feature_store.rejects import Reason, Reject, Rejects
 
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
     from feature_store.definitions.sources import Source
     from feature_store.formats import Columns
+
+Number = TypeVar("Number", np.float64, np.int64, np.int32, np.int8)
 
 _TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 _ARROW: Final[Mapping[FieldType, pa.DataType]] = {
@@ -40,7 +45,8 @@ _ENVELOPE: Final = (
 class Incoming:
     """Records of one source as they came: parallel sequences, one entry a record.
 
-    `event_time_us` is the envelope's `ce_time`; it is the event time only where the source declares no field for it.
+    `event_time_us` is the envelope's `ce_time`: the event time only where the source declares no field for
+    it.
     """
 
     values: Sequence[bytes]
@@ -122,8 +128,8 @@ def from_arrow(source: Source, table: pa.Table) -> EventBatch:
         {name: _from_arrow(kind, table.column(name)) for name, kind in source.fields.items()},
         _times(table.column("_event_time")),
         _times(table.column("_recorded_time")),
-        table.column("_partition").to_numpy().astype(np.int32, copy=False),
-        table.column("_offset").to_numpy().astype(np.int64, copy=False),
+        _fixed(table.column("_partition"), np.int32),
+        _fixed(table.column("_offset"), np.int64),
         _objects(table.column("_id")),
         _objects(table.column("_key")),
     )
@@ -152,8 +158,8 @@ def concat(batches: Sequence[EventBatch]) -> EventBatch:
 def decode_events(source: Source, incoming: Incoming) -> tuple[EventBatch, list[Reject]]:
     """Return the valid events, in order, and one reject for each of the others, by index.
 
-    Never raises for a record. The event time is the source's `event_time` field, whatever the envelope says; the recorded time is
-    the envelope's.
+    Never raises for a record. The event time is the source's `event_time` field, whatever the envelope
+    says; the recorded time is the envelope's.
     """
     rejects = Rejects()
     values = [_within(source, index, value, rejects) for index, value in enumerate(incoming.values)]
@@ -204,10 +210,14 @@ def _check_times(
     late_us = np.where(event_time_us == NULL_TIME_US, 0, recorded_time_us - event_time_us)
     name = source.event_time or "ce_time"
     for index in np.flatnonzero(late_us < -source.max_clock_skew_us).tolist():
-        detail = f"{name} is {-late_us[index] / 1e6:.6f} s after the event was recorded; {source.max_clock_skew} is allowed."
+        detail = (
+            f"{name} is {-late_us[index] / 1e6:.6f} s later than recorded; {source.max_clock_skew} may be."
+        )
         rejects.add(index, Reason.FUTURE_EVENT, detail)
     for index in np.flatnonzero(late_us > source.max_lateness_us).tolist():
-        detail = f"{name} is {late_us[index] / 1e6:.6f} s before the event was recorded; {source.max_lateness} is allowed."
+        detail = (
+            f"{name} is {late_us[index] / 1e6:.6f} s earlier than recorded; {source.max_lateness} may be."
+        )
         rejects.add(index, Reason.LATE_BEYOND_LIMIT, detail)
 
 
@@ -227,19 +237,18 @@ def _from_arrow(kind: FieldType, column: pa.ChunkedArray) -> NDArray[Any]:
         case FieldType.TIME:
             return _times(column)
         case FieldType.FLAG:
-            return column.cast(pa.int8()).fill_null(-1).to_numpy().astype(np.int8, copy=False)
+            return _fixed(column.cast(pa.int8()).fill_null(NULL_FLAG), np.int8)
         case _:
-            return column.cast(pa.float64()).to_numpy().astype(dtype_of(kind), copy=False)
+            return _fixed(column.cast(pa.float64()), np.float64)
 
 
 def _times(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    return (
-        column.cast(_TIMESTAMP)
-        .cast(pa.int64())
-        .fill_null(NULL_TIME_US)
-        .to_numpy()
-        .astype(np.int64, copy=False)
-    )
+    return _fixed(column.cast(_TIMESTAMP).cast(pa.int64()).fill_null(NULL_TIME_US), np.int64)
+
+
+def _fixed(column: pa.ChunkedArray, dtype: type[Number]) -> NDArray[Number]:
+    array: NDArray[Number] = column.to_numpy().astype(dtype, copy=False)
+    return array
 
 
 def _objects(column: pa.ChunkedArray) -> NDArray[Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 PARTS: Final = ("features", "labels", "model", "models")
-"""The modules of a package that are looked into, beside the package itself; a project may also be one module."""
+"""The modules of a package that are looked into, beside the package itself. One module will do as well."""
 
 Named = TypeVar("Named", Source, Entity, View, RequestTime, Label, ModelSpec)
 

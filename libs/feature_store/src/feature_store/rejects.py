@@ -35,7 +35,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record of a batch that is refused: its index in the batch, an UPPER_SNAKE reason, and a sentence naming the field."""
+    """A refused record: its index in the batch, an UPPER_SNAKE reason, a sentence that names the field."""
 
     index: int
     reason: str

@@ -1,4 +1,4 @@
-"""What a project declares: sources, entities, views and their aggregations, request features, labels and models."""
+"""What a project declares: sources, entities, views, aggregations, request features, labels and models."""
 
 from feature_store.definitions.aggregations import (
     Aggregation,
@@ -6,7 +6,6 @@ from feature_store.definitions.aggregations import (
     FieldAggregation,
     Last,
     Mean,
-    Selection,
     Share,
     Sum,
 )
@@ -30,7 +29,6 @@ __all__ = [
     "ModelSpec",
     "Outcomes",
     "RequestTime",
-    "Selection",
     "Share",
     "Source",
     "Sum",

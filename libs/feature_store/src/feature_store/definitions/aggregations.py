@@ -1,4 +1,4 @@
-"""What can be kept of a window of events. These are declarations; their arithmetic lives in `feature_store.aggregations`."""
+"""What can be kept of a window of events: declarations, whose arithmetic is the engine's (`plans`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 from dataclasses import field as attribute
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,21 +16,11 @@ from feature_store.errors import DefinitionError, Location, caller
 from feature_store.expressions import Field, FieldType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import timedelta
-
-    from numpy.typing import NDArray
 
     from feature_store.definitions.sources import Source
     from feature_store.definitions.views import Feature, FeatureView
     from feature_store.expressions import Expression
-
-
-class Selection(NamedTuple):
-    """Which of a batch's events count for an aggregation, and the number each brings (arbitrary where it does not count)."""
-
-    counts: NDArray[np.bool_]
-    values: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,8 +31,8 @@ class Aggregation:
         window: How far back it looks: "90s", "15m", "1h", "7d" or a timedelta.
         where: Which events count; every event when left out.
         tiles: Into how many steps the window is cut. More are finer and cost memory in each row.
-        default: What a model sees when there is no value. It must be finite: missing is said by the feature's status, and by
-            features that count.
+        default: What a model sees when there is no value. It must be finite: missing is said by the feature's
+            status, and by features that count.
     """
 
     window: str | timedelta
@@ -51,9 +41,6 @@ class Aggregation:
     default: float = 0.0
     location: Location | None = attribute(default_factory=caller, repr=False)
     window_us: int = attribute(init=False, repr=False)
-
-    present_when_empty: ClassVar[bool] = False
-    """Whether a window without events has a value (a count of 0) and not a missing one."""
 
     def __post_init__(self) -> None:
         try:
@@ -84,14 +71,6 @@ class Aggregation:
         """The condition on the events that count; None where every event does."""
         return self.where
 
-    def select(self, columns: Mapping[str, NDArray[Any]], n: int) -> Selection:
-        """Return which of `n` events count, and with what number. An event whose value is null does not count."""
-        counts = np.ones(n, np.bool_) if self.counted is None else self.counted.evaluate(columns, n)
-        if self.value is None:
-            return Selection(counts, np.ones(n))
-        values = self.value.evaluate(columns, n).astype(np.float64, copy=False)
-        return Selection(counts & ~np.isnan(values), values)
-
     def check(self, source: Source, definition: str) -> None:
         """Check what it reads against the source.
 
@@ -106,7 +85,7 @@ class Aggregation:
         if self.value is not None:
             kind = type_over_events(self.value, source, definition, self.location)
             if kind not in {FieldType.NUMBER, FieldType.FLAG}:
-                instead = "Aggregate a number or a flag; compare a text, or divide a duration by a timedelta, to get one."
+                instead = "Compare a text, or divide a duration by a timedelta, to get a number or a flag."
                 raise self._error(f"it aggregates a {kind}", instead, definition)
 
     def canonical(self) -> dict[str, Any]:
@@ -132,8 +111,6 @@ class Aggregation:
 class Count(Aggregation):
     """How many events count in the window; 0 is a value."""
 
-    present_when_empty: ClassVar[bool] = True
-
 
 @dataclass(frozen=True, eq=False)
 class FieldAggregation(Aggregation):
@@ -151,8 +128,6 @@ class FieldAggregation(Aggregation):
 class Sum(FieldAggregation):
     """The sum of a number over the window; 0 is a value."""
 
-    present_when_empty: ClassVar[bool] = True
-
 
 @dataclass(frozen=True, eq=False)
 class Mean(FieldAggregation):
@@ -161,12 +136,17 @@ class Mean(FieldAggregation):
 
 @dataclass(frozen=True, eq=False)
 class Last(FieldAggregation):
-    """The number of the event with the greatest event time in the window; of equal times, the greatest number."""
+    """The number of the window's event with the greatest event time; of equal times, the greatest number."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Share(Aggregation):
-    """The part of the window's events for which `where` holds, among those for which `among` holds (all when left out)."""
+    """The part of the window's events for which `where` holds.
+
+    Attributes:
+        where: Which events are of the share.
+        among: Which events it is a share of; every event when left out.
+    """
 
     where: Expression
     among: Expression | None = None

@@ -1,4 +1,4 @@
-"""Which past requests a model learns from: as if each event of a source had been asked about at an earlier time."""
+"""Which past requests a model learns from: as if someone had asked about each event of a source in time."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class TrainingExamples:
 
     Attributes:
         source: The events; each is one example.
-        time: When the request is made, an expression over the event's fields; an event for which it is null is no example.
+        time: When the request is made, over the event's fields; an event for which it is null is no example.
         entities: Entity name to the field with its key.
-        context: Input name to the field with its value; it is also the declaration of the model's request-time inputs.
+        context: Input name to the field with its value; it declares the model's request-time inputs.
         request_key: The field by which an outcome finds its example; the label's own when left out.
     """
 

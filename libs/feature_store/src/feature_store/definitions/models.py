@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -78,12 +78,14 @@ class ModelSpec:
         name: Lower-case words with dashes, such as "flight-delay".
         features: In the order of the vector.
         label: What it foretells.
-        examples: What it learns from; also the declaration of what a scoring request must carry.
-        train: Trains the champion's algorithm, named after the function: `train_gradient_boosting` is "gradient-boosting".
+        examples: What it learns from; it also declares what a scoring request must carry.
+        train: Trains the champion; `train_gradient_boosting` makes the algorithm's name "gradient-boosting".
         challengers: Algorithm name to the function that trains it.
         decision_threshold: At which score the positive class is decided.
         slices: Entities or inputs by which results are also reported.
         seed: What `train` is given for its randomness.
+        log: Whether a reply waits until its prediction is recorded ("durable": and fails where it is not) or
+            never waits ("async": what finds no room is dropped and counted).
     """
 
     name: str = attribute(kw_only=False)
@@ -95,6 +97,7 @@ class ModelSpec:
     decision_threshold: float = 0.5
     slices: Sequence[str] = ()
     seed: int = 0
+    log: Literal["async", "durable"] = "async"
     location: Location | None = attribute(default_factory=caller, repr=False)
 
     def __post_init__(self) -> None:
@@ -102,10 +105,10 @@ class ModelSpec:
             self._refuse(
                 "its name is not lower-case words with dashes", 'Write a name such as "flight-delay".'
             )
-        if not self.features:
-            self._refuse("it has no features", "Write features=[...] with at least one.")
         if not 0.0 <= self.decision_threshold <= 1.0:
             self._refuse(f"decision_threshold is {self.decision_threshold}", "Write a probability, 0 to 1.")
+        if self.log not in {"async", "durable"}:
+            self._refuse(f"log is {self.log!r}", 'Write "async" or "durable".')
         self._check_features()
         self._check_slices()
 
@@ -126,23 +129,29 @@ class ModelSpec:
         return self.examples.request_key or self.label.request_key
 
     def _check_features(self) -> None:
+        if not self.features:
+            self._refuse("it has no features", "Write features=[...] with at least one.")
+        listed: Sequence[object] = self.features
+        for feature in listed:
+            if not isinstance(feature, (Feature, RequestTime)):
+                self._refuse(f"{feature!r} is no feature", "List MyView.my_aggregation, or a RequestTime.")
         seen: set[str] = set()
         for feature in self.features:
-            if not isinstance(feature, (Feature, RequestTime)):
-                self._refuse(
-                    f"{feature!r} is no feature", "Write Feature views' attributes or RequestTime features."
-                )
             if feature.full_name in seen:
                 self._refuse(f"feature {feature.full_name!r} is listed twice", "Remove one.")
             seen.add(feature.full_name)
             if isinstance(feature, RequestTime):
                 feature.check(self.examples.inputs)
-            elif feature.view.entity.name not in self.examples.entities:
-                entity = feature.view.entity.name
-                problem = f"feature {feature.full_name!r} needs entity {entity!r}, which its examples lack"
-                self._refuse(
-                    problem, f'Write TrainingExamples(entities={{"{entity}": "the field with its key"}}).'
-                )
+            else:
+                self._check_entity(feature)
+
+    def _check_entity(self, feature: Feature) -> None:
+        entity = feature.view.entity.name
+        if entity not in self.examples.entities:
+            problem = f"feature {feature.full_name!r} needs entity {entity!r}, which its examples lack"
+            self._refuse(
+                problem, f'Write TrainingExamples(entities={{"{entity}": "the field with its key"}}).'
+            )
 
     def _check_slices(self) -> None:
         known = {**self.examples.entities, **self.examples.context}

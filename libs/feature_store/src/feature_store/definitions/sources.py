@@ -38,8 +38,8 @@ class Source:
     Attributes:
         topic: The upstream's topic; nothing about it needs to change to be read.
         format: How a payload becomes fields.
-        event_time: The field that says when it happened. It rules, whatever the envelope says; where it is None the envelope's
-            `ce_time` is the event time.
+        event_time: The field that says when it happened. It rules, whatever the envelope says; where it is
+            None the envelope's `ce_time` is the event time.
         partitions: How many the topic is given where the platform creates it.
         checks: What is demanded of every event; one that fails goes to the dead-letter topic.
         max_lateness: How much later than its event time an event may be recorded.

@@ -20,7 +20,7 @@ def type_over_events(
     """Return the type of an expression that reads a source's events.
 
     Raises:
-        DefinitionError: it reads a request, an unknown field, or combines types that do not go together.
+        DefinitionError: it reads a request or an unknown field, or combines types wrongly.
     """
     if expression.requests():
         read = ", ".join(f"request({name!r})" for name in sorted(expression.requests()))
@@ -35,7 +35,7 @@ def type_over_requests(
     """Return the type of an expression that reads a scoring request.
 
     Raises:
-        DefinitionError: it reads an event's field, an undeclared input, or combines types that do not go together.
+        DefinitionError: it reads an event's field or an undeclared input, or combines types wrongly.
     """
     if expression.fields():
         read = ", ".join(f"field({name!r})" for name in sorted(expression.fields()))

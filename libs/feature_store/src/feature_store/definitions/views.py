@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from datetime import timedelta
@@ -19,6 +18,7 @@ from feature_store.errors import DefinitionError, Location, caller, did_you_mean
 from feature_store.expressions import FieldType
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import NoReturn
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class View:
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 over everything that shapes a row of this view: it changes when kept rows no longer fit."""
+        """SHA-256 over everything that shapes a row: it changes when kept rows no longer fit."""
         kept = {name: kind.canonical() for name, kind in self.aggregations.items()}
         text = json.dumps([self.canonical(), list(kept.items())], separators=(",", ":"), sort_keys=True)
         return hashlib.sha256(text.encode()).digest()
@@ -75,7 +75,7 @@ class Feature:
 
     @property
     def full_name(self) -> str:
-        """The name by which contracts, vectors and logs know it, such as `origin_departures.mean_delay_1h`."""
+        """The name that contracts, vectors and logs know it by: `origin_departures.mean_delay_1h`."""
         return f"{self.view.name}.{self.name}"
 
     @property
@@ -87,9 +87,9 @@ class Feature:
 class FeatureView:
     """Base of the classes that declare views.
 
-    A subclass sets `source` and `entity`; `key` where the field with the entity's key is not called like the entity; `ttl` where it
-    is not the longest window; and one aggregation a feature. A subclass declared `abstract=True` is no view itself: others inherit
-    what it declares.
+    A subclass sets `source` and `entity`; `key` where the field with the entity's key is not called like the
+    entity; `ttl` where it is not the longest window; and one aggregation a feature. A subclass declared
+    `abstract=True` is no view itself: others inherit what it declares.
     """
 
     source: ClassVar[Source]
@@ -105,7 +105,7 @@ class FeatureView:
 
     @classmethod
     def feature_of(cls, aggregation: Aggregation) -> Feature:
-        """Return the feature that an aggregation declared in this class, or in one it inherits from, is here."""
+        """Return the feature that an aggregation, declared here or inherited, is in this view."""
         view = vars(cls).get("view")
         if view is None:
             raise DefinitionError(

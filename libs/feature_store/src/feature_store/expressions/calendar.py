@@ -1,7 +1,7 @@
 """Calendar parts of times in a zone, vectorised, right over every change of the zone's offset.
 
-A zone becomes a table of the moments its offset changes, found by asking zoneinfo day by day from 1900 to 2100 and closing in where
-two days differ. A time outside those years has no calendar part: it is null.
+A zone becomes a table of the moments its offset changes, found by asking zoneinfo day by day from 1900 to
+2100 and closing in where two days differ. A time outside those years has no calendar part: it is null.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 FIRST_YEAR: Final = 1900
 LAST_YEAR: Final = 2099
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_S: Final = 86_400
 _MINUTE: Final = np.timedelta64(60 * 1_000_000, "us")
 _HOUR: Final = np.timedelta64(3_600 * 1_000_000, "us")
@@ -34,15 +33,20 @@ _TO_MONDAY: Final = np.timedelta64(3 * _DAY_S * 1_000_000, "us")
 
 @dataclass(frozen=True, slots=True)
 class ZoneOffsets:
-    """A zone's offsets from UTC: `offsets[i]` holds from `starts_us[i - 1]` until `starts_us[i]`, NaT at both ends."""
+    """A zone's offsets from UTC, in order of time.
 
-    starts_us: NDArray[np.timedelta64]
+    Attributes:
+        starts: When each offset begins to hold, since the epoch; at last, when the table ends.
+        offsets: `offsets[i]` holds before `starts[i]`, from the start before it; NaT at both ends.
+    """
+
+    starts: NDArray[np.timedelta64]
     offsets: NDArray[np.timedelta64]
 
     def localize(self, times: NDArray[np.timedelta64]) -> NDArray[np.timedelta64]:
         """Return the local wall clock as microseconds since 1970-01-01 00:00 local; null where unknown."""
         # NaT sorts last in numpy, behind the last start, where the offset is NaT too.
-        return times + self.offsets[self.starts_us.searchsorted(times, side="right")]
+        return times + self.offsets[self.starts.searchsorted(times, side="right")]
 
 
 @lru_cache(maxsize=64)
@@ -63,8 +67,8 @@ def zone_offsets(zone: str) -> ZoneOffsets:
 
 def _changes(info: ZoneInfo) -> Iterator[tuple[int, int]]:
     """Yield (second, offset in seconds from then on), the table's two ends included."""
-    first = _second(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
-    last = _second(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC))
+    first = int(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC).timestamp())
+    last = int(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC).timestamp())
     before = _offset(info, first)
     yield first, before
     for second in range(first + _DAY_S, last + 1, _DAY_S):
@@ -87,12 +91,8 @@ def _bisect(info: ZoneInfo, low: int, high: int) -> int:
     return high
 
 
-def _second(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(seconds=1)
-
-
 def _offset(info: ZoneInfo, second: int) -> int:
-    offset = (_EPOCH + timedelta(seconds=second)).astimezone(info).utcoffset()
+    offset = datetime.fromtimestamp(second, info).utcoffset()
     assert offset is not None
     return offset // timedelta(seconds=1)
 
@@ -114,6 +114,5 @@ def day_of_week(local: NDArray[np.timedelta64]) -> NDArray[np.float64]:
 
 def month(local: NDArray[np.timedelta64]) -> NDArray[np.float64]:
     """Return the month, 1 to 12."""
-    moment = local.view(np.int64).view("M8[us]")
-    months = (moment.astype("M8[M]") - moment.astype("M8[Y]")).astype("m8[M]")
-    return np.where(np.isnat(months), np.nan, months.astype(np.float64) + 1)
+    since_epoch = local.view("M8[us]").astype("M8[M]").view(np.int64)
+    return np.where(np.isnat(local), np.nan, since_epoch % 12 + 1)

@@ -1,8 +1,8 @@
 """Expressions over an event's fields or a request's inputs: a declared computation, not a Python function.
 
-An expression is a tree of the four nodes below. It can be evaluated over columns, asked what it reads, type-checked, and written in
-a canonical form. Nothing in it is opaque, so the same tree can be carried to another runtime. See `types` for what null is and
-`operators` for what each operator does with it.
+An expression is a tree of the four nodes below. It can be evaluated over columns, asked what it reads,
+type-checked, and written in a canonical form. Nothing in it is opaque, so the same tree can be carried to
+another runtime. See `types` for what null is and `operators` for what each operator does with it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import numpy as np
 
 from feature_store.errors import DefinitionError, TypeMismatchError, UnknownNameError, caller, did_you_mean
-from feature_store.expressions.operators import OPERATORS, as_flag
-from feature_store.expressions.types import FieldType, dtype_of
+from feature_store.expressions.operators import OPERATORS
+from feature_store.expressions.types import FieldType, dtype_of, equals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -40,23 +40,25 @@ class Scope:
 
 
 class Expression:
-    """A declared computation over named columns. Its operators build larger expressions; they compute nothing."""
+    """A declared computation over named columns. Python's operators on it only build larger ones."""
 
     __slots__ = ()
 
     def evaluate(self, columns: Mapping[str, NDArray[Any]], n: int) -> NDArray[Any]:
         """Return the column of `n` values that this expression has over `columns`.
 
-        Columns are laid out as `FieldType` says, and so is the result, but for one thing: a flag comes back as bool, its null as
-        False. A number without a finite value is null. The types must have been checked (`type_in`) before.
+        Columns are laid out as `FieldType` says, and so is the result, but for one thing: a flag comes back
+        as bool, its null as False. A number without a finite value is null. The types must have been checked
+        (`type_in`) before. The result may be one of the columns itself: it is not to be written to.
         """
-        with np.errstate(all="ignore"):
-            value: NDArray[Any] = as_flag(_value(self, columns))
-            if np.shape(value) != (n,):
-                value = np.full(n, value, dtype=np.object_ if isinstance(value, str) else None)
-            if value.dtype.kind == "f":
-                return np.where(np.isinf(value), np.nan, value)
-        return value.view(np.int64) if value.dtype.kind == "m" else value
+        value = _value(self, columns)
+        column: NDArray[Any] = value if getattr(value, "shape", None) == (n,) else _filled(value, n)
+        match column.dtype.kind:
+            case "m":
+                return column.view(np.int64)
+            case "i":
+                return equals(column, 1)
+        return column
 
     def fields(self) -> frozenset[str]:
         """Return the names of the event's fields it reads."""
@@ -79,13 +81,16 @@ class Expression:
         """Return the form that is equal for equal expressions, the same in every process: compact JSON."""
         return json.dumps(_tree(self), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
+    def __str__(self) -> str:
+        return _text(self)
+
     def is_null(self) -> Expression:
         """Is there no value?"""
         return Apply("is_null", (self,))
 
     def is_in(self, members: Iterable[str] | Iterable[float]) -> Expression:
         """Is the value one of these texts, or one of these numbers? Null is in nothing."""
-        return Apply(*_membership(self, tuple(members)))
+        return _membership(self, tuple(members))
 
     def cast(self, to: Literal["number", "flag"]) -> Expression:
         """Turn a flag into 0 or 1, or a number into the flag that says whether it differs from 0."""
@@ -149,7 +154,7 @@ class Expression:
 
     def __bool__(self) -> NoReturn:
         raise DefinitionError(
-            self.canonical(),
+            str(self),
             "an expression has no truth value while it is being written",
             instead="Write & | ~ for and, or, not, with each comparison in parentheses.",
             at=caller(),
@@ -180,7 +185,11 @@ class Constant(Expression):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Apply(Expression):
-    """An operator of `OPERATORS` on expressions, with parameters that are not expressions: a zone, a set's members."""
+    """An operator of `OPERATORS` on expressions.
+
+    Attributes:
+        parameters: What is fixed in the definition: a zone, the members of a set.
+    """
 
     operator: str
     operands: tuple[Expression, ...]
@@ -210,22 +219,21 @@ def as_expression(operand: Operand) -> Expression:
     raise DefinitionError(
         repr(operand),
         "it cannot stand in an expression",
-        instead="Write a finite number, a text, a timedelta, a datetime with a zone, field(...) or request(...); "
-        "for None use .is_null(), for a flag the flag itself or ~flag.",
+        instead="Write a finite number, a text, a timedelta, a datetime with a zone, field(...) or "
+        "request(...); for None use .is_null(), for True and False the flag itself or ~flag.",
         at=caller(),
     )
 
 
-def _membership(
-    operand: Expression, members: tuple[Any, ...]
-) -> tuple[str, tuple[Expression, ...], tuple[Any, ...]]:
+def _membership(operand: Expression, members: tuple[Any, ...]) -> Expression:
     if members and all(isinstance(member, str) for member in members):
-        return "is_in_texts", (operand,), tuple(sorted(set(members)))
+        return Apply("is_in_texts", (operand,), tuple(sorted(set(members))))
     if members and all(isinstance(member, (int, float)) and math.isfinite(member) for member in members):
-        return "is_in_numbers", (operand,), tuple(sorted({float(member) for member in members}))
+        return Apply("is_in_numbers", (operand,), tuple(sorted({float(member) for member in members})))
     raise DefinitionError(
         f"is_in({list(members)!r})",
-        "its members must be all texts or all finite numbers, at least one",
+        "its members are not all texts or all finite numbers",
+        instead='Write at least one, such as ["JFK", "LGA"].',
         at=caller(),
     )
 
@@ -235,6 +243,10 @@ def _walk(node: Expression) -> Iterator[Expression]:
     if isinstance(node, Apply):
         for operand in node.operands:
             yield from _walk(operand)
+
+
+def _filled(value: Value, n: int) -> NDArray[Any]:
+    return np.full(n, value, dtype=np.object_ if isinstance(value, str) else None)
 
 
 def _value(node: Expression, columns: Mapping[str, NDArray[Any]]) -> Value:
@@ -260,7 +272,7 @@ def _type(node: Expression, scope: Scope) -> FieldType:
     kinds = tuple(_type(operand, scope) for operand in node.operands)
     operator = OPERATORS[node.operator]
     if kinds not in operator.signatures:
-        raise TypeMismatchError(f"{operator.template.format(*kinds)} has no meaning")
+        raise TypeMismatchError(f"{_written(node, kinds)} has no meaning")
     return operator.signatures[kinds]
 
 
@@ -274,6 +286,30 @@ def _tree(node: Expression) -> list[Any]:
             return ["request", node.name]
     assert isinstance(node, Apply)
     return [node.operator, *(_tree(operand) for operand in node.operands), *node.parameters]
+
+
+def _text(node: Expression) -> str:
+    match node:
+        case Constant(FieldType.DURATION | FieldType.TIME):
+            return repr(timedelta(microseconds=int(node.value)))
+        case Constant():
+            return repr(node.value)
+        case Field():
+            return f"field({node.name!r})"
+        case Request():
+            return f"request({node.name!r})"
+    assert isinstance(node, Apply)
+    return _written(node, [_enclosed(operand) for operand in node.operands])
+
+
+def _enclosed(operand: Expression) -> str:
+    return f"({operand})" if isinstance(operand, Apply) and len(operand.operands) > 1 else str(operand)
+
+
+def _written(node: Apply, operands: Sequence[str]) -> str:
+    texts = [repr(parameter) for parameter in node.parameters]
+    parameters = f"[{', '.join(texts)}]" if node.operator.startswith("is_in") else ", ".join(texts)
+    return OPERATORS[node.operator].template.format(*operands, parameters=parameters)
 
 
 def _lookup(what: str, name: str, known: Mapping[str, FieldType], holder: str) -> FieldType:

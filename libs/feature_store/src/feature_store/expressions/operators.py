@@ -1,7 +1,8 @@
 """Every operator of the expression language: what it computes, on numpy arrays, and which types it accepts.
 
-Inside an evaluation times and durations are timedelta64[us] views of their int64 columns: NaT is the null and numpy carries it
-through arithmetic and comparison. Logic has two values: a comparison with null is False, so its negation is True.
+Inside an evaluation times and durations are timedelta64[us] views of their int64 columns: NaT is the null and
+numpy carries it through arithmetic and comparison. Logic has two values: a comparison with null is False,
+so its negation is True.
 
 An operator is a row of `OPERATORS`; another runtime of expressions is another table with the same names.
 """
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from feature_store.expressions import calendar
-from feature_store.expressions.types import FieldType
+from feature_store.expressions.types import FieldType, equals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Value = Any
-"""An array of the evaluation's length, or a scalar that stands for one: a float, a str, a bool or a timedelta64[us]."""
+"""An array of the evaluation's length, or a scalar for all of it: float, str, bool or timedelta64[us]."""
 
 Signatures = Mapping[tuple[FieldType, ...], FieldType]
 
@@ -33,7 +34,13 @@ _FLAG, _DURATION = FieldType.FLAG, FieldType.DURATION
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """How messages write it, which operand types give which type, and its computation (operands first, then parameters)."""
+    """A row of the table.
+
+    Attributes:
+        template: How a definition writes it: `{0}` and `{1}` are the operands, `{parameters}` the parameters.
+        signatures: Which types of operands it accepts, and the type of the result.
+        compute: Its computation: operands first, then parameters.
+    """
 
     template: str
     signatures: Signatures
@@ -48,7 +55,7 @@ def is_null(value: Value) -> Value:
     if kind == "m":
         return np.isnat(value)
     if kind == "O":
-        return np.equal(value, None).astype(np.bool_)
+        return equals(value, None)
     if kind == "i":
         return value < 0
     return np.False_
@@ -64,17 +71,30 @@ def as_flag(value: Value) -> Value:
 
 def _equal(left: Value, right: Value) -> Value:
     same = np.equal(left, right)
-    # None equals None, alone among the nulls.
-    return same.astype(np.bool_) & ~is_null(left) if same.dtype.kind == "O" else same
+    # Alone among the nulls, None equals itself.
+    return same & ~is_null(left) if _is_texts(left) and _is_texts(right) else same
+
+
+def _is_texts(value: Value) -> bool:
+    return bool(getattr(value, "dtype", _SCALAR) == np.object_)
 
 
 def _not_equal(left: Value, right: Value) -> Value:
     return ~(_equal(left, right) | is_null(left) | is_null(right))
 
 
-def _divide(left: Value, right: Value) -> Value:
-    quotient = np.true_divide(left, right)
-    return np.where(np.isinf(quotient), np.nan, quotient)
+def _arithmetic(ufunc: np.ufunc) -> Callable[[Value, Value], Value]:
+    """Make a computation whose result is null where it is not finite: beyond a float, or divided by zero."""
+
+    def compute(left: Value, right: Value) -> Value:
+        with np.errstate(all="ignore"):
+            result = ufunc(left, right)
+        if result.dtype.kind != "f":
+            return result
+        infinite = np.isinf(result)
+        return np.where(infinite, np.nan, result) if infinite.any() else result
+
+    return compute
 
 
 def _and(left: Value, right: Value) -> Value:
@@ -133,29 +153,31 @@ _QUOTIENT: Final[Signatures] = {(_NUMBER, _NUMBER): _NUMBER, (_DURATION, _DURATI
 _ANY: Final[Signatures] = {(kind,): _FLAG for kind in FieldType}
 
 OPERATORS: Final[Mapping[str, Operator]] = {
-    "add": Operator("{} + {}", _SUM, np.add),
-    "subtract": Operator("{} - {}", _DIFFERENCE, np.subtract),
-    "multiply": Operator("{} * {}", {(_NUMBER, _NUMBER): _NUMBER}, np.multiply),
-    "divide": Operator("{} / {}", _QUOTIENT, _divide),
-    "negative": Operator("-{}", {(_NUMBER,): _NUMBER, (_DURATION,): _DURATION}, np.negative),
-    "equal": Operator("{} == {}", _EQUATED, _equal),
-    "not_equal": Operator("{} != {}", _EQUATED, _not_equal),
-    "less": Operator("{} < {}", _ORDERED, np.less),
-    "less_equal": Operator("{} <= {}", _ORDERED, np.less_equal),
-    "greater": Operator("{} > {}", _ORDERED, np.greater),
-    "greater_equal": Operator("{} >= {}", _ORDERED, np.greater_equal),
-    "and": Operator("{} & {}", _LOGIC, _and),
-    "or": Operator("{} | {}", _LOGIC, _or),
-    "not": Operator("~{}", {(_FLAG,): _FLAG}, _not),
-    "is_null": Operator("{}.is_null()", _ANY, is_null),
-    "is_in_texts": Operator("{}.is_in([texts])", {(_TEXT,): _FLAG}, _is_in),
-    "is_in_numbers": Operator("{}.is_in([numbers])", {(_NUMBER,): _FLAG}, _is_in),
-    "to_number": Operator('{}.cast("number")', {(_FLAG,): _NUMBER}, _to_number),
-    "to_flag": Operator('{}.cast("flag")', {(_NUMBER,): _FLAG}, _to_flag),
-    "local_hour": Operator("local_hour({})", {(_TIME,): _NUMBER}, _part(calendar.hour)),
+    "add": Operator("{0} + {1}", _SUM, _arithmetic(np.add)),
+    "subtract": Operator("{0} - {1}", _DIFFERENCE, _arithmetic(np.subtract)),
+    "multiply": Operator("{0} * {1}", {(_NUMBER, _NUMBER): _NUMBER}, _arithmetic(np.multiply)),
+    "divide": Operator("{0} / {1}", _QUOTIENT, _arithmetic(np.true_divide)),
+    "negative": Operator("-{0}", {(_NUMBER,): _NUMBER, (_DURATION,): _DURATION}, np.negative),
+    "equal": Operator("{0} == {1}", _EQUATED, _equal),
+    "not_equal": Operator("{0} != {1}", _EQUATED, _not_equal),
+    "less": Operator("{0} < {1}", _ORDERED, np.less),
+    "less_equal": Operator("{0} <= {1}", _ORDERED, np.less_equal),
+    "greater": Operator("{0} > {1}", _ORDERED, np.greater),
+    "greater_equal": Operator("{0} >= {1}", _ORDERED, np.greater_equal),
+    "and": Operator("{0} & {1}", _LOGIC, _and),
+    "or": Operator("{0} | {1}", _LOGIC, _or),
+    "not": Operator("~{0}", {(_FLAG,): _FLAG}, _not),
+    "is_null": Operator("{0}.is_null()", _ANY, is_null),
+    "is_in_texts": Operator("{0}.is_in({parameters})", {(_TEXT,): _FLAG}, _is_in),
+    "is_in_numbers": Operator("{0}.is_in({parameters})", {(_NUMBER,): _FLAG}, _is_in),
+    "to_number": Operator('{0}.cast("number")', {(_FLAG,): _NUMBER}, _to_number),
+    "to_flag": Operator('{0}.cast("flag")', {(_NUMBER,): _FLAG}, _to_flag),
+    "local_hour": Operator("local_hour({0}, zone={parameters})", {(_TIME,): _NUMBER}, _part(calendar.hour)),
     "local_minute_of_day": Operator(
-        "local_minute_of_day({})", {(_TIME,): _NUMBER}, _part(calendar.minute_of_day)
+        "local_minute_of_day({0}, zone={parameters})", {(_TIME,): _NUMBER}, _part(calendar.minute_of_day)
     ),
-    "day_of_week": Operator("day_of_week({})", {(_TIME,): _NUMBER}, _part(calendar.day_of_week)),
-    "month": Operator("month({})", {(_TIME,): _NUMBER}, _part(calendar.month)),
+    "day_of_week": Operator(
+        "day_of_week({0}, zone={parameters})", {(_TIME,): _NUMBER}, _part(calendar.day_of_week)
+    ),
+    "month": Operator("month({0}, zone={parameters})", {(_TIME,): _NUMBER}, _part(calendar.month)),
 }

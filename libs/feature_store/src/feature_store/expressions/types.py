@@ -37,12 +37,12 @@ class FieldType(StrEnum):
     DURATION = "duration"
 
 
-_DTYPES: Final[Mapping[FieldType, Any]] = {
-    FieldType.NUMBER: np.float64,
-    FieldType.TEXT: np.object_,
-    FieldType.TIME: np.int64,
-    FieldType.FLAG: np.int8,
-    FieldType.DURATION: np.int64,
+_DTYPES: Final[Mapping[FieldType, np.dtype[Any]]] = {
+    FieldType.NUMBER: np.dtype(np.float64),
+    FieldType.TEXT: np.dtype(np.object_),
+    FieldType.TIME: np.dtype(np.int64),
+    FieldType.FLAG: np.dtype(np.int8),
+    FieldType.DURATION: np.dtype(np.int64),
 }
 _NULLS: Final[Mapping[FieldType, Any]] = {
     FieldType.NUMBER: np.nan,
@@ -55,7 +55,7 @@ _NULLS: Final[Mapping[FieldType, Any]] = {
 
 def dtype_of(kind: FieldType) -> np.dtype[Any]:
     """Return the dtype of a column of this type."""
-    return np.dtype(_DTYPES[kind])
+    return _DTYPES[kind]
 
 
 def null_of(kind: FieldType) -> Any:
@@ -72,7 +72,12 @@ def column_of(kind: FieldType, values: Any) -> NDArray[Any]:
 def nulls(kind: FieldType, column: NDArray[Any]) -> NDArray[np.bool_]:
     """Return where a column of this type is null."""
     if kind is FieldType.NUMBER:
-        return np.isnan(column)
-    if kind is FieldType.TEXT:
-        return np.equal(column, None).astype(np.bool_)
-    return np.asarray(column == _NULLS[kind], dtype=np.bool_)
+        missing: NDArray[np.bool_] = np.isnan(column)
+        return missing
+    return equals(column, _NULLS[kind])
+
+
+def equals(column: NDArray[Any], value: object) -> NDArray[np.bool_]:
+    """Return where a column is `value`, which may be None."""
+    same: NDArray[Any] = column == value
+    return same.astype(np.bool_, copy=False)

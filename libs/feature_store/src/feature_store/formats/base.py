@@ -29,6 +29,6 @@ class Format(Protocol):
     def decode(self, values: Sequence[bytes], rejects: Rejects) -> Columns:
         """Return a column for every field, laid out as its type says, as long as `values`.
 
-        A payload that cannot be read is added to `rejects` and its values in the columns are arbitrary. It never raises for a
-        payload.
+        A payload that cannot be read is added to `rejects`, and its values in the columns are arbitrary. It
+        never raises for a payload.
         """

@@ -1,7 +1,7 @@
 """JSON payloads as columns: one object a payload, in UTF-8.
 
-Every declared field may be absent or null; `Check.required` says otherwise. Fields that are not declared are passed over. A time is
-an RFC 3339 text with its offset.
+Every declared field may be absent or null, unless `Check.required` says otherwise. Fields that are not
+declared are passed over. A time is an RFC 3339 text with its offset.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Protobuf payloads as columns.
 
-Numbers of every width become float64 (exact up to 2^53), enums their names without the type's prefix, `google.protobuf.Timestamp` a
-time, and a nested message's fields stand beside the others as `outer__inner`. Bytes, repeated fields, maps and recursive messages
-are no fields: features cannot read them.
+Numbers of every width become float64 (exact up to 2^53), enums their names without the type's prefix,
+`google.protobuf.Timestamp` a time, and a nested message's fields stand beside the others as `outer__inner`.
+Bytes, repeated fields, maps and recursive messages are no fields: features cannot read them.
 
-A field with explicit presence (`optional`, a oneof, a message's) that is not set is null. A field without it is never null: proto3
-cannot tell an unset one from its zero.
+A field with explicit presence (`optional`, a oneof, a message's) that is not set is null. A field without it
+is never null: proto3 cannot tell an unset one from its zero.
 """
 
 from __future__ import annotations
