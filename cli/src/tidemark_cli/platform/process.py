@@ -45,7 +45,11 @@ class PlatformProcess:
     @property
     def metrics_url(self) -> str:
         """Where its `/metrics`, `/healthz` and `/readyz` are."""
-        return f"http://127.0.0.1:{self.ports['METRICS_PORT']}"
+        return self.url("METRICS_PORT")
+
+    def url(self, variable: str) -> str:
+        """Where it answers on one of its ports, named by the port's environment variable."""
+        return f"http://127.0.0.1:{self.ports[variable]}"
 
     @property
     def pid(self) -> int:

@@ -29,6 +29,7 @@ _RETRY_SECONDS = 1.0
 
 async def main(service: Service, settings: Settings) -> None:
     """Builds the parts and runs them until the service is told to stop."""
+    service.health.watch("bus", lambda: "has not started yet")
     publisher = KafkaPublisher(settings.kafka_bootstrap_servers, client_id=_NAME)
     async with Database(settings.database_url) as database:
         await migrate(database)
@@ -49,6 +50,7 @@ async def main(service: Service, settings: Settings) -> None:
         )
         listener = listen(settings.http_port)
         service.log.info("serving", http_port=listener.getsockname()[1])
+        service.health.watch("bus", _until_first_ready(runner))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serve(create_app(core), listener, service.stop))
             tasks.create_task(relay.run(service.stop))
@@ -64,7 +66,6 @@ async def _consume(
     REST is served meanwhile, for neither a registration nor a route waits for Kafka: a route's announcement
     waits in the outbox.
     """
-    service.health.watch("bus", _until_first_ready(runner))
     connected = False
     while not (connected or service.stop.is_set()):
         try:

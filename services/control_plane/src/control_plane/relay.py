@@ -12,7 +12,7 @@ from itertools import groupby
 from bus.clocks import Clock
 from bus.errors import Unavailable
 from bus.producer import Publisher
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from control_plane.ports import Lease, Outbox, Pending
 
@@ -22,6 +22,9 @@ _LIMIT = 100
 _IDLE_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
 
+_unsent = Gauge(
+    "control_plane_outbox_unsent", "Events that the relay holds and has not got onto the bus yet."
+)
 _published = Counter("control_plane_outbox_published", "Events that the outbox put on the bus.")
 _overstayed = Counter(
     "control_plane_outbox_overstayed", "Times that a relay published after its turn, and repeated the latest."
@@ -58,6 +61,7 @@ class OutboxRelay:
         now_us = self._clock()
         lease = Lease(self._holder, now_us, now_us + _LEASE_US)
         pending = await self._outbox.claim(lease, _LIMIT)
+        _unsent.set(len(pending))
         if pending:
             await self._publish(pending)
             await self._settle(pending, lease)
@@ -67,6 +71,7 @@ class OutboxRelay:
         for topic, items in groupby(pending, key=lambda item: item.topic):
             await self._publisher.publish_all(topic, [item.event for item in items])
         _published.inc(len(pending))
+        _unsent.set(0)
 
     async def _settle(self, pending: Sequence[Pending], lease: Lease) -> None:
         numbers = [item.number for item in pending]

@@ -1,6 +1,7 @@
 """Serving the app inside the service's frame, which owns signals and logs."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +29,8 @@ def listen(port: int) -> socket.socket:
     try:
         return socket.create_server(("0.0.0.0", port), backlog=128)  # noqa: S104 - callers come from outside
     except OSError as error:
-        raise PortTaken(f"port {port} cannot be used ({error.strerror}): set HTTP_PORT to another") from error
+        why = os.strerror(error.errno or 0)
+        raise PortTaken(f"port {port} cannot be used ({why}): set HTTP_PORT to another") from error
 
 
 async def serve(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> None:
