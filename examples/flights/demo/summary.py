@@ -1,0 +1,155 @@
+"""What a run came to: `summary.json`, and what the report draws."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from examples.flights.demo import figures
+from examples.flights.demo.options import MODEL
+from examples.flights.demo.report import Story
+from examples.flights.demo.verify import duplicates, fidelity
+from examples.flights.features import NEW_YORK, arrivals
+from examples.flights.labels import arrived_late
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from feature_store import EventBatch, Project
+    from numpy.typing import NDArray
+
+    from examples.flights.demo.lake import Lake
+    from examples.flights.demo.options import DemoOptions
+    from examples.flights.demo.story import Journal
+
+_PREDICTION = ("prediction_id", "version")
+
+
+def tell(options: DemoOptions, journal: Journal, project: Project, lake: Lake, wall_seconds: float) -> Story:
+    """Computes every figure of a run from what the lake holds and what the demo saw from outside."""
+    events = lake.all_events(project)
+    predictions = lake.frame("predictions_made")
+    resolved = lake.frame("predictions_resolved")
+    once = _once(resolved)
+    champion = _with_baseline(once.filter(pl.col("role") == "CHAMPION"), events[arrivals.topic], options)
+    challenger = once.filter(pl.col("role") == "SHADOW")
+    truth = fidelity(project.contract(MODEL), events, predictions)
+    published = sum(journal.published.values())
+    processed = sum(_distinct(batch) for batch in events.values())
+    outcomes = _outcomes_expected(events[arrivals.topic], predictions)
+    summary: dict[str, Any] = {
+        "lived_from": options.live_from.isoformat(),
+        "lived_to": options.live_to.isoformat(),
+        "trained_from": options.learn_from.isoformat(),
+        "trained_until": options.live_from.isoformat(),
+        "flights_scored": journal.answers,
+        "events_published": published,
+        "events_processed": processed,
+        "events_rejected": journal.rejected,
+        "outcomes_expected": outcomes,
+        "outcomes_joined": champion.height,
+        "label_coverage": champion.height / max(outcomes, 1),
+        "lost_events": _lost(
+            journal, published - processed - journal.rejected, predictions, lake, outcomes, champion
+        ),
+        "duplicate_predictions": duplicates(predictions, "prediction_id"),
+        "auc_champion": figures.auc_of(champion),
+        "auc_challenger": figures.auc_of(challenger),
+        "auc_baseline": figures.auc_of(champion, "baseline"),
+        "vectors_compared": truth.compared,
+        "skew_mismatches": truth.skew_mismatches,
+        "freshness_gap_p99_s": truth.freshness_gap_p99_s,
+        "score_p50_ms": _percentile(journal.latencies_ms, 50),
+        "score_p99_ms": _percentile(journal.latencies_ms, 99),
+        "events_per_second": journal.lived_events / max(journal.living_seconds, 1e-9),
+        "wall_seconds": wall_seconds,
+        "versions": journal.versions,
+    }
+    return Story(
+        summary=summary,
+        champion=champion,
+        challenger=challenger,
+        predictions=predictions.height,
+        latency_ms=journal.latencies_ms,
+        seconds=np.array(journal.seconds),
+        events=np.array(journal.events),
+        windows=_windows(lake.frame("variants_compared")),
+    )
+
+
+def _lost(
+    journal: Journal,
+    events: int,
+    predictions: pl.DataFrame,
+    lake: Lake,
+    outcomes: int,
+    champion: pl.DataFrame,
+) -> int:
+    """Counts every fact that should be somewhere and is not, at each step of the flow.
+
+    Source events published and neither processed nor rejected; answers without a logged prediction;
+    predictions without their shadow's; outcomes of scored flights that met no prediction.
+    """
+    logged = predictions["prediction_id"].n_unique()
+    shadowed = lake.frame("shadow_made")["prediction_id"].n_unique()
+    return abs(events) + (journal.answers - logged) + (logged - shadowed) + (outcomes - champion.height)
+
+
+def _once(resolved: pl.DataFrame) -> pl.DataFrame:
+    """Delivery is at least once: keeps each (prediction, version) at its newest outcome, once."""
+    return resolved.sort("outcome_revision", "_partition", "_offset").unique(
+        _PREDICTION, keep="last", maintain_order=True
+    )
+
+
+def _distinct(batch: EventBatch) -> int:
+    """Events of a source in the lake, a record read twice counted once."""
+    return len(np.unique(np.rec.fromarrays([batch.partition, batch.offset]))) if len(batch) else 0
+
+
+def _outcomes_expected(ends: EventBatch, predictions: pl.DataFrame) -> int:
+    """How many scored flights have a label, by the label's own definition over the lake."""
+    labelled = arrived_late.outcomes(ends).request_keys
+    return int(predictions["request_key"].unique().is_in(list(labelled)).sum())
+
+
+def _with_baseline(champion: pl.DataFrame, ends: EventBatch, options: DemoOptions) -> pl.DataFrame:
+    """Adds what the base rate by local hour of schedule, learned on the training period, would have said."""
+    hours, outcomes, known_us = _history(ends)
+    learned = known_us < options.live_from.timestamp() * 1e6
+    rates = figures.hour_of_day_rates(hours[learned], outcomes[learned])
+    # The question is asked an hour before schedule.
+    scheduled = pl.col("request_time").dt.offset_by("1h").dt.convert_time_zone(NEW_YORK).dt.hour()
+    return champion.with_columns(
+        baseline=scheduled.map_batches(
+            lambda hour: pl.Series(rates[hour.to_numpy()]), return_dtype=pl.Float64
+        )
+    )
+
+
+def _history(ends: EventBatch) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    labelled = arrived_late.outcomes(ends)
+    scheduled = pl.Series(ends.columns["scheduled_departure_at"][labelled.rows]).cast(
+        pl.Datetime("us", "UTC")
+    )
+    hours = scheduled.dt.convert_time_zone(NEW_YORK).dt.hour().to_numpy().astype(np.int64)
+    return hours, labelled.values, ends.recorded_time_us[labelled.rows]
+
+
+def _windows(compared: pl.DataFrame) -> pl.DataFrame:
+    """The last word on each window."""
+    if not compared.width:
+        return compared
+    return compared.sort("revision").unique("window_start", keep="last").sort("window_start")
+
+
+def _percentile(values: NDArray[np.float64], percent: float) -> float:
+    return float(np.percentile(values, percent)) if len(values) else 0.0
+
+
+def frozen(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures that must not depend on speed, crashes, partitions or process counts."""
+    moving = {"score_p50_ms", "score_p99_ms", "events_per_second", "wall_seconds"}
+    return {name: value for name, value in summary.items() if name not in moving}

@@ -1,0 +1,52 @@
+"""Holds a run to its promises: what was served is recomputed from the lake, what was published is counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from feature_store.offline import Applied, freshness_gap_us, point_in_time
+
+from examples.flights.demo.lake import positions_of, requests_of, vectors_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+    from feature_store import EventBatch
+    from feature_store.contract import Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """Served vectors against the lake.
+
+    Attributes:
+        compared: How many predictions were recomputed.
+        skew_mismatches: How many vectors differ in any bit, values or statuses.
+        freshness_gap_p99_s: 99th percentile of how old, in event time, the oldest event was that was known at
+            the time of the request and not yet applied; 0 where there was none.
+    """
+
+    compared: int
+    skew_mismatches: int
+    freshness_gap_p99_s: float
+
+
+def fidelity(contract: Contract, events: Mapping[str, EventBatch], predictions: pl.DataFrame) -> Fidelity:
+    """Recomputes every served vector from exactly what its rows say they had applied."""
+    requests = requests_of(contract, predictions)
+    applied = Applied(positions_of(contract, predictions))
+    again = point_in_time(contract, events, requests, applied)
+    values, statuses = vectors_of(predictions)
+    same = (again.values.astype("<f4").view(np.uint8).reshape(values.shape) == values).all(axis=1)
+    same &= (again.statuses == statuses).all(axis=1)
+    gaps_us = freshness_gap_us(contract, events, requests, applied)
+    p99 = float(np.percentile(gaps_us, 99)) / 1e6 if len(gaps_us) else 0.0
+    return Fidelity(predictions.height, int((~same).sum()), p99)
+
+
+def duplicates(frame: pl.DataFrame, key: str) -> int:
+    """How many rows repeat a key."""
+    return frame.height - frame[key].n_unique() if frame.width else 0
