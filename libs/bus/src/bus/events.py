@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from bus.errors import MalformedEvent
-from bus.times import format_rfc3339, parse_rfc3339
+from bus.times import format_rfc3339, time_from_bytes, time_to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 PROTOBUF: Final = "application/protobuf"
 SPEC_VERSION: Final = b"1.0"
 MAX_RECORDED_AHEAD_US: Final = 86_400_000_000
-_MAX_HEADER_BYTES: Final = 4096
 
 Headers = list[tuple[str, bytes]]
 
@@ -81,13 +80,15 @@ class Event:
 
 def to_headers(event: Event) -> Headers:
     """Write the envelope; empty optional attributes are left out."""
+    time = time_to_bytes(event.time_us)
+    recorded = time if event.recorded_time_us == event.time_us else time_to_bytes(event.recorded_time_us)
     headers = [
         ("ce_specversion", SPEC_VERSION),
         ("ce_id", event.id.encode()),
         ("ce_type", event.type.encode()),
         ("ce_source", event.source.encode()),
-        ("ce_time", format_rfc3339(event.time_us).encode()),
-        ("ce_recordedtime", format_rfc3339(event.recorded_time_us).encode()),
+        ("ce_time", time),
+        ("ce_recordedtime", recorded),
     ]
     if event.subject:
         headers.append(("ce_subject", event.subject.encode()))
@@ -123,20 +124,21 @@ def from_record(
             raise MalformedEvent(
                 "UNKNOWN_SPECVERSION", f"ce_specversion is {found['ce_specversion']!r}, not 1.0"
             )
-        event_id = found["ce_id"].decode()
-        event_type = found["ce_type"].decode()
-        source = found["ce_source"].decode()
+        event_id, event_type, source = found["ce_id"], found["ce_type"], found["ce_source"]
+        if not (event_id and event_type and source):
+            raise MalformedEvent("EMPTY_ATTRIBUTE", "ce_id, ce_type and ce_source must not be empty")
         time_us, recorded_time_us = _times(found, timestamp_ms)
         trace = found.get("traceparent")
-        event = Event(
-            event_id,
-            event_type,
-            source,
+        # By position: this runs for every record, and keywords cost.
+        return Event(
+            event_id.decode(),
+            event_type.decode(),
+            source.decode(),
             found.get("ce_subject", b"").decode(),
             time_us,
             recorded_time_us,
-            b"" if key is None else key,
-            b"" if value is None else value,
+            key or b"",
+            value or b"",
             None if trace is None else trace.decode(),
             found.get("content-type", b"").decode(),
             value is None,
@@ -147,21 +149,19 @@ def from_record(
         raise MalformedEvent("NOT_UTF8", f"header bytes {wrong.object[:40]!r} are not UTF-8") from None
     except AttributeError:
         raise MalformedEvent("NULL_ATTRIBUTE", "a CloudEvents header has a null value") from None
-    if not (event_id and event_type and source):
-        raise MalformedEvent("EMPTY_ATTRIBUTE", "ce_id, ce_type and ce_source must not be empty")
-    return event
 
 
 def _times(found: dict[str, bytes], timestamp_ms: int | None) -> tuple[int, int]:
     event_text, recorded_text = found.get("ce_time"), found.get("ce_recordedtime")
     known_us = None if timestamp_ms is None or timestamp_ms < 0 else timestamp_ms * 1000
     event_us = None if event_text is None else _time("ce_time", event_text)
-    recorded_us = known_us if recorded_text is None else _time("ce_recordedtime", recorded_text)
-    if recorded_us is None:
-        recorded_us = event_us
+    if recorded_text is None:
+        recorded_us = event_us if known_us is None else known_us
+    else:
+        recorded_us = event_us if recorded_text == event_text else _time("ce_recordedtime", recorded_text)
     if recorded_us is None:
         raise MalformedEvent(
-            "MISSING_ATTRIBUTE", "ce_time and ce_recordedtime are missing, and the record has no timestamp"
+            "MISSING_ATTRIBUTE", "neither ce_time, ce_recordedtime nor a record timestamp is there"
         )
     if known_us is not None and recorded_us > known_us + MAX_RECORDED_AHEAD_US:
         recorded, known = format_rfc3339(recorded_us), format_rfc3339(known_us)
@@ -172,7 +172,7 @@ def _times(found: dict[str, bytes], timestamp_ms: int | None) -> tuple[int, int]
 
 def _time(name: str, text: bytes) -> int:
     try:
-        return parse_rfc3339(text.decode())
+        return time_from_bytes(text)
     except UnicodeDecodeError:
         raise
     except ValueError as wrong:

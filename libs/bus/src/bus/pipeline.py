@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from bus.dead_letters import MALFORMED_ENVELOPE, Refusal
 from bus.errors import MalformedEvent
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
     class RunnerPublisher(Publisher, RecordPublisher, Protocol):
         """Publishes events, and records as they are."""
+
+
+_NOTHING_SEEN: Final = Watermark(0)
 
 
 class Pipeline:
@@ -117,12 +120,16 @@ def advance(
     known: Marks, batch: Sequence[LogRecord], received: Sequence[Received]
 ) -> dict[TopicPartition, Watermark]:
     """Give the marks of the partitions in the batch after it."""
-    marks: dict[TopicPartition, Watermark] = {}
-    for record in batch:
-        where = TopicPartition(record.topic, record.partition)
-        mark = marks.get(where) or known.get(where) or Watermark(0)
-        marks[where] = mark.advanced(record.offset + 1, 0, 0)
+    # Plain tuples and comparisons: this runs for every record.
+    ends = {(record.topic, record.partition): record.offset + 1 for record in batch}
+    recorded_us, event_us = dict.fromkeys(ends, 0), dict.fromkeys(ends, 0)
     for one in received:
-        where = TopicPartition(one.topic, one.partition)
-        marks[where] = marks[where].advanced(0, one.event.recorded_time_us, one.event.time_us)
-    return marks
+        where, event = (one.topic, one.partition), one.event
+        recorded_us[where] = max(recorded_us[where], event.recorded_time_us)
+        event_us[where] = max(event_us[where], event.time_us)
+    return {
+        TopicPartition(*where): known.get(TopicPartition(*where), _NOTHING_SEEN).advanced(
+            end, recorded_us[where], event_us[where]
+        )
+        for where, end in ends.items()
+    }

@@ -1,0 +1,51 @@
+"""Fetched records into batches."""
+
+import pytest
+from bus.batching import Backlog, Batching
+from bus.memory import MemoryRecord
+from bus.positions import TopicPartition
+from hypothesis import given
+from hypothesis import strategies as st
+
+fetches = st.lists(st.dictionaries(st.integers(0, 3), st.integers(1, 7), max_size=3), max_size=6)
+
+
+def record(partition: int, offset: int) -> MemoryRecord:
+    return MemoryRecord("t", partition, offset, 0, None, b"", [])
+
+
+@given(fetches, st.integers(1, 5))
+def test_every_record_is_taken_once_and_in_the_order_of_its_partition(
+    counts: list[dict[int, int]], max_records: int
+) -> None:
+    backlog, ends = Backlog(), dict.fromkeys(range(4), 0)
+    for fetch in counts:
+        fetched = {}
+        for partition, count in fetch.items():
+            fetched[TopicPartition("t", partition)] = [record(partition, ends[partition] + i) for i in range(count)]
+            ends[partition] += count
+        backlog.add(fetched)
+    total, seen = len(backlog), dict.fromkeys(range(4), 0)
+    taken = 0
+    while batch := backlog.take(max_records):
+        assert len(batch) <= max_records
+        for one in batch:
+            assert one.offset == seen[one.partition]
+            seen[one.partition] += 1
+        taken += len(batch)
+        assert len(backlog) == total - taken
+    assert seen == ends
+
+
+def test_a_cleared_backlog_holds_nothing() -> None:
+    backlog = Backlog()
+    backlog.add({TopicPartition("t", 0): [record(0, 0)]})
+    backlog.clear()
+    assert len(backlog) == 0
+    assert backlog.take(10) == []
+
+
+@pytest.mark.parametrize("wrong", [{"max_records": 0}, {"max_wait_ms": -1}])
+def test_nonsense_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Batching(**wrong)
