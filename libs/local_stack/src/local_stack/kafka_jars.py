@@ -1,18 +1,22 @@
 """Kafka's jars: pinned by digest in `kafka.lock`, fetched once from Maven Central into a shared cache.
 
-The transitive closure was resolved when the lock was made (see README.md), so nothing is resolved here and
-nothing can change. Every file is checked against its digest, because jgo keeps what an interrupted download
-left behind as if it were whole.
+What Kafka depends on was resolved when the lock was made (`make_kafka_lock.py`), so nothing is resolved here
+and nothing can change. A jar appears in the cache only when it is whole and is the pinned one.
 """
 
 import hashlib
+import shutil
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from filelock import FileLock
 
@@ -20,6 +24,7 @@ from local_stack.errors import DownloadError
 
 _PARALLEL_DOWNLOADS = 4
 _TIMEOUT_SECONDS = 30
+_RETRY_AFTER_SECONDS = (0.2, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +36,11 @@ class Jar:
     version: str
     sha256: str
 
-    def path_in(self, repository: Path) -> Path:
-        """Where a Maven repository keeps the jar."""
-        folder = repository.joinpath(*self.group.split("."), self.artifact, self.version)
-        return folder / f"{self.artifact}-{self.version}.jar"
+    @property
+    def path(self) -> str:
+        """Where a Maven repository keeps it."""
+        folder = f"{self.group.replace('.', '/')}/{self.artifact}/{self.version}"
+        return f"{folder}/{self.artifact}-{self.version}.jar"
 
 
 class Progress(Protocol):
@@ -49,10 +55,9 @@ class Progress(Protocol):
         ...
 
 
-def pinned_jars(lock: str | None = None) -> list[Jar]:
+def pinned_jars() -> list[Jar]:
     """Read the lock: one `group:artifact:version sha256` a line."""
-    text = files("local_stack").joinpath("kafka.lock").read_text() if lock is None else lock
-    return list(_parse(text))
+    return list(_parse(files("local_stack").joinpath("kafka.lock").read_text()))
 
 
 def _parse(text: str) -> Iterator[Jar]:
@@ -63,68 +68,83 @@ def _parse(text: str) -> Iterator[Jar]:
             yield Jar(group, artifact, version, sha256)
 
 
-def fetch_classpath(
-    cache: Path, maven_url: str, progress: Progress, jars: Sequence[Jar] | None = None
-) -> list[Path]:
-    """Return the paths of Kafka's jars, fetching those that are missing or damaged.
+def fetch_classpath(cache: Path, maven_url: str, progress: Progress, jars: Sequence[Jar]) -> list[Path]:
+    """Return the paths of the jars, fetching those that the cache has not.
 
     Safe to call from several processes at once: one downloads, the others wait for it.
 
     Raises:
         DownloadError: A jar could not be fetched, or is not the pinned one.
     """
-    jars = pinned_jars() if jars is None else jars
     repository = cache / "maven"
     repository.mkdir(parents=True, exist_ok=True)
-    paths = [jar.path_in(repository) for jar in jars]
     with FileLock(cache / "maven.lock"):
-        missing = [jar for jar in jars if not _is_whole(jar, repository)]
+        missing = [jar for jar in jars if not (repository / jar.path).exists()]
         if missing:
             _fetch_all(missing, repository, maven_url, progress)
-    return paths
-
-
-def _is_whole(jar: Jar, repository: Path) -> bool:
-    path = jar.path_in(repository)
-    if not path.exists():
-        return False
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() == jar.sha256:
-            return True
-    path.unlink()
-    return False
+    return [repository / jar.path for jar in jars]
 
 
 def _fetch_all(jars: Sequence[Jar], repository: Path, maven_url: str, progress: Progress) -> None:
-    from jgo.maven import MavenContext  # noqa: PLC0415 - 0.3 s that only a first download should pay
-
-    context = MavenContext(repo_cache=repository, remote_repos={"maven": maven_url}, timeout=_TIMEOUT_SECONDS)
-
-    def fetch(jar: Jar) -> Path:
-        path: Path = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
-        return path
-
     with (
         progress.downloading("Apache Kafka", len(jars)) as shown,
         ThreadPoolExecutor(_PARALLEL_DOWNLOADS, "kafka-jars") as pool,
     ):
-        for jar, result in [(jar, pool.submit(fetch, jar)) for jar in jars]:
-            try:
+        results = [pool.submit(_fetch, jar, repository, maven_url) for jar in jars]
+        try:
+            for result in results:
                 path = result.result()
-            except Exception as error:
-                pool.shutdown(cancel_futures=True)
-                raise DownloadError(_explain(jar, maven_url, error)) from error
-            if not _is_whole(jar, repository):
-                raise DownloadError(
-                    f"{path.name} from {maven_url} is not the pinned file (SHA-256 {jar.sha256}). "
-                    "It was removed; try again. If it stays so, that repository serves another file."
-                )
-            shown.fetched(path.name, path.stat().st_size)
+                shown.fetched(path.name, path.stat().st_size)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _explain(jar: Jar, maven_url: str, error: Exception) -> str:
+def _fetch(jar: Jar, repository: Path, maven_url: str) -> Path:
+    url = f"{maven_url.rstrip('/')}/{jar.path}"
+    target = repository / jar.path
+    beside = target.with_suffix(".part")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _download(url, beside)
+    with beside.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != jar.sha256:
+        beside.unlink()
+        raise DownloadError(
+            f"{url} is not the file that Tidemark pins: its SHA-256 is {digest}, not {jar.sha256}. "
+            "It was not kept; try again. If it stays so, that repository serves another file."
+        )
+    return beside.replace(target)
+
+
+def _download(url: str, target: Path) -> None:
+    for pause_seconds in (*_RETRY_AFTER_SECONDS, None):
+        try:
+            return _download_once(url, target)
+        except (OSError, HTTPException) as error:
+            is_final = isinstance(error, HTTPError) and error.code < 500
+            if is_final or pause_seconds is None:
+                raise DownloadError(_explain(url, error)) from error
+            time.sleep(pause_seconds)
+    return None
+
+
+def _download_once(url: str, target: Path) -> None:
+    try:
+        with (
+            urlopen(url, timeout=_TIMEOUT_SECONDS) as answer,  # noqa: S310 - the settings allow http(s) alone
+            target.open("wb") as file,
+        ):
+            shutil.copyfileobj(answer, file)
+            if answer.length:
+                raise ConnectionError(f"the connection broke off {answer.length} bytes before the end")
+    except HTTPError as error:
+        error.close()
+        raise
+
+
+def _explain(url: str, error: Exception) -> str:
     return (
-        f"Could not fetch {jar.group}:{jar.artifact}:{jar.version} from {maven_url}: {error}. "
+        f"Could not fetch {url}: {error}. "
         "Kafka's jars are downloaded once (43 MB). Check the network or the proxy (HTTPS_PROXY), "
         "name a mirror of Maven Central in TIDEMARK_MAVEN_URL, "
         "or point KAFKA_BOOTSTRAP_SERVERS at a broker that runs."

@@ -14,7 +14,7 @@ from local_stack.addresses import Addresses
 from local_stack.errors import FolderInUseError, StackError
 from local_stack.folder import Owner, StackFolder
 from local_stack.kafka import KafkaRecipe
-from local_stack.kafka_jars import fetch_classpath
+from local_stack.kafka_jars import fetch_classpath, pinned_jars
 from local_stack.options import KafkaOptions, ValkeyOptions
 from local_stack.progress import ConsoleProgress
 from local_stack.servers import Server
@@ -49,7 +49,8 @@ class LocalStack:
 
         @cache
         def classpath() -> list[Path]:
-            return fetch_classpath(stack_settings.cache_folder, stack_settings.maven_url, self._progress)
+            cache_folder, url = stack_settings.cache_folder, stack_settings.maven_url
+            return fetch_classpath(cache_folder, url, self._progress, pinned_jars())
 
         self._kafka = None if kafka is None else Server(KafkaRecipe(kafka, classpath), self._folder.path)
         self._valkey = None if valkey is None else ValkeyServers(valkey, self._folder.path)
