@@ -44,6 +44,7 @@ class Asked:
         prediction_id: The caller's, or a generated one.
         request_key: By which an outcome finds the prediction.
         recorded_time_us: When the prediction became known to us: see `recorded_time`.
+        traceparent: The caller's trace, which the prediction's event continues.
     """
 
     model: str
@@ -53,6 +54,7 @@ class Asked:
     prediction_id: str
     request_key: str
     recorded_time_us: int
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,125 @@
+"""`python -m inference`: scores over gRPC. `python -m inference --role shadow`: scores logged vectors."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from bus.buffered import BufferedPublisher
+from bus.errors import Unavailable
+from bus.kafka.tail import KafkaTail
+from bus.producer import KafkaPublisher
+from bus.runner import ConsumerRunner
+from bus.topics import PREDICTIONS_MADE, ROUTES_CHANGED, SHADOW_MADE, ensure_topics
+from feature_store import DefinitionError, Project, load_project
+from feature_store.online.redis import RedisRowReader, connect
+from model_package import PackageStore
+from service_kit import Service, run
+
+from inference.roles import Outside, running, serve, shadow
+from inference.settings import InferenceSettings
+
+if TYPE_CHECKING:
+    from bus.runner import Handler
+    from feature_store.online import RowReader
+
+    from inference.adapters.redis import OnFailure
+
+SHADOW_GROUP: Final = "inference-shadow"
+_TOPIC_RETRY_SECONDS: Final = 1.0
+
+
+async def run_serving(service: Service, settings: InferenceSettings, project: Project) -> None:
+    """Serve on real clients. Each connects when first needed: neither start nor scoring waits for one."""
+    bootstrap = settings.kafka_bootstrap_servers
+    later = KafkaPublisher(
+        bootstrap, client_id="inference-predictions", linger_ms=settings.prediction_linger_ms
+    )
+    now = KafkaPublisher(bootstrap, client_id="inference-durable")
+    async with AsyncExitStack() as clients:
+        clients.push_async_callback(now.close)
+        buffered = await clients.enter_async_context(
+            BufferedPublisher(later, name="inference-predictions", max_events=settings.prediction_buffer)
+        )
+        outside = Outside(
+            routes=KafkaTail(bootstrap, ROUTES_CHANGED.name, client_id="inference-routes"),
+            packages=PackageStore(settings.packages_uri),
+            open_rows=partial(_open_rows, settings, clients),
+            later=buffered,
+            now=now,
+        )
+        await clients.enter_async_context(running(_ensure_topics(service, bootstrap)))
+        await serve(
+            service, settings, project, outside, lambda port: service.log.info("listening", grpc_port=port)
+        )
+
+
+async def run_shadow(service: Service, settings: InferenceSettings) -> None:
+    """Score in the shadow on real clients."""
+    bootstrap = settings.kafka_bootstrap_servers
+    publisher = KafkaPublisher(bootstrap, client_id=SHADOW_GROUP)
+
+    def consume(handler: Handler) -> ConsumerRunner:
+        return ConsumerRunner(
+            bootstrap=bootstrap,
+            group=SHADOW_GROUP,
+            topics=[PREDICTIONS_MADE.name],
+            handler=handler,
+            publisher=publisher,
+            service=SHADOW_GROUP,
+            stack=settings.tidemark_stack,
+        )
+
+    async with AsyncExitStack() as clients:
+        clients.push_async_callback(publisher.close)
+        await clients.enter_async_context(running(_ensure_topics(service, bootstrap)))
+        await shadow(
+            service,
+            settings,
+            routes=KafkaTail(bootstrap, ROUTES_CHANGED.name, client_id="inference-shadow-routes"),
+            packages=PackageStore(settings.packages_uri),
+            publisher=publisher,
+            consume=consume,
+        )
+
+
+async def _open_rows(
+    settings: InferenceSettings, clients: AsyncExitStack, on_failure: OnFailure
+) -> RowReader:
+    client = await connect(settings.redis_url)
+    clients.push_async_callback(client.aclose)
+    return RedisRowReader(client, deadline_s=settings.redis_deadline_ms / 1000, on_failure=on_failure)
+
+
+async def _ensure_topics(service: Service, bootstrap: str) -> None:
+    while True:
+        try:
+            await ensure_topics(bootstrap, [ROUTES_CHANGED, PREDICTIONS_MADE, SHADOW_MADE])
+        except Unavailable as error:
+            service.log.warning("topics not ensured yet", reason=str(error))
+            await asyncio.sleep(_TOPIC_RETRY_SECONDS)
+        else:
+            return
+
+
+def main() -> None:
+    """Run one role until told to stop."""
+    parser = argparse.ArgumentParser(prog="inference", description="Scores, fast and always.")
+    parser.add_argument("--role", choices=["serve", "shadow"], default="serve", help="default: serve")
+    role = parser.parse_args().role
+    settings = InferenceSettings()
+    if role == "shadow":
+        run("inference-shadow", settings, partial(run_shadow, settings=settings))
+    try:
+        project = load_project(settings.tidemark_project)
+    except DefinitionError as error:
+        sys.exit(f"inference: TIDEMARK_PROJECT={settings.tidemark_project!r} cannot be loaded: {error}")
+    run("inference", settings, partial(run_serving, settings=settings, project=project))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""Predictions to Kafka, and routes from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from bus.errors import EventTooLarge, Unavailable
+from bus.events import Event
+from bus.received import Received, Rejection
+from bus.topics import PREDICTIONS_MADE, SHADOW_MADE
+from google.protobuf.message import DecodeError
+
+from inference.adapters.wire import logged_of, prediction_made, route_of, shadow_made
+from inference.domain.errors import LogUnavailable
+from inference.handlers import Logged, Refused, ShadowScore
+
+if TYPE_CHECKING:
+    import structlog
+    from bus.buffered import BufferedPublisher
+    from bus.producer import Publisher
+
+    from inference.domain.routes import Route
+    from inference.metrics import Metrics
+    from inference.scored import Scored
+
+SOURCE: Final = "tidemark/inference"
+SHADOW_SOURCE: Final = "tidemark/inference/shadow"
+
+ScoreShadows = Callable[[Sequence[Logged]], Awaitable[tuple[Sequence[ShadowScore], Sequence[Refused]]]]
+
+
+class Routes(Protocol):
+    """What keeps routes."""
+
+    async def apply(self, route: Route) -> None:
+        """Follow a route from now on, if it can be followed."""
+
+    async def withdraw(self, model: str) -> None:
+        """Forget a model's route."""
+
+
+class KafkaPredictionLog:
+    """Records predictions on `predictions.made`.
+
+    Args:
+        buffered: Takes what replies do not wait for.
+        publisher: Takes what they do wait for.
+        durable_deadline_s: How long such a reply waits for the broker.
+    """
+
+    def __init__(
+        self,
+        *,
+        buffered: BufferedPublisher,
+        publisher: Publisher,
+        metrics: Metrics,
+        durable_deadline_s: float,
+    ) -> None:
+        self._buffered = buffered
+        self._publisher = publisher
+        self._metrics = metrics
+        self._durable_deadline_s = durable_deadline_s
+        self._unwritten: list[Scored] = []
+
+    def offer(self, scored: Scored) -> None:
+        """See `PredictionLog.offer`. The event is written out after the reply is on its way."""
+        if not self._unwritten:
+            asyncio.get_running_loop().call_soon(self._write_out)
+        self._unwritten.append(scored)
+
+    async def write(self, scored: Scored) -> None:
+        """See `PredictionLog.write`."""
+        try:
+            async with asyncio.timeout(self._durable_deadline_s):
+                await self._publisher.publish(PREDICTIONS_MADE.name, prediction_event(scored))
+        except (TimeoutError, Unavailable, EventTooLarge) as error:
+            raise LogUnavailable(
+                f"{scored.asked.model!r} logs durably and its prediction {scored.asked.prediction_id!r} "
+                f"could not be recorded: {error or 'Kafka did not answer in time'}"
+            ) from error
+
+    def _write_out(self) -> None:
+        unwritten, self._unwritten = self._unwritten, []
+        for scored in unwritten:
+            if not self._buffered.offer(PREDICTIONS_MADE.name, prediction_event(scored)):
+                self._metrics.dropped(scored.asked.model, "BUFFER_FULL")
+
+
+def prediction_event(scored: Scored) -> Event:
+    """The event of a prediction: its id is the prediction's, its times the request's."""
+    asked = scored.asked
+    return Event.of(
+        prediction_made(scored),
+        id=asked.prediction_id,
+        source=SOURCE,
+        key=asked.request_key,
+        time_us=asked.request_time_us,
+        recorded_time_us=asked.recorded_time_us,
+        traceparent=asked.traceparent,
+    )
+
+
+def shadow_event(shadow: ShadowScore, original: Event) -> Event:
+    """The event of a shadow's score: its id follows from prediction and version, its times are theirs."""
+    made = shadow_made(shadow)
+    return Event.of(
+        made,
+        id=f"{made.prediction_id}:{shadow.version}",
+        source=SHADOW_SOURCE,
+        key=original.key,
+        time_us=original.time_us,
+        recorded_time_us=original.recorded_time_us,
+        traceparent=original.traceparent,
+    )
+
+
+class ShadowConsumer:
+    """The handler of `predictions.made` in the shadow role: reads, scores, publishes on `shadow.made`."""
+
+    def __init__(self, score: ScoreShadows, publisher: Publisher) -> None:
+        self._score = score
+        self._publisher = publisher
+
+    async def __call__(self, batch: Sequence[Received]) -> Sequence[Rejection]:
+        """See `bus.received.Handler`. Running again publishes the same events again."""
+        sources: dict[int, Received] = {}
+        rejections: dict[int, Rejection] = {}
+        predictions: list[Logged] = []
+        for received in batch:
+            try:
+                logged = logged_of(received.event.data)
+            except (DecodeError, ValueError) as error:
+                rejections[id(received)] = Rejection(received, "MALFORMED_PREDICTION", str(error))
+            else:
+                predictions.append(logged)
+                sources[id(logged)] = received
+        scores, refused = await self._score(predictions)
+        events = [shadow_event(shadow, sources[id(shadow.logged)].event) for shadow in scores]
+        await self._publisher.publish_all(SHADOW_MADE.name, events)
+        for one in refused:
+            received = sources[id(one.logged)]
+            # A record goes to the dead-letter topic once, whatever number of shadows refuse it.
+            rejections.setdefault(id(received), Rejection(received, one.reason, one.detail))
+        return list(rejections.values())
+
+
+class RouteListener:
+    """Hands routes from `routes.changed` to a table."""
+
+    def __init__(self, table: Routes, log: structlog.stdlib.BoundLogger) -> None:
+        self._table = table
+        self._log = log
+
+    async def __call__(self, received: Received) -> None:
+        """See `bus.follow.OnEvent`."""
+        event = received.event
+        if event.tombstone:
+            await self._table.withdraw(event.key.decode(errors="replace"))
+            return
+        try:
+            route = route_of(event.data)
+        except DecodeError as error:
+            # Nobody can follow it: whoever published it hears of it here, and the route before it stands.
+            self._log.error("route unreadable", offset=received.offset, key=event.key, reason=str(error))
+            return
+        await self._table.apply(route)

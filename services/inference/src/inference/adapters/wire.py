@@ -1,0 +1,212 @@
+"""Protobuf to domain and back. Protobuf types stop here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
+from tidemark.common.v1.value_pb2 import Value
+from tidemark.registry.v1.route_pb2 import RouteChanged
+from tidemark.scoring.v1.feature_vector_pb2 import FeatureVector, RowPosition
+from tidemark.scoring.v1.prediction_pb2 import PredictionMade
+from tidemark.scoring.v1.scoring_service_pb2 import FeatureValue, ScoreResponse
+
+from inference.domain.errors import InvalidRequest
+from inference.domain.requests import Asked, recorded_time
+from inference.domain.routes import Arm, Role, Route, VersionRef
+from inference.handlers import Logged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidemark.registry.v1.route_pb2 import VersionRef as VersionRefMessage
+    from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
+
+    from inference.domain.requests import Scalar
+    from inference.handlers import ShadowScore
+    from inference.scored import Scored
+
+_SECOND_US = 1_000_000
+_NANOS = 1_000_000_000
+
+
+def asked_of(
+    request: ScoreRequest, *, now_us: int, new_id: Callable[[], str], traceparent: str | None = None
+) -> Asked:
+    """Read a scoring request; what it leaves out is filled in.
+
+    Raises:
+        InvalidRequest: A value has no kind, or a time is none.
+    """
+    request_time_us = now_us
+    if request.HasField("request_time"):
+        request_time_us = _time_us("request_time", request.request_time)
+    prediction_id = request.prediction_id or new_id()
+    return Asked(
+        model=request.model,
+        entities=dict(request.entities),
+        context={name: _scalar(name, value) for name, value in request.context.items()},
+        request_time_us=request_time_us,
+        prediction_id=prediction_id,
+        request_key=request.request_key or prediction_id,
+        recorded_time_us=recorded_time(request_time_us, now_us),
+        traceparent=traceparent,
+    )
+
+
+def score_response(scored: Scored, *, explain: bool) -> ScoreResponse:
+    """Write a reply."""
+    arm, row = scored.arm, scored.row
+    statuses = scored.vectors.statuses[row].tolist()
+    response = ScoreResponse(
+        prediction_id=scored.asked.prediction_id,
+        score=scored.score,
+        model=scored.asked.model,
+        version=arm.version.version,
+        variant=arm.variant,
+        feature_statuses=statuses,
+    )
+    if explain:
+        values = scored.vectors.values[row].tolist()
+        response.features.extend(
+            FeatureValue(name=name, value=value, status=status)
+            for name, value, status in zip(scored.contract.feature_names, values, statuses, strict=True)
+        )
+    return response
+
+
+def prediction_made(scored: Scored) -> PredictionMade:
+    """Write the fact that a score was given."""
+    asked, arm = scored.asked, scored.arm
+    return PredictionMade(
+        prediction_id=asked.prediction_id,
+        request_key=asked.request_key,
+        model=asked.model,
+        version=arm.version.version,
+        variant=arm.variant,
+        role=int(arm.role),  # type: ignore[arg-type] # the numbers are the contract's
+        score=scored.score,
+        request_time=timestamp(asked.request_time_us),
+        entities=asked.entities,
+        context={name: _value(value) for name, value in asked.context.items()},
+        features=_feature_vector(scored),
+        route_revision=scored.route_revision,
+        latency_us=scored.latency_us,
+        label=scored.label,
+    )
+
+
+def logged_of(data: bytes) -> Logged:
+    """Read a prediction for its shadows.
+
+    Raises:
+        DecodeError: The bytes are no `PredictionMade`.
+        ValueError: Its vector is no whole number of float32.
+    """
+    made = PredictionMade.FromString(data)
+    return Logged(
+        model=made.model,
+        route_revision=made.route_revision,
+        contract_hash=made.features.contract_hash.hex(),
+        values=np.frombuffer(made.features.values, dtype="<f4"),
+        original=made,
+    )
+
+
+def shadow_made(shadow: ShadowScore) -> PredictionMade:
+    """Write what a shadow would have answered: the original, with what differs replaced."""
+    made = PredictionMade()
+    made.CopyFrom(shadow.logged.original)
+    made.version = shadow.version
+    made.variant = "shadow"
+    made.role = Role.SHADOW  # type: ignore[assignment] # the numbers are the contract's
+    made.score = shadow.score
+    made.route_revision = shadow.route_revision
+    made.latency_us = shadow.latency_us
+    return made
+
+
+def route_of(data: bytes) -> Route:
+    """Read a route; a role from the future is read as UNSPECIFIED.
+
+    Raises:
+        DecodeError: The bytes are no `RouteChanged`.
+    """
+    message = RouteChanged.FromString(data)
+    known = {int(role) for role in Role}
+    return Route(
+        model=message.model,
+        revision=message.revision,
+        salt=message.salt,
+        sticky_entity=message.sticky_entity,
+        arms=tuple(
+            Arm(
+                variant=arm.variant,
+                role=Role(arm.role) if arm.role in known else Role.UNSPECIFIED,
+                version=_version_ref(arm.version),
+                weight_basis_points=arm.weight_basis_points,
+            )
+            for arm in message.arms
+        ),
+        shadows=tuple(_version_ref(shadow) for shadow in message.shadows),
+    )
+
+
+def timestamp(time_us: int) -> Timestamp:
+    """Write a time."""
+    seconds, micros = divmod(time_us, _SECOND_US)
+    return Timestamp(seconds=seconds, nanos=micros * 1000)
+
+
+def _feature_vector(scored: Scored) -> FeatureVector:
+    vectors, row = scored.vectors, scored.row
+    return FeatureVector(
+        contract_hash=scored.contract.hash,
+        values=vectors.values[row].astype("<f4", copy=False).tobytes(),
+        statuses=vectors.statuses[row].tobytes(),
+        rows=[
+            RowPosition(
+                view=positions.view,
+                applied_offsets=positions.applied[row].tolist(),
+                recorded_watermark_us=int(positions.recorded_watermark_us[row]),
+            )
+            for positions in vectors.positions
+            if positions.found[row]
+        ],
+    )
+
+
+def _version_ref(message: VersionRefMessage) -> VersionRef:
+    return VersionRef(message.version, message.digest, message.package_uri)
+
+
+def _scalar(name: str, value: Value) -> Scalar:
+    match value.WhichOneof("kind"):
+        case "number":
+            return value.number
+        case "text":
+            return value.text
+        case "flag":
+            return value.flag
+        case "time":
+            return _time_us(f"context[{name}]", value.time)
+        case _:
+            raise InvalidRequest(f"context[{name}]", "has no value: set number, text, flag or time")
+
+
+def _value(scalar: Scalar) -> Value:
+    # A bool is an int to Python: it is asked first.
+    if isinstance(scalar, bool):
+        return Value(flag=scalar)
+    if isinstance(scalar, int):
+        return Value(time=timestamp(scalar))
+    if isinstance(scalar, str):
+        return Value(text=scalar)
+    return Value(number=scalar)
+
+
+def _time_us(field: str, stamp: Timestamp) -> int:
+    if not 0 <= stamp.nanos < _NANOS:
+        raise InvalidRequest(field, f"has {stamp.nanos} nanos, which must be 0 to 999,999,999")
+    return stamp.seconds * _SECOND_US + stamp.nanos // 1000

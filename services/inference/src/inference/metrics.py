@@ -1,0 +1,113 @@
+"""What this service counts. Labels are bounded: models and variants that routes name, and fixed words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LATENCY_S: Final = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+STATUS_NAMES: Final = ("UNSPECIFIED", "PRESENT", "MISSING", "STALE", "DEFAULTED")
+
+
+class Metrics:
+    """The service's metrics, in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = Counter(
+            "inference_requests", "Requests answered.", ["model", "variant", "status"], registry=registry
+        )
+        self._latency = Histogram(
+            "inference_latency_seconds", "Receipt to score.", ["model"], buckets=_LATENCY_S, registry=registry
+        )
+        self._batch = Histogram(
+            "inference_batch_size", "Requests scored together.", buckets=_BATCH, registry=registry
+        )
+        self._waiting = Gauge("inference_waiting_requests", "Requests in the queue.", registry=registry)
+        self._features = Counter(
+            "inference_features",
+            "Features served, by what became of them.",
+            ["model", "status"],
+            registry=registry,
+        )
+        self._dropped = Counter(
+            "inference_dropped_events", "Predictions not recorded.", ["model", "reason"], registry=registry
+        )
+        self._revision = Gauge("inference_route_revision", "Route followed.", ["model"], registry=registry)
+        self._refused = Counter(
+            "inference_routes_refused",
+            "Routes that could not be followed.",
+            ["model", "reason"],
+            registry=registry,
+        )
+        self._load = Histogram(
+            "inference_model_load_seconds", "Open, verify and warm.", ["model"], registry=registry
+        )
+        self._redis = Counter(
+            "inference_redis_errors", "Reads of feature rows that failed.", ["error"], registry=registry
+        )
+        self._shadows = Counter(
+            "inference_shadow_scores",
+            "Logged vectors scored by shadows.",
+            ["model", "version"],
+            registry=registry,
+        )
+        self._children: dict[tuple[str, str], Counter] = {}
+
+    def watch_queue(self, waiting: Callable[[], int]) -> None:
+        """Ask `waiting` for the queue's depth whenever metrics are read."""
+        self._waiting.set_function(waiting)
+
+    def answered(self, model: str, variant: str, latency_us: int) -> None:
+        """A request was scored."""
+        # Looking a child up by its labels costs more than counting: it is kept.
+        child = self._children.get((model, variant))
+        if child is None:
+            child = self._children[model, variant] = self._requests.labels(model, variant, "OK")
+        child.inc()
+        self._latency.labels(model).observe(latency_us / 1e6)
+
+    def failed(self, status: str) -> None:
+        """A request got no score."""
+        self._requests.labels("", "", status).inc()
+
+    def batch_scored(self, size: int) -> None:
+        """So many requests were scored together."""
+        self._batch.observe(size)
+
+    def features_served(self, model: str, status: int, count: int) -> None:
+        """So many features had this status."""
+        self._features.labels(model, STATUS_NAMES[status]).inc(count)
+
+    def dropped(self, model: str, reason: str) -> None:
+        """A prediction was not recorded."""
+        self._dropped.labels(model, reason).inc()
+
+    def route_followed(self, model: str, revision: int) -> None:
+        """A route was taken over."""
+        self._revision.labels(model).set(revision)
+
+    def route_withdrawn(self, model: str) -> None:
+        """A model has no route any more."""
+        if (model,) in self._revision._metrics:  # noqa: SLF001 - the client has no public way to ask
+            self._revision.remove(model)
+
+    def route_refused(self, model: str, reason: str) -> None:
+        """A route could not be taken over."""
+        self._refused.labels(model, reason).inc()
+
+    def model_loaded(self, model: str, seconds: float) -> None:
+        """A version was opened, verified and warmed."""
+        self._load.labels(model).observe(seconds)
+
+    def redis_failed(self, error: Exception) -> None:
+        """Rows could not be read."""
+        self._redis.labels(type(error).__name__).inc()
+
+    def shadow_scored(self, model: str, version: str, count: int) -> None:
+        """A shadow scored so many logged vectors."""
+        self._shadows.labels(model, version).inc(count)

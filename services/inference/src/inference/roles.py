@@ -1,0 +1,185 @@
+"""The two roles, put together from what `Outside` gives: `__main__` gives clients, tests give memory."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from bus.follow import Follower
+
+from inference.adapters.grpc import GrpcServer, ScoringServicer
+from inference.adapters.kafka import KafkaPredictionLog, RouteListener, ShadowConsumer
+from inference.adapters.redis import GuardedRowReader
+from inference.clocks import stopwatch_s, wall_clock_us
+from inference.domain.batching import Line
+from inference.domain.breaker import Breaker
+from inference.handlers import on_predictions_made, shadows_from
+from inference.metrics import Metrics
+from inference.plane import ScoringPlane
+from inference.routing import RouteTable, arms_of, shadows_of
+from inference.serving import ServedModels
+from inference.versions import PackageVersions, any_contract
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+    from bus.buffered import BufferedPublisher
+    from bus.follow import Tail
+    from bus.producer import Publisher
+    from bus.runner import ConsumerRunner, Handler
+    from feature_store import Project
+    from model_package import Packages
+    from service_kit import Service
+
+    from inference.adapters.redis import Connect
+    from inference.serving import ServedModel
+    from inference.settings import InferenceSettings
+
+_GRACE_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What serving reaches the world through.
+
+    Attributes:
+        routes: The routes topic.
+        packages: Where packages are.
+        open_rows: Connects to the feature rows.
+        later: Takes predictions that no reply waits for.
+        now: Takes predictions that replies wait for.
+    """
+
+    routes: Tail
+    packages: Packages
+    open_rows: Connect
+    later: BufferedPublisher
+    now: Publisher
+
+
+async def serve(
+    service: Service,
+    settings: InferenceSettings,
+    project: Project,
+    outside: Outside,
+    on_listening: Callable[[int], None],
+) -> None:
+    """Score over gRPC until stopped; `on_listening` is told the port."""
+    metrics = Metrics(service.metrics)
+    models = ServedModels(project)
+    table = RouteTable(
+        versions=PackageVersions(outside.packages, models.contract_hash),
+        needs=arms_of,
+        build=models.build,
+        metrics=metrics,
+        log=service.log,
+    )
+    follower = Follower(outside.routes, RouteListener(table, service.log))
+    rows = GuardedRowReader(outside.open_rows, Breaker(), metrics, service.log)
+    predictions = KafkaPredictionLog(
+        buffered=outside.later,
+        publisher=outside.now,
+        metrics=metrics,
+        durable_deadline_s=settings.durable_deadline_ms / 1000,
+    )
+    plane = ScoringPlane(
+        routes=table,
+        rows=rows,
+        predictions=predictions,
+        line=Line(limit=settings.max_waiting, batch=settings.max_batch),
+        metrics=metrics,
+        now_s=stopwatch_s,
+        log=service.log,
+    )
+    server = _server(settings, plane, metrics)
+    background = (
+        rows.run(),
+        plane.run(),
+        follower.run(service.stop),
+        _retry_refused(table, settings.retry_refused_seconds),
+    )
+    async with running(*background):
+        on_listening(await server.start())
+        async with running(_announce(service, server, follower, table)):
+            await service.stop.wait()
+        await server.stop(_GRACE_SECONDS)
+
+
+async def shadow(
+    service: Service,
+    settings: InferenceSettings,
+    *,
+    routes: Tail,
+    packages: Packages,
+    publisher: Publisher,
+    consume: Callable[[Handler], ConsumerRunner],
+) -> None:
+    """Score logged vectors with the shadows of their routes until stopped; `consume` feeds the handler."""
+    metrics = Metrics(service.metrics)
+    table = RouteTable(
+        versions=PackageVersions(packages, any_contract),
+        needs=shadows_of,
+        build=shadows_from,
+        metrics=metrics,
+        log=service.log,
+    )
+    follower = Follower(routes, RouteListener(table, service.log))
+    score = partial(
+        on_predictions_made, routes=table, caught_up=follower.caught_up, metrics=metrics, now_s=stopwatch_s
+    )
+    runner = consume(ShadowConsumer(score, publisher))
+    service.health.watch("routes", lambda: follower.not_ready_because)
+    service.health.watch("consumer", lambda: runner.not_ready_because)
+    async with running(follower.run(service.stop), _retry_refused(table, settings.retry_refused_seconds)):
+        await runner.run(service.stop)
+
+
+def _server(settings: InferenceSettings, plane: ScoringPlane, metrics: Metrics) -> GrpcServer:
+    servicer = ScoringServicer(plane, metrics, wall_clock_us=wall_clock_us, new_id=lambda: str(uuid.uuid4()))
+    return GrpcServer(
+        servicer,
+        metrics,
+        host=settings.grpc_host,
+        port=settings.grpc_port,
+        reuse_port=settings.grpc_reuse_port,
+    )
+
+
+async def _announce(
+    service: Service, server: GrpcServer, follower: Follower, table: RouteTable[ServedModel]
+) -> None:
+    """Say that requests are welcome once every route was read and is warm; from then on for good.
+
+    A route that is refused later must not take a whole fleet out of service: what was warm serves on.
+    """
+    announced = asyncio.Event()
+    service.health.watch(
+        "routes", lambda: None if announced.is_set() else follower.not_ready_because or table.lacking
+    )
+    await follower.read_once()
+    await table.all_warm()
+    announced.set()
+    await server.set_serving(serving=True)
+    service.log.info("ready", models=sorted(table.loaded))
+
+
+async def _retry_refused(table: RouteTable[Any], every_seconds: float) -> None:
+    while True:
+        await asyncio.sleep(every_seconds)
+        await table.retry_refused()
+
+
+@asynccontextmanager
+async def running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run work beside the body, and cancel what is left of it afterwards; a failure of any ends all."""
+    async with asyncio.TaskGroup() as tasks:
+        started = [tasks.create_task(one) for one in work]
+        try:
+            yield
+        finally:
+            for task in started:
+                task.cancel()

@@ -1,0 +1,215 @@
+"""The routes this process follows, each with its versions loaded and warm.
+
+A route is taken over in one step, after every version it needs is ready; until then, and when one is
+refused, the route before it serves on. The previous route's versions stay warm, so that going back needs no
+loading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from inference.domain.errors import ModelNotReady, UnknownModel
+from inference.domain.routes import InvalidRoute, check_route
+from inference.versions import VersionRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import structlog
+
+    from inference.domain.routes import Route, VersionRef
+    from inference.metrics import Metrics
+    from inference.ports import Versions
+    from inference.versions import Version
+
+    VersionsOf = Callable[[Route], Iterable[VersionRef]]
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRoute:
+    """A route and the versions it needs here, by digest."""
+
+    route: Route
+    versions: Mapping[str, Version]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A route that could not be taken over, and why."""
+
+    route: Route
+    reason: str
+    detail: str
+
+
+def arms_of(route: Route) -> Iterable[VersionRef]:
+    """What serving needs: the versions that answer."""
+    return (arm.version for arm in route.arms)
+
+
+def shadows_of(route: Route) -> Iterable[VersionRef]:
+    """What the shadow role needs: the versions that answer nobody."""
+    return route.shadows
+
+
+class RouteTable(Generic[S]):
+    """Keeps the newest usable route of every model, as whatever a role scores with.
+
+    Args:
+        versions: Loads what is not warm yet.
+        needs: Which of a route's versions this process scores with.
+        build: Makes of a loaded route what scoring uses; it may refuse.
+    """
+
+    def __init__(
+        self,
+        *,
+        versions: Versions,
+        needs: VersionsOf,
+        build: Callable[[LoadedRoute], S],
+        metrics: Metrics,
+        log: structlog.stdlib.BoundLogger,
+    ) -> None:
+        self._versions = versions
+        self._needs = needs
+        self._build = build
+        self._metrics = metrics
+        self._log = log
+        self._served: dict[str, S] = {}
+        self._loaded: dict[str, LoadedRoute] = {}
+        self._previous: dict[str, LoadedRoute] = {}
+        self._refused: dict[str, Refusal] = {}
+        self._applying = asyncio.Lock()
+        self._all_warm = asyncio.Event()
+        self._all_warm.set()
+
+    @property
+    def refusals(self) -> Mapping[str, Refusal]:
+        """Newest routes that could not be taken over, by model."""
+        return self._refused
+
+    @property
+    def loaded(self) -> Mapping[str, LoadedRoute]:
+        """Routes followed now, by model."""
+        return self._loaded
+
+    @property
+    def lacking(self) -> str | None:
+        """Which models have a route but nothing to serve it with, and why, in words; None when none has."""
+        unserved = [refusal for model, refusal in self._refused.items() if model not in self._loaded]
+        return "; ".join(f"{one.route.model}: {one.reason}: {one.detail}" for one in unserved) or None
+
+    async def all_warm(self) -> None:
+        """Return when no model is lacking."""
+        await self._all_warm.wait()
+
+    def find(self, model: str) -> S:
+        """What scores a model now, warm.
+
+        Raises:
+            UnknownModel: It has none.
+            ModelNotReady: It has one whose versions could not be loaded.
+        """
+        served = self._served.get(model)
+        if served is not None:
+            return served
+        if model in self._refused:
+            raise ModelNotReady(model, self._refused[model].detail)
+        raise UnknownModel(model)
+
+    def revision_seen(self, model: str) -> int:
+        """The newest revision of a model's route that was read, usable or not; -1 where none was."""
+        seen = [held.route.revision for held in (self._loaded.get(model), self._refused.get(model)) if held]
+        return max(seen, default=-1)
+
+    async def apply(self, route: Route) -> None:
+        """Follow a route from now on, or say why not and go on as before. An older revision is ignored."""
+        async with self._applying:
+            await self._apply(route)
+
+    async def withdraw(self, model: str) -> None:
+        """Forget a model's route."""
+        async with self._applying:
+            for kept in (self._served, self._loaded, self._previous, self._refused):
+                kept.pop(model, None)
+            self._tell_whether_all_are_warm()
+            self._metrics.route_withdrawn(model)
+            self._log.info("route withdrawn", model=model)
+
+    async def retry_refused(self) -> None:
+        """Try again what was refused: a package may have arrived since."""
+        async with self._applying:
+            for refusal in list(self._refused.values()):
+                await self._apply(refusal.route)
+
+    async def _apply(self, route: Route) -> None:
+        current = self._loaded.get(route.model)
+        if route.revision < self.revision_seen(route.model) or (
+            current and route.revision == current.route.revision
+        ):
+            return
+        try:
+            check_route(route)
+            loaded = LoadedRoute(route, await self._load_all(route))
+            served = self._build(loaded)
+        except InvalidRoute as error:
+            self._refuse(Refusal(route, "INVALID_ROUTE", str(error)))
+        except VersionRefused as error:
+            self._refuse(Refusal(route, error.reason, str(error)))
+        else:
+            self._take_over(loaded, served)
+
+    async def _load_all(self, route: Route) -> Mapping[str, Version]:
+        warm = self._warm(route.model)
+        return {
+            ref.digest: warm.get(ref.digest) or await self._load(route.model, ref)
+            for ref in self._needs(route)
+        }
+
+    async def _load(self, model: str, ref: VersionRef) -> Version:
+        version = await self._versions.load(model, ref)
+        self._metrics.model_loaded(model, version.load_seconds)
+        self._log.info(
+            "model loaded", model=model, version=ref.version, seconds=round(version.load_seconds, 3)
+        )
+        return version
+
+    def _warm(self, model: str) -> dict[str, Version]:
+        kept = [self._previous.get(model), self._loaded.get(model)]
+        return {digest: version for route in kept if route for digest, version in route.versions.items()}
+
+    def _take_over(self, loaded: LoadedRoute, served: S) -> None:
+        model = loaded.route.model
+        if model in self._loaded:
+            self._previous[model] = self._loaded[model]
+        self._loaded[model] = loaded
+        self._served[model] = served
+        self._refused.pop(model, None)
+        self._tell_whether_all_are_warm()
+        self._metrics.route_followed(model, loaded.route.revision)
+        self._log.info("route followed", model=model, revision=loaded.route.revision)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        model = refusal.route.model
+        self._refused[model] = refusal
+        self._tell_whether_all_are_warm()
+        self._metrics.route_refused(model, refusal.reason)
+        self._log.error(
+            "route refused",
+            model=model,
+            revision=refusal.route.revision,
+            reason=refusal.reason,
+            detail=refusal.detail,
+            serving_revision=self._loaded[model].route.revision if model in self._loaded else None,
+        )
+
+    def _tell_whether_all_are_warm(self) -> None:
+        if self.lacking is None:
+            self._all_warm.set()
+        else:
+            self._all_warm.clear()

@@ -1,0 +1,106 @@
+"""A model as it is served now: its route, its warm versions and how its vectors are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from feature_store.online.assembler import VectorAssembler
+
+from inference.domain.assignment import choose, point
+from inference.domain.requests import Requirements
+from inference.versions import VersionRefused
+
+if TYPE_CHECKING:
+    from feature_store import Contract, Project
+    from model_package import Scorer
+
+    from inference.domain.requests import Asked
+    from inference.domain.routes import Arm
+    from inference.routing import LoadedRoute
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServedArm:
+    """One arm of a route, ready to score."""
+
+    arm: Arm
+    scorer: Scorer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServedModel:
+    """Everything a request of one model needs, fixed at the moment its route was taken over.
+
+    Attributes:
+        is_durable: Whether a reply waits until its prediction is recorded.
+    """
+
+    name: str
+    revision: int
+    label: str
+    is_durable: bool
+    requirements: Requirements
+    contract: Contract
+    assembler: VectorAssembler
+    salt: str
+    weights: tuple[int, ...]
+    arms: tuple[ServedArm, ...]
+
+    def assign(self, asked: Asked) -> ServedArm:
+        """The arm that answers: the same for the same sticky key as long as salt and weights stand."""
+        if len(self.arms) == 1:
+            return self.arms[0]
+        sticky = self.requirements.sticky_entity
+        key = asked.entities[sticky] if sticky else asked.request_key
+        return self.arms[choose(self.weights, point(self.salt, key))]
+
+
+class ServedModels:
+    """Makes served models of loaded routes, for one project.
+
+    Vectors of a model are made alike whatever its route: its assembler is made once.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._assemblers: dict[str, tuple[Contract, VectorAssembler]] = {}
+
+    def contract_hash(self, model: str) -> str:
+        """SHA-256 of the contract that versions of a model must be trained on, hex.
+
+        Raises:
+            VersionRefused: The project has no such model.
+        """
+        return self._features(model)[0].hash.hex()
+
+    def build(self, loaded: LoadedRoute) -> ServedModel:
+        """Put together what requests of a model need.
+
+        Raises:
+            VersionRefused: The project has no such model.
+        """
+        route = loaded.route
+        contract, assembler = self._features(route.model)
+        spec = self._project.models[route.model]
+        return ServedModel(
+            name=route.model,
+            revision=route.revision,
+            label=spec.label.name,
+            is_durable=spec.log == "durable",
+            requirements=Requirements(contract.entities, contract.inputs, route.sticky_entity),
+            contract=contract,
+            assembler=assembler,
+            salt=route.salt,
+            weights=route.weights,
+            arms=tuple(ServedArm(arm, loaded.versions[arm.version.digest].scorer) for arm in route.arms),
+        )
+
+    def _features(self, model: str) -> tuple[Contract, VectorAssembler]:
+        if model not in self._assemblers:
+            try:
+                contract = self._project.contract(model)
+            except KeyError as error:
+                raise VersionRefused("UNKNOWN_MODEL", error.args[0]) from error
+            self._assemblers[model] = contract, VectorAssembler(contract)
+        return self._assemblers[model]

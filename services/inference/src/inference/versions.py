@@ -1,0 +1,104 @@
+"""Loading versions: opened, verified and warmed before they may score."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from model_package import PackageError, Scorer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from model_package import Manifest, Package, Packages
+
+    from inference.domain.routes import VersionRef
+
+
+class VersionRefused(Exception):
+    """A version may not score; whatever served before goes on.
+
+    Attributes:
+        reason: UPPER_SNAKE, of a small set, so that refusals can be counted by it.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version ready to score: verified, warm."""
+
+    ref: VersionRef
+    scorer: Scorer
+    load_seconds: float
+
+    @property
+    def contract_hash(self) -> str:
+        """SHA-256 of the feature contract it was trained on, hex."""
+        return self.scorer.package.manifest.contract_hash
+
+
+def any_contract(_model: str) -> None:
+    """Versions of any contract: for who compares contracts vector by vector."""
+
+
+class PackageVersions:
+    """Versions from packages.
+
+    Args:
+        packages: Where packages are.
+        contract_hash_of: The contract a model's versions must be trained on, hex; any where it gives None.
+    """
+
+    def __init__(self, packages: Packages, contract_hash_of: Callable[[str], str | None]) -> None:
+        self._packages = packages
+        self._contract_hash_of = contract_hash_of
+
+    async def load(self, model: str, ref: VersionRef) -> Version:
+        """See `Versions.load`. Runs in a thread, so that scoring goes on meanwhile."""
+        started = time.perf_counter()
+        try:
+            scorer = await asyncio.to_thread(self._open, model, ref)
+        except PackageError as error:
+            raise VersionRefused(_reason(error), f"{model} {ref.version}: {error}") from error
+        except OSError as error:
+            raise VersionRefused(
+                "UNREADABLE", f"{model} {ref.version} at {ref.package_uri}: {error}"
+            ) from error
+        return Version(ref, scorer, time.perf_counter() - started)
+
+    def _open(self, model: str, ref: VersionRef) -> Scorer:
+        package = self._packages.open(ref.package_uri, ref.digest)
+        _check_model(package, model)
+        self._check_contract(package.manifest, model, ref)
+        scorer = Scorer(package)
+        scorer.warm()
+        return scorer
+
+    def _check_contract(self, manifest: Manifest, model: str, ref: VersionRef) -> None:
+        expected = self._contract_hash_of(model)
+        if expected is not None and manifest.contract_hash != expected:
+            raise VersionRefused(
+                "CONTRACT_MISMATCH",
+                f"{model} {ref.version} was trained on feature contract {manifest.contract_hash}, "
+                f"this project computes {expected}: deploy the project it was trained with, or train it anew",
+            )
+
+
+def _check_model(package: Package, model: str) -> None:
+    found = package.manifest.model
+    if found != model:
+        raise VersionRefused(
+            "MODEL_MISMATCH", f"package {package.uri} holds a version of {found!r}, the route is of {model!r}"
+        )
+
+
+def _reason(error: PackageError) -> str:
+    """DigestMismatch -> DIGEST_MISMATCH."""
+    name = type(error).__name__
+    return "".join(f"_{c}" if c.isupper() and i else c for i, c in enumerate(name)).upper()
