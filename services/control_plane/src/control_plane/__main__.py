@@ -51,11 +51,13 @@ async def main(service: Service, settings: Settings) -> None:
         listener = listen(settings.http_port)
         service.log.info("serving", http_port=listener.getsockname()[1])
         service.health.watch("bus", _until_first_ready(runner))
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(serve(create_app(core), listener, service.stop))
-            tasks.create_task(relay.run(service.stop))
-            tasks.create_task(_consume(service, settings.kafka_bootstrap_servers, publisher, runner))
-        await publisher.close()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(serve(create_app(core), listener, service.stop))
+                tasks.create_task(relay.run(service.stop))
+                tasks.create_task(_consume(service, settings.kafka_bootstrap_servers, publisher, runner))
+        finally:
+            await publisher.close()
 
 
 async def _consume(
