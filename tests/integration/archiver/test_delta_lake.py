@@ -8,12 +8,18 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pytest
+from archiver.adapters.compaction import join_files, small_files
 from archiver.adapters.delta import DeltaLake
+from archiver.adapters.platform import PlatformKeeper
 from archiver.adapters.upkeep import Upkeep
 from archiver.domain.tables import LakeTable
 from archiver.ports import LakeUnavailable, TableRewound
+from bus.events import Event
+from bus.received import Received
+from bus.topics import ROUTES_CHANGED
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
+from tidemark.registry.v1.route_pb2 import Arm, RouteChanged, VersionRef
 
 SCHEMA = pa.schema([("_partition", pa.int32()), ("_offset", pa.int64()), ("delay", pa.float64())])
 TABLE = LakeTable("sources/t.v1", "t.v1", SCHEMA)
@@ -72,11 +78,12 @@ def test_a_zombie_writes_only_what_nobody_wrote(tmp_path: Path) -> None:
 
 
 def test_writers_that_race_for_the_same_records_keep_each_once(tmp_path: Path) -> None:
-    lake(tmp_path)
     appended: list[int] = []
+    upkeep = Upkeep(checkpoint_every_commits=5, compact_after_files=3)
+    lake(tmp_path, upkeep)
 
     def write(batch: int) -> None:
-        mine = lake(tmp_path)
+        mine = lake(tmp_path, upkeep)
         for start in range(0, 120, batch):
             end = min(120, start + batch)
             appended.append(mine.append(TABLE, rows(0, range(start, end)), {0: end}))
@@ -101,23 +108,26 @@ def test_writers_of_different_partitions_do_not_wait_for_each_other(tmp_path: Pa
 
 def test_two_processes_may_create_and_widen_a_table_at_once(tmp_path: Path) -> None:
     wider = LakeTable(TABLE.path, TABLE.topic, SCHEMA.append(pa.field("since", pa.float64())))
-    lakes = [DeltaLake(str(tmp_path)) for _ in range(4)]
+    at_once = threading.Barrier(4)
     errors: list[Exception] = []
 
-    def prepare(one: DeltaLake) -> None:
-        try:
-            one.prepare(TABLE)
-            one.prepare(wider)
-        except Exception as error:  # noqa: BLE001 - what it was is asserted below
-            errors.append(error)
+    def prepare(attempt: int) -> None:
+        mine = DeltaLake(str(tmp_path / str(attempt)))
+        for table in (TABLE, wider):
+            at_once.wait()
+            try:
+                mine.prepare(table)
+            except Exception as error:  # noqa: BLE001 - what it was is asserted below
+                errors.append(error)
 
-    threads = [threading.Thread(target=prepare, args=[one]) for one in lakes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-    assert DeltaTable(lakes[0].location(TABLE)).schema().to_arrow().names == wider.schema.names
+    for attempt in range(10):
+        threads = [threading.Thread(target=prepare, args=[attempt]) for _ in range(at_once.parties)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        found = DeltaTable(tmp_path / str(attempt) / TABLE.path).schema().to_arrow().names
+        assert (errors, found) == ([], wider.schema.names)
 
 
 def test_many_small_commits_stay_few_files_and_keep_every_position(tmp_path: Path) -> None:
@@ -136,6 +146,38 @@ def test_many_small_commits_stay_few_files_and_keep_every_position(tmp_path: Pat
         if int(path.name[:20]) < last:
             path.unlink()
     assert lake(tmp_path).resume_from(TABLE, [0, 1]) == {0: 370, 1: 380}
+
+
+def test_of_two_compactions_of_the_same_files_one_is_refused(tmp_path: Path) -> None:
+    """`optimize.compact` of delta-rs 1.6 lets both in, and every row is there twice."""
+    writer = lake(tmp_path)
+    for start in range(0, 50, 10):
+        writer.append(TABLE, rows(0, range(start, start + 10)), {0: start + 10})
+    uri = writer.location(TABLE)
+    first, second = DeltaTable(uri), DeltaTable(uri)
+    writer.append(TABLE, rows(0, range(50, 60)), {0: 60})
+    join_files(first, small_files(first, 1_000_000), now_ms=1)
+    with pytest.raises(CommitFailedError):
+        join_files(second, small_files(second, 1_000_000), now_ms=1)
+    assert len(DeltaTable(uri).file_uris()) == 2
+    assert kept(tmp_path) == once(0, range(60))
+
+
+def test_joined_files_hold_the_same_rows_whatever_their_types(tmp_path: Path) -> None:
+    keeper = PlatformKeeper(ROUTES_CHANGED)
+    writer = DeltaLake(str(tmp_path), Upkeep(compact_after_files=4))
+    writer.prepare(keeper.table)
+    message = RouteChanged(model="m", arms=[Arm(variant="champion", version=VersionRef(version="v1"))])
+    rows_kept = []
+    for offset in range(6):
+        event = Event(str(offset), "T", "s", "", 1, 2, b"k", message.SerializeToString())
+        kept_rows = keeper.keep([Received(ROUTES_CHANGED.name, 0, offset, event)]).rows
+        writer.append(keeper.table, kept_rows, {0: offset + 1})
+        rows_kept += kept_rows.to_pylist()
+    found = DeltaTable(writer.location(keeper.table)).to_pyarrow_table().sort_by("_offset")
+    assert len(list((tmp_path / keeper.table.path).glob("joined-*"))) > 0
+    assert found.to_pylist() == rows_kept
+    assert pl.read_delta(writer.location(keeper.table)).sort("_offset").to_arrow().num_rows == 6
 
 
 def test_a_zombie_that_slept_through_the_logs_expiry_writes_nothing_twice(tmp_path: Path) -> None:

@@ -156,15 +156,19 @@ class DeltaLake:
         return found
 
     def _create_or_open(self, table: LakeTable) -> DeltaTable:
-        try:
-            return DeltaTable(self.location(table))
-        except TableNotFoundError:
-            return DeltaTable.create(
-                self.location(table),
-                Schema.from_arrow(table.schema),
-                description=f"Every record of {table.topic}, once.",
-                configuration=self._upkeep.configuration(),
-            )
+        location = self.location(table)
+        if not DeltaTable.is_deltatable(location):
+            try:
+                return DeltaTable.create(
+                    location,
+                    Schema.from_arrow(table.schema),
+                    description=f"Every record of {table.topic}, once.",
+                    configuration=self._upkeep.configuration(),
+                )
+            except DeltaError:
+                if not DeltaTable.is_deltatable(location):
+                    raise
+        return DeltaTable(location)
 
     def _keep_tidy(self, table: LakeTable) -> None:
         """Never fails a batch that is already in: upkeep that failed is due again next time."""
@@ -172,7 +176,7 @@ class DeltaLake:
             self._tidied[table.path] = self._upkeep.tidy(
                 self._open[table.path], self._tidied.get(table.path, 0)
             )
-        except (DeltaError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - as in _reaching
             _LOG.warning("%s: upkeep failed, due again next time: %s", table.path, error)
 
 

@@ -1,8 +1,12 @@
 """Keeps a Delta table quick to open and to read, however often it is appended to."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
+from bus.clocks import wall_clock_us
 from deltalake import DeltaTable
+
+from archiver.adapters.compaction import join_files, small_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,11 +16,11 @@ class Upkeep:
     Attributes:
         checkpoint_every_commits: The log is summed up this often; a checkpoint carries the positions along,
             so that expired log files can go without losing them.
-        compact_after_files: Small files a table may gather before they are joined.
-        small_file_bytes: Files below this are small; joining stops there, which bounds how often a row is
-            rewritten.
+        compact_after_files: Small files a table may gather before the smaller half of them is joined.
+        small_file_bytes: Files below this are small.
         vacuum_every_compactions: How often files that no version within `history_days` needs are deleted.
         history_days: How long any version of a table can be read.
+        clock_us: Stamps removed files, for the vacuum.
     """
 
     checkpoint_every_commits: int = 50
@@ -24,6 +28,7 @@ class Upkeep:
     small_file_bytes: int = 32 * 1024 * 1024
     vacuum_every_compactions: int = 20
     history_days: int = 30
+    clock_us: Callable[[], int] = field(default=wall_clock_us)
 
     def configuration(self) -> dict[str, str | None]:
         """Table properties that any Delta writer keeps to."""
@@ -37,19 +42,19 @@ class Upkeep:
     def tidy(self, table: DeltaTable, compactions: int) -> int:
         """Join small files when there are many, vacuum now and then; return the compactions so far.
 
-        Another writer may do the same at once: Delta refuses the later compaction, which then has no effect.
+        Joining the smaller half alone keeps a row from being rewritten more than a few times.
+
+        Raises:
+            CommitFailedError: another process did the same; this one changed nothing.
         """
-        if (
-            len(table.file_uris()) < self.compact_after_files
-            or self._small_files(table) < self.compact_after_files
-        ):
+        if len(table.file_uris()) < self.compact_after_files:
             return compactions
-        table.optimize.compact(target_size=self.small_file_bytes, max_concurrent_tasks=1)
+        small = small_files(table, self.small_file_bytes)
+        if len(small) < self.compact_after_files:
+            return compactions
+        join_files(table, small[: len(small) // 2], now_ms=self.clock_us() // 1000)
         compactions += 1
         if compactions % self.vacuum_every_compactions == 0:
-            table.vacuum(dry_run=False)
+            table.update_incremental()
+            table.vacuum(dry_run=False, full=True)  # what a killed writer left is in no log
         return compactions
-
-    def _small_files(self, table: DeltaTable) -> int:
-        sizes = table.get_add_actions(flatten=True).column("size_bytes").to_numpy()
-        return int((sizes < self.small_file_bytes).sum())
