@@ -22,7 +22,9 @@ def test_every_record_is_taken_once_and_in_the_order_of_its_partition(
     for fetch in counts:
         fetched = {}
         for partition, count in fetch.items():
-            fetched[TopicPartition("t", partition)] = [record(partition, ends[partition] + i) for i in range(count)]
+            fetched[TopicPartition("t", partition)] = [
+                record(partition, ends[partition] + i) for i in range(count)
+            ]
             ends[partition] += count
         backlog.add(fetched)
     total, seen = len(backlog), dict.fromkeys(range(4), 0)

@@ -14,7 +14,11 @@ def test_a_watermark_never_moves_back(moves: list[tuple[int, int, int]]) -> None
     mark = Watermark(0)
     for move in moves:
         moved = mark.advanced(*move)
-        assert (moved.next_offset, moved.recorded_us, moved.event_us) >= (mark.next_offset, mark.recorded_us, mark.event_us)
+        assert (moved.next_offset, moved.recorded_us, moved.event_us) >= (
+            mark.next_offset,
+            mark.recorded_us,
+            mark.event_us,
+        )
         mark = moved
     assert mark == Watermark(*(max((move[i] for move in moves), default=0) for i in range(3)))
 

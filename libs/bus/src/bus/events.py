@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from bus.errors import MalformedEvent
-from bus.times import format_rfc3339, time_from_bytes, time_to_bytes
+from bus.times import format_rfc3339, parse_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,8 +80,10 @@ class Event:
 
 def to_headers(event: Event) -> Headers:
     """Write the envelope; empty optional attributes are left out."""
-    time = time_to_bytes(event.time_us)
-    recorded = time if event.recorded_time_us == event.time_us else time_to_bytes(event.recorded_time_us)
+    time = format_rfc3339(event.time_us).encode()
+    recorded = (
+        time if event.recorded_time_us == event.time_us else format_rfc3339(event.recorded_time_us).encode()
+    )
     headers = [
         ("ce_specversion", SPEC_VERSION),
         ("ce_id", event.id.encode()),
@@ -172,7 +174,7 @@ def _times(found: dict[str, bytes], timestamp_ms: int | None) -> tuple[int, int]
 
 def _time(name: str, text: bytes) -> int:
     try:
-        return time_from_bytes(text)
+        return parse_rfc3339(text.decode())
     except UnicodeDecodeError:
         raise
     except ValueError as wrong:

@@ -32,6 +32,7 @@ class MemoryFeed:
         self._topics = topics
         self._next: dict[TopicPartition, int] = {}
         self._lost = False
+        self._drained = asyncio.Event()
         self._rebalances: Rebalances | None = None
 
     async def open(self, rebalances: Rebalances) -> None:
@@ -68,11 +69,22 @@ class MemoryFeed:
         found = {where: records for where, records in found.items() if records}
         for where, records in found.items():
             self._next[where] = records[-1].offset + 1
+        if found and not self._waiting():
+            self._drained.set()
         if not found:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout_ms / 1000):
                     await self._log.appended()
         return found
+
+    async def caught_up(self) -> None:
+        """Return when the member has been given everything there is, whether or not it has dealt with it."""
+        while not self._next or self._waiting():
+            self._drained.clear()
+            await self._drained.wait()
+
+    def _waiting(self) -> bool:
+        return any(self._log.read(where, offset) for where, offset in self._next.items())
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """See `Feed.commit`."""
