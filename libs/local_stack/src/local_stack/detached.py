@@ -5,7 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from local_stack import guardian, processes
+from local_stack import processes
 from local_stack.addresses import Addresses
 from local_stack.errors import StackError
 from local_stack.folder import StackFolder
@@ -71,8 +71,8 @@ def _take_down(stack: StackFolder, *, delete_data: bool) -> None:
         raise StackError(f"{stack.path} is not the folder of a stack; nothing was stopped or deleted")
     stack.acquire()
     try:
-        guardian.wait_for_predecessor(stack.path)
-        processes.stop_all(list(stack.running().values()))
+        with stack.changing_hands():
+            processes.stop_all(list(stack.running().values()))
         if delete_data:
             shutil.rmtree(stack.path)
     finally:

@@ -1,6 +1,8 @@
 """A stack's folder: who may use it, what runs on it, what is said about it to other processes."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -9,6 +11,8 @@ from filelock import FileLock, Timeout
 
 from local_stack import processes
 from local_stack.errors import FolderInUseError
+
+_SETTLING_DEADLINE_SECONDS = processes.STOP_DEADLINE_SECONDS * 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class StackFolder:
         self.path = path.expanduser().resolve()
         self._note = self.path / "stack.json"
         self._lock = FileLock(self.path / "lock", thread_local=False)
+        self._settling = FileLock(self.path / "settling.lock", thread_local=False)
 
     def acquire(self) -> None:
         """Take the folder for this process.
@@ -51,6 +56,25 @@ class StackFolder:
     def release(self) -> None:
         """Give the folder back."""
         self._lock.release()
+
+    @contextmanager
+    def changing_hands(self) -> Iterator[None]:
+        """Settle, alone, what runs here and who owns it; a crashed owner's guardian may be at it too.
+
+        Raises:
+            FolderInUseError: Another does not come to an end with it.
+        """
+        try:
+            self._settling.acquire(timeout=_SETTLING_DEADLINE_SECONDS)
+        except Timeout:
+            remedy = "See which server there does not stop, and end it."
+            raise FolderInUseError(
+                self.path, "a process that has been stopping its servers", remedy
+            ) from None
+        try:
+            yield
+        finally:
+            self._settling.release()
 
     def owner(self) -> Owner | None:
         """Read who started the stack last; None when nobody did, or the note can't be read."""

@@ -83,19 +83,26 @@ async def ask_valkey(url: str) -> int:
 @asynccontextmanager
 async def valkey_client(url: str) -> AsyncIterator[Any]:
     """Open a client that tries once; every failure to answer becomes NotReadyError."""
-    client = Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=_TIMEOUT_SECONDS,
-        socket_connect_timeout=_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+    client = _client(url)
     try:
         yield client
     except (RedisError, OSError) as error:
         raise NotReadyError(f"{type(error).__name__} from {url}: {error}") from error
     finally:
         await client.aclose()
+
+
+def _client(url: str) -> Redis:
+    try:
+        return Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError as error:
+        raise NotReadyError(f"{url!r} is not a Redis URL: {error}") from error
 
 
 async def _reach_any(bootstrap: str) -> None:

@@ -100,19 +100,20 @@ class LocalStack:
         """Start the servers and return when they answer.
 
         Args:
-            detached: Leave them running when this process ends; a detached stack that runs already is taken
-            over, and
-                what is missing of it is started.
+            detached: Leave them running when this process ends. Of a detached stack that runs already, what
+                is missing is started.
 
         Raises:
             FolderInUseError: Another process, or a detached stack, uses the folder.
             StackError: A server could not be started; what was started is stopped again.
         """
         self._folder.acquire()
-        taken_over: Collection[int] = ()
         try:
-            taken_over = await asyncio.to_thread(self._take_over_or_clear, detached=detached)
-            self._folder.write_owner(self._owner(detached=detached))
+            taken_over = await asyncio.to_thread(self._take_over, detached=detached)
+        except BaseException:
+            self._folder.release()
+            raise
+        try:
             if not detached:
                 self._guardian = guardian.appoint(self.folder)
             await self._start_servers()
@@ -160,11 +161,14 @@ class LocalStack:
         except BaseExceptionGroup as group:
             raise _first(group) from group
 
-    def _take_over_or_clear(self, *, detached: bool) -> list[int]:
-        """Deal with servers that run on the folder already; return the ids of those that were taken over."""
-        guardian.wait_for_predecessor(self.folder)
-        found = self._folder.running()
-        owner = self._folder.owner()
+    def _take_over(self, *, detached: bool) -> list[int]:
+        """Become the folder's owner; return the ids of servers that ran there and go on."""
+        with self._folder.changing_hands():
+            adopted = self._settle(self._folder.running(), self._folder.owner(), detached=detached)
+            self._folder.write_owner(self._owner(detached=detached))
+            return adopted
+
+    def _settle(self, found: dict[str, psutil.Process], owner: Owner | None, *, detached: bool) -> list[int]:
         if found and (owner is None or not owner.detached):
             names = ", ".join(sorted(found))
             self._progress.notice(
