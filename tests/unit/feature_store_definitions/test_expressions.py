@@ -45,7 +45,7 @@ def evaluated(expression: Expression) -> list[Any]:
         return [NULL if np.isnan(value) else value for value in column.tolist()]
     if column.dtype.kind == "i":
         return [NULL if value == NULL_TIME_US else value for value in column.tolist()]
-    return column.tolist()
+    return list(column.tolist())
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_name_that_looks_like_another_expression_is_not_that_expression() -> N
 def test_types_that_do_not_go_together_are_named(expression: Expression, message: str) -> None:
     with pytest.raises(TypeMismatchError) as caught:
         expression.type_in(SCOPE)
-    assert str(caught.value) == message
+    assert caught.value.problem == message
 
 
 def test_an_unknown_name_is_named_with_the_nearest_known() -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from feature_store.errors import DefinitionError, caller
-from feature_store.expressions import FieldType, nulls
+from feature_store.errors import DefinitionError, TypeMismatchError, caller
+from feature_store.expressions import Field, FieldType, Scope, nulls
 from feature_store.rejects import Reason
 
 if TYPE_CHECKING:
@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 class SourceCheck(Protocol):
     """Refuses events. A null passes every check but `required`."""
 
-    def reads(self) -> Mapping[str, FieldType | None]:
-        """Return the fields it reads, each with the type it must have, or None for any."""
+    def fit(self, fields: Mapping[str, FieldType]) -> None:
+        """Check that it can be asked of events with these fields.
+
+        Raises:
+            UnsoundExpressionError: it cannot.
+        """
 
     def refuse(self, columns: Columns, kinds: Mapping[str, FieldType], rejects: Rejects) -> None:
         """Add every row that does not pass to `rejects`."""
@@ -46,7 +50,10 @@ class Check:
         """Demand that a number lies between `low` and `high`, both allowed."""
         if not low <= high:
             raise DefinitionError(
-                f"Check.range({field!r}, {low}, {high})", "no number lies in it", at=caller()
+                f"Check.range({field!r}, {low}, {high})",
+                "no number lies in it",
+                instead="Write the smaller number first.",
+                at=caller(),
             )
         return Range(field, low, high)
 
@@ -62,13 +69,16 @@ class Check:
             return Matches(field, re.compile(pattern))
         except re.error as error:
             problem = f"{pattern!r} is no regular expression: {error}"
-            raise DefinitionError(f"Check.matches({field!r})", problem, at=caller()) from error
+            instead = "Write one that Python's re module reads."
+            raise DefinitionError(
+                f"Check.matches({field!r})", problem, instead=instead, at=caller()
+            ) from error
 
     @staticmethod
     def that(condition: Expression, reason: str) -> SourceCheck:
         """Demand that a condition over the fields holds; refuse with this reason where it does not."""
         if not re.fullmatch(r"[A-Z][A-Z0-9_]*", reason):
-            instead = 'Write upper snake case, such as "ARRIVES_BEFORE_DEPARTURE".'
+            instead = 'Write upper snake case, such as "SEEN_BEFORE_SENT".'
             raise DefinitionError(
                 f"Check.that(reason={reason!r})", "it is no reason", instead=instead, at=caller()
             )
@@ -81,9 +91,10 @@ class Required:
 
     names: tuple[str, ...]
 
-    def reads(self) -> Mapping[str, FieldType | None]:
-        """Return the fields that must have a value."""
-        return dict.fromkeys(self.names)
+    def fit(self, fields: Mapping[str, FieldType]) -> None:
+        """Demand that the fields are known."""
+        for name in self.names:
+            _type(name, fields)
 
     def refuse(self, columns: Columns, kinds: Mapping[str, FieldType], rejects: Rejects) -> None:
         """Refuse rows where one of the fields is null or an empty text."""
@@ -103,9 +114,9 @@ class Range:
     low: float
     high: float
 
-    def reads(self) -> Mapping[str, FieldType | None]:
-        """Return the number that is bounded."""
-        return {self.field: FieldType.NUMBER}
+    def fit(self, fields: Mapping[str, FieldType]) -> None:
+        """Demand a number."""
+        _demand(self.field, FieldType.NUMBER, fields)
 
     def refuse(self, columns: Columns, kinds: Mapping[str, FieldType], rejects: Rejects) -> None:
         """Refuse rows whose number is outside."""
@@ -123,9 +134,9 @@ class OneOf:
     field: str
     allowed: frozenset[str]
 
-    def reads(self) -> Mapping[str, FieldType | None]:
-        """Return the text that is limited."""
-        return {self.field: FieldType.TEXT}
+    def fit(self, fields: Mapping[str, FieldType]) -> None:
+        """Demand a text."""
+        _demand(self.field, FieldType.TEXT, fields)
 
     def refuse(self, columns: Columns, kinds: Mapping[str, FieldType], rejects: Rejects) -> None:
         """Refuse rows whose text is none of the allowed."""
@@ -143,9 +154,9 @@ class Matches:
     field: str
     pattern: re.Pattern[str]
 
-    def reads(self) -> Mapping[str, FieldType | None]:
-        """Return the text that is matched."""
-        return {self.field: FieldType.TEXT}
+    def fit(self, fields: Mapping[str, FieldType]) -> None:
+        """Demand a text."""
+        _demand(self.field, FieldType.TEXT, fields)
 
     def refuse(self, columns: Columns, kinds: Mapping[str, FieldType], rejects: Rejects) -> None:
         """Refuse rows whose text does not match as a whole."""
@@ -163,9 +174,13 @@ class That:
     condition: Expression
     reason: str
 
-    def reads(self) -> Mapping[str, FieldType | None]:
-        """Return the fields of the condition."""
-        return dict.fromkeys(self.condition.fields())
+    def fit(self, fields: Mapping[str, FieldType]) -> None:
+        """Demand a condition over known fields."""
+        kind = self.condition.type_in(Scope(fields, {}, "its payload"))
+        if kind is not FieldType.FLAG:
+            raise TypeMismatchError(
+                f"its condition is a {kind}", "Write a condition, such as field(...) >= 0."
+            )
 
     def refuse(self, columns: Columns, kinds: Mapping[str, FieldType], rejects: Rejects) -> None:
         """Refuse rows where the condition is not true."""
@@ -177,3 +192,13 @@ class That:
                 f"{name} is {columns[name][index]!r}" for name in sorted(self.condition.fields())
             )
             rejects.add(index, self.reason, f"{self.condition} does not hold: {values}.")
+
+
+def _type(name: str, fields: Mapping[str, FieldType]) -> FieldType:
+    return Field(name).type_in(Scope(fields, {}, "its payload"))
+
+
+def _demand(name: str, kind: FieldType, fields: Mapping[str, FieldType]) -> None:
+    actual = _type(name, fields)
+    if actual is not kind:
+        raise TypeMismatchError(f"field({name!r}) is a {actual}", f"Name a field that is a {kind}.")

@@ -55,8 +55,8 @@ class DefinitionError(Exception):
         super().__init__(f"{place}{definition}: {problem}.{remedy}")
 
 
-class UnknownNameError(Exception):
-    """An expression reads a name that its scope does not have."""
+class UnsoundExpressionError(Exception):
+    """An expression, or a check, does not fit the fields it is to read."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(f"{problem}. {remedy}")
@@ -64,8 +64,12 @@ class UnknownNameError(Exception):
         self.remedy = remedy
 
 
-class TypeMismatchError(Exception):
-    """An expression applies an operator to values it has no meaning for."""
+class UnknownNameError(UnsoundExpressionError):
+    """It reads a name that its scope does not have."""
+
+
+class TypeMismatchError(UnsoundExpressionError):
+    """It applies an operator to values it has no meaning for."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

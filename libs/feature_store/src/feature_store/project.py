@@ -62,6 +62,9 @@ def load_project(module: str) -> Project:
         DefinitionError: the module cannot be imported, or a definition makes no sense.
     """
     declared = [value for part in _modules(module) for value in vars(part).values()]
+    if not any(isinstance(value, Source) for value in declared):
+        instead = f"Declare it in the package's modules ({', '.join(PARTS)}) or in the one module."
+        raise DefinitionError(f"project {module}", "it declares no source", instead=instead)
     views = [value.view for value in declared if _is_view(value)]
     labels = [value for value in declared if isinstance(value, Label)]
     models = [value for value in declared if isinstance(value, ModelSpec)]
@@ -102,24 +105,24 @@ def _by_name(attribute: str, values: Iterable[Named]) -> Mapping[str, Named]:
 
 
 def _modules(module: str) -> list[ModuleType]:
-    root = _import(module)
+    root = _import(module, module)
     if not hasattr(root, "__path__"):
         return [root]
     parts = [f"{module}.{part}" for part in PARTS]
-    return [root, *(_import(part) for part in parts if importlib.util.find_spec(part) is not None)]
+    return [root, *(_import(part, module) for part in parts if importlib.util.find_spec(part) is not None)]
 
 
-def _import(module: str) -> ModuleType:
+def _import(module: str, project: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except DefinitionError:
         raise
     except SyntaxError as error:
         at = Location(error.filename or module, error.lineno or 1)
-        raise DefinitionError(f"project {module}", f"it is no valid Python: {error.msg}", at=at) from error
+        raise DefinitionError(f"project {project}", f"it is no valid Python: {error.msg}", at=at) from error
     except Exception as error:
         raise DefinitionError(
-            f"project {module}", f"importing it raised {type(error).__name__}: {error}", at=_origin(error)
+            f"project {project}", f"importing it raised {type(error).__name__}: {error}", at=_origin(error)
         ) from error
 
 

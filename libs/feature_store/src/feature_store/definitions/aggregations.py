@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from dataclasses import field as attribute
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
+from feature_store.definitions.defaults import check_default
 from feature_store.definitions.durations import parse_us
 from feature_store.definitions.typing import type_over_events
 from feature_store.errors import DefinitionError, Location, caller
@@ -21,6 +19,8 @@ if TYPE_CHECKING:
     from feature_store.definitions.sources import Source
     from feature_store.definitions.views import Feature, FeatureView
     from feature_store.expressions import Expression
+
+_MOST_TILES: Final = 1_000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,13 +47,10 @@ class Aggregation:
             window_us = parse_us(self.window)
         except (ValueError, TypeError) as error:
             raise self._error(f"window: {error}", 'Write "90s", "15m", "1h", "7d" or a timedelta.') from error
-        if not 1 <= self.tiles <= 1_000 or window_us % self.tiles:
+        if not 1 <= self.tiles <= _MOST_TILES or window_us % self.tiles:
             problem = f"window {self.window!r} cannot be cut into {self.tiles} equal tiles"
-            raise self._error(
-                problem, "Write a number of tiles, 1 to 1000, that divides the window to the microsecond."
-            )
-        if not math.isfinite(np.float32(self.default)):
-            raise self._error(f"default {self.default} is not finite as float32", "Write a finite number.")
+            raise self._error(problem, f"Write 1 to {_MOST_TILES} tiles, a number that divides the window.")
+        check_default(self.default, type(self).__name__, self.location)
         object.__setattr__(self, "window_us", window_us)
 
     @property

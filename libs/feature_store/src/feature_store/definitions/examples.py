@@ -55,6 +55,9 @@ class TrainingExamples:
         kind = type_over_events(self.time, self.source, "TrainingExamples: time", self.location)
         if kind is not FieldType.TIME:
             raise self._error(f"time is a {kind}", "Write a time, such as field(...) - timedelta(hours=1).")
+        if self.request_key is not None and self.request_key not in self.source.texts:
+            problem = f"request_key: source {self.source.topic} has no text field {self.request_key!r}"
+            raise self._error(problem, did_you_mean(self.request_key, self.source.texts))
         for name, field in {**self.entities, **self.context}.items():
             if field not in self.source.fields:
                 problem = f"{name!r}: source {self.source.topic} has no field {field!r}"

@@ -54,7 +54,7 @@ class Label:
     def __post_init__(self) -> None:
         if self.source.fields.get(self.request_key) is not FieldType.TEXT:
             problem = f"request_key: source {self.source.topic} has no text field {self.request_key!r}"
-            raise self._error(problem, did_you_mean(self.request_key, self.source.fields))
+            raise self._error(problem, did_you_mean(self.request_key, self.source.texts))
         kind = type_over_events(self.value, self.source, self._name, self.location)
         if kind not in {FieldType.FLAG, FieldType.NUMBER}:
             raise self._error(f"value is a {kind}", "Write a condition or a number.")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import numpy as np
-
+from feature_store.definitions.defaults import check_default
 from feature_store.definitions.typing import type_over_requests
 from feature_store.definitions.views import Feature
 from feature_store.errors import DefinitionError, Location, caller
 from feature_store.expressions import FieldType
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from feature_store.definitions.examples import TrainingExamples
@@ -45,9 +44,7 @@ class RequestTime:
     location: Location | None = attribute(default_factory=caller, repr=False)
 
     def __post_init__(self) -> None:
-        if not math.isfinite(np.float32(self.default)):
-            problem = f"default {self.default} is not finite as float32"
-            raise DefinitionError(self._name, problem, instead="Write a finite number.", at=self.location)
+        check_default(self.default, self._name, self.location)
 
     @property
     def full_name(self) -> str:
@@ -111,6 +108,11 @@ class ModelSpec:
             self._refuse(f"log is {self.log!r}", 'Write "async" or "durable".')
         self._check_features()
         self._check_slices()
+        if self.examples.source.fields.get(self.request_key) is not FieldType.TEXT:
+            self._refuse(
+                f"its examples have no text field {self.request_key!r} to meet the label's outcomes",
+                'Write TrainingExamples(request_key="the field with the request\'s key").',
+            )
 
     @property
     def algorithm(self) -> str:
@@ -158,7 +160,8 @@ class ModelSpec:
         for name in self.slices:
             if name not in known:
                 self._refuse(
-                    f"slice {name!r} is no entity or input of its examples", f"Known: {', '.join(known)}."
+                    f"slice {name!r} is no entity or input of its examples",
+                    f"Known: {', '.join(sorted(known))}.",
                 )
 
     def _refuse(self, problem: str, instead: str) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from feature_store.definitions.durations import microseconds
-from feature_store.errors import DefinitionError, Location, caller, did_you_mean
+from feature_store.errors import DefinitionError, Location, UnsoundExpressionError, caller, did_you_mean
 from feature_store.expressions import FieldType
 
 if TYPE_CHECKING:
@@ -71,16 +71,22 @@ class Source:
                 self._refuse(
                     f"field {name!r} begins with an underscore", "Those names are the lake's own; rename it."
                 )
-        if self.event_time is not None:
-            self._demand("event_time", self.event_time, FieldType.TIME)
+        self._check_event_time()
         for check in self.checks:
-            for name, kind in check.reads().items():
-                self._demand(f"check {type(check).__name__}", name, kind)
+            try:
+                check.fit(self.fields)
+            except UnsoundExpressionError as error:
+                self._refuse(f"check {type(check).__name__}: {error.problem}", error.remedy)
 
     @property
     def fields(self) -> Mapping[str, FieldType]:
         """The payload's fields, in order, with their types."""
         return self.format.fields
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """The names of the fields that are texts: those that can be keys."""
+        return [name for name, kind in self.fields.items() if kind is FieldType.TEXT]
 
     @property
     def max_lateness_us(self) -> int:
@@ -92,12 +98,15 @@ class Source:
         """`max_clock_skew` in microseconds."""
         return microseconds(self.max_clock_skew)
 
-    def _demand(self, what: str, name: str, kind: FieldType | None) -> None:
-        actual = self.fields.get(name)
-        if actual is None:
-            self._refuse(f"{what}: {self.format.name} has no field {name!r}", did_you_mean(name, self.fields))
-        if kind is not None and actual is not kind:
-            self._refuse(f"{what}: field {name!r} is a {actual}", f"Name a field that is a {kind}.")
+    def _check_event_time(self) -> None:
+        if self.event_time is None:
+            return
+        kind = self.fields.get(self.event_time)
+        if kind is None:
+            problem = f"event_time: its payload has no field {self.event_time!r}"
+            self._refuse(problem, did_you_mean(self.event_time, self.fields))
+        if kind is not FieldType.TIME:
+            self._refuse(f"event_time: field {self.event_time!r} is a {kind}", "Name a field that is a time.")
 
     def _refuse(self, problem: str, instead: str) -> None:
         raise DefinitionError(f"Source({self.topic!r})", problem, instead=instead, at=self.location)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from feature_store.errors import DefinitionError, Location, TypeMismatchError, UnknownNameError
+from feature_store.errors import DefinitionError, Location, UnsoundExpressionError
 from feature_store.expressions import Scope
 
 if TYPE_CHECKING:
@@ -48,8 +48,5 @@ def type_over_requests(
 def _type(expression: Expression, scope: Scope, definition: str, at: Location | None) -> FieldType:
     try:
         return expression.type_in(scope)
-    except UnknownNameError as error:
+    except UnsoundExpressionError as error:
         raise DefinitionError(definition, error.problem, instead=error.remedy, at=at) from error
-    except TypeMismatchError as error:
-        instead = "Combine values of one type: numbers with numbers, texts with texts, times with timedeltas."
-        raise DefinitionError(definition, str(error), instead=instead, at=at) from error

@@ -134,7 +134,7 @@ def _build(cls: type[FeatureView], at: Location | None) -> View:
         _refuse(
             cls,
             "it declares no feature",
-            'Write at least one, such as departures_24h = Count(window="24h").',
+            'Write at least one, such as events_24h = Count(window="24h").',
             at,
         )
     for name, aggregation in aggregations.items():

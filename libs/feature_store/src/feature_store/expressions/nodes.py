@@ -11,7 +11,7 @@ import json
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 import numpy as np
 
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
     from feature_store.expressions.operators import Value
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_ONE_TYPE: Final = (
+    "Combine numbers with numbers, texts with texts, times with timedeltas, conditions with & | ~."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +275,7 @@ def _type(node: Expression, scope: Scope) -> FieldType:
     kinds = tuple(_type(operand, scope) for operand in node.operands)
     operator = OPERATORS[node.operator]
     if kinds not in operator.signatures:
-        raise TypeMismatchError(f"{_written(node, kinds)} has no meaning")
+        raise TypeMismatchError(f"{_written(node, kinds)} has no meaning", _ONE_TYPE)
     return operator.signatures[kinds]
 
 

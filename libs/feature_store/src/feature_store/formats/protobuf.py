@@ -91,8 +91,8 @@ class Protobuf:
         descriptor = getattr(self.message, "DESCRIPTOR", None)
         if descriptor is None or not isinstance(self.message, type):
             raise DefinitionError(
-                f"Protobuf({self.message!r})",
-                "it is not a generated message class",
+                "Protobuf(...)",
+                f"it is given a {type(self.message).__name__}, no generated message class",
                 instead="Write the class itself, such as Protobuf(FlightDeparted).",
                 at=caller(),
             )
