@@ -132,6 +132,10 @@ class ConsumerRunner:
         idle = {where for where, mark in self._marks.items() if self._lag(where, mark) == 0}
         return low_watermark(self._marks, idle)
 
+    def end_offset(self, where: TopicPartition) -> int | None:
+        """Give the last known end of an assigned partition; None before its first fetch."""
+        return self._feed.end_offset(where)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop`; then finish and commit the batch in hand, and leave the group.
 
