@@ -176,6 +176,23 @@ async def test_partitions_move_at_once_while_a_dependency_is_away(rig: Rig) -> N
     assert sorted(rig.effects.ids, key=int) == [str(number) for number in range(30)]
 
 
+async def test_nothing_overtakes_a_batch_that_was_abandoned(rig: Rig) -> None:
+    await rig.publish(range(4, 40, 5))
+    back = asyncio.Event()
+
+    async def away(_batch: Sequence[Received]) -> None:
+        if not back.is_set():
+            raise Unavailable("Redis is away")
+
+    rig.effects.behave = away
+    async with rig.running(batching=Batching(max_records=2, max_wait_ms=1)):
+        await rig.effects.until(lambda: len(rig.effects.calls) == 2)
+        back.set()
+        await rig.feed.rebalance([HERE, THERE])
+        await rig.effects.until(lambda: len(rig.effects.ids) >= 8)
+    assert rig.effects.ids == [str(number) for number in range(4, 40, 5)]
+
+
 async def test_a_member_that_was_expelled_loses_its_commit_and_not_its_life(rig: Rig) -> None:
     await rig.publish(range(2))
     rig.feed.expel()

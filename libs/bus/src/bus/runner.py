@@ -190,8 +190,6 @@ class ConsumerRunner:
                 await self._start(self._unpositioned)
             await self._gather()
             await self._process_next()
-        if self._batching.max_wait_ms:
-            await self._process_next()
         await self._commits.flush()
 
     async def _start(self, partitions: list[TopicPartition]) -> None:
