@@ -32,6 +32,8 @@ from feature_store import (
 from examples.flights.gen.flights.v1.events_pb2 import FlightArrived, FlightDeparted
 
 NEW_YORK = "America/New_York"
+# An aircraft that has not been here for days says nothing about whether events still come in.
+AWAY = timedelta(days=14)
 
 departures = Source(
     "flights.departed.v1",
@@ -93,6 +95,7 @@ class _Departures(FeatureView, abstract=True):
     """How punctually flights have been leaving."""
 
     source = departures
+    ttl = timedelta(days=2)
     mean_delay_1h = Mean("departure_delay_minutes", window="1h")
     mean_delay_3h = Mean("departure_delay_minutes", window="3h")
     mean_delay_24h = Mean("departure_delay_minutes", window="24h")
@@ -123,6 +126,7 @@ class AircraftDepartures(FeatureView):
 
     source = departures
     entity = tail_number
+    ttl = AWAY
     mean_delay_24h = Mean("departure_delay_minutes", window="24h")
     late_share_24h = Share(where=_left_late, window="24h")
     departures_24h = Count(window="24h")
@@ -132,6 +136,7 @@ class _Arrivals(FeatureView, abstract=True):
     """How flights have been ending."""
 
     source = arrivals
+    ttl = timedelta(days=2)
     mean_delay_3h = Mean("arrival_delay_minutes", window="3h")
     mean_delay_24h = Mean("arrival_delay_minutes", window="24h")
     late_share_3h = Share(where=_arrived_late, among=_arrived, window="3h")
@@ -156,6 +161,7 @@ class AircraftArrivals(FeatureView):
 
     source = arrivals
     entity = tail_number
+    ttl = AWAY
     last_delay_24h = Last("arrival_delay_minutes", window="24h")
     mean_delay_24h = Mean("arrival_delay_minutes", window="24h")
     arrivals_24h = Count(where=_arrived, window="24h")
