@@ -44,7 +44,8 @@ class ScoringRequest:
 
     Attributes:
         flight_id: Prediction id and request key in one: the flight's outcome finds the prediction by it.
-        entities: `origin`, `destination`, `carrier`, and `tail_number` where the record names an aircraft.
+        entities: `origin`, `destination`, `carrier` and `tail_number`, which is empty where the record names no
+            aircraft.
     """
 
     flight_id: str
@@ -141,7 +142,7 @@ def asked(row: Row) -> ScoringRequest:
     return ScoringRequest(
         flight_id=row["flight_id"],
         request_time_us=row["asked_us"],
-        entities={entity: row[column] for entity, column in names.items() if row[column] is not None},
+        entities={entity: row[column] or "" for entity, column in names.items()},
         scheduled_at_us=row["scheduled_departure_us"],
         distance_miles=row["distance"],
     )
