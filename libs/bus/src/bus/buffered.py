@@ -34,6 +34,7 @@ _AT_ONCE: Final = 1_000
 FULL: Final = "FULL"
 TOO_LARGE: Final = "TOO_LARGE"
 CLOSED: Final = "CLOSED"
+FAILED: Final = "FAILED"
 
 
 class ClosablePublisher(Protocol):
@@ -155,6 +156,10 @@ class BufferedPublisher:
                 return
             _log.error("dropped: %s", error)
             self._metrics.dropped(TOO_LARGE)
+        except Exception:
+            # Scoring goes on whatever becomes of its log: a fault costs its events, not those behind them.
+            _log.exception("dropped %d events for %s", len(events), topic)
+            self._metrics.dropped(FAILED, len(events))
         for _ in events:
             self._waiting.popleft()
 
