@@ -1,0 +1,115 @@
+"""Fitting: the user's training function, called so that the same rows give the same model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from feature_store import ModelSpec
+from feature_store.definitions import TrainFunction
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from trainer.domain.datasets import Dataset
+from trainer.domain.errors import NotAClassifier, UnknownModel
+from trainer.domain.evaluation import evaluate
+from trainer.domain.split import Split, require_two_classes, split_by_time
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """What fits, by the name it goes by in versions."""
+
+    name: str
+    train: TrainFunction
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A model fitted on every row, and what is known of it from rows it had not seen when they were scored.
+
+    Attributes:
+        model: The classifier, fitted on the whole dataset.
+        metrics: Of the same algorithm fitted on the earlier part, on the later part.
+        holdout_scores: Its scores there.
+        scores: The model's own, on every row.
+        parameters: The classifier's, as JSON has them.
+    """
+
+    model: Any
+    metrics: Mapping[str, float]
+    holdout_scores: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    parameters: Mapping[str, Any]
+
+
+def choose_algorithm(spec: ModelSpec, name: str | None, seed: int | None) -> Algorithm:
+    """The algorithm asked for; the champion's, with the model's own seed, when nothing is asked.
+
+    Raises:
+        UnknownModel: the model has no such algorithm.
+    """
+    chosen = name or spec.algorithm
+    if chosen not in spec.algorithms:
+        raise UnknownModel(
+            f"model {spec.name!r} has no algorithm {chosen!r}; it has {', '.join(spec.algorithms)}"
+        )
+    return Algorithm(chosen, spec.algorithms[chosen], spec.seed if seed is None else seed)
+
+
+def fit(dataset: Dataset, algorithm: Algorithm, threshold: float) -> Fitted:
+    """Measure the algorithm on the latest fifth of the time, then fit it on everything.
+
+    What is released has seen the latest rows, for they are the most like those it will be asked about; what
+    is claimed of it was measured on rows that its twin had not seen.
+
+    Raises:
+        TrainingError: the dataset does not allow it.
+        NotAClassifier: the function returned something else.
+    """
+    labels, values = dataset.labelled.labels, dataset.vectors.values
+    require_two_classes(labels, "the training set")
+    split = split_by_time(dataset.labelled)
+    # Sums over threads are added in no fixed order.
+    with threadpool_limits(limits=1):
+        holdout_scores = _holdout_scores(values, labels, split, algorithm)
+        model = algorithm.train(values, labels, algorithm.seed)
+        scores = probabilities(model, values)
+    metrics = evaluate(labels[split.holdout], holdout_scores, threshold=threshold)
+    return Fitted(model, metrics, holdout_scores, scores, parameters_of(model))
+
+
+def _holdout_scores(
+    values: NDArray[np.float32], labels: NDArray[np.float64], split: Split, algorithm: Algorithm
+) -> NDArray[np.float64]:
+    twin = algorithm.train(values[split.training], labels[split.training], algorithm.seed)
+    return probabilities(twin, values[split.holdout])
+
+
+def probabilities(model: Any, values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The probability of the positive class, by scikit-learn.
+
+    Raises:
+        NotAClassifier: the model gives none, or of other classes than 0 and 1.
+    """
+    classes = getattr(model, "classes_", None)
+    if not hasattr(model, "predict_proba") or classes is None or list(classes) != [0, 1]:
+        raise NotAClassifier(
+            f"the training function returned {type(model).__name__} with classes {classes}: return a fitted "
+            "scikit-learn classifier with predict_proba, fitted on the labels as they were given"
+        )
+    scores: NDArray[np.float64] = model.predict_proba(values)[:, 1].astype(np.float64)
+    return scores
+
+
+def parameters_of(model: Any) -> dict[str, Any]:
+    """The classifier's parameters that are plain values; others, such as a pipeline's steps, as text."""
+    return {
+        name: value if isinstance(value, str | int | bool | None) or _is_finite(value) else repr(value)
+        for name, value in sorted(model.get_params(deep=True).items())
+    }
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, float) and bool(np.isfinite(value))

@@ -1,0 +1,48 @@
+"""What the trainer needs of the outside world."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from feature_store import EventBatch, Source
+
+from trainer.domain.datasets import TableVersion
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceEvents:
+    """A source's events as the lake has them, and which version of the table they are of."""
+
+    batch: EventBatch
+    table: TableVersion
+
+
+class EventLake(Protocol):
+    """The offline store: what features saw, for ever."""
+
+    def read(self, source: Source, until_us: int) -> SourceEvents:
+        """The events of a source that were recorded by `until_us`, of one version of its table.
+
+        Raises:
+            EmptyLake: there is no such table, or no such event.
+            MissingColumn: the table lacks a field of the source.
+        """
+
+
+class Steps(Protocol):
+    """Hears how far a training is."""
+
+    def begin(self, step: str) -> None:
+        """A step begins; the one before it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which code, in which environment.
+
+    Attributes:
+        code_commit: The commit, with "-dirty" behind it where files differ from it.
+        environment_lock: SHA-256 of what pins every dependency, hex.
+    """
+
+    code_commit: str
+    environment_lock: str

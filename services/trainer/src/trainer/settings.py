@@ -1,0 +1,22 @@
+"""What the environment tells the trainer."""
+
+from typing import Annotated
+
+from pydantic import Field
+from service_kit import Settings
+
+
+class TrainerSettings(Settings):
+    """The frame's settings, where data comes from and where packages go.
+
+    Attributes:
+        tidemark_project: The project whose models are trained, e.g. `examples.flights`.
+        lake_uri: Where the archiver keeps its tables.
+        packages_uri: Where packages are put; inference reads them there.
+        tidemark_code_commit: The commit this code was built from, where git cannot be asked, as in an image.
+    """
+
+    tidemark_project: Annotated[str, Field(min_length=1)]
+    lake_uri: Annotated[str, Field(min_length=1)] = "build/lake"
+    packages_uri: Annotated[str, Field(min_length=1)] = "build/packages"
+    tidemark_code_commit: str | None = None

@@ -1,0 +1,146 @@
+"""A training, step by step: snapshot, fit, package. Each is a function of its inputs and may be repeated."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from feature_store import ModelSpec, Project
+from feature_store.offline import AsOf, point_in_time
+from model_package import Facts, Golden, Package, PackageError, Packages, Scorer, write_package
+from model_package.store import read_folder
+
+from trainer.adapters.onnx import convert
+from trainer.domain.datasets import Dataset, hash_definition
+from trainer.domain.errors import ParityBroken, UnknownModel
+from trainer.domain.examples import Period, label_examples
+from trainer.domain.golden import spread_rows
+from trainer.domain.profile import reference_profile
+from trainer.fitting import Algorithm, Fitted, fit
+from trainer.ports import EventLake, Provenance, Steps
+
+GOLDEN_ROWS = 32
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What is to be trained, from what, for whom."""
+
+    project: Project
+    spec: ModelSpec
+    period: Period
+    algorithm: Algorithm
+    provenance: Provenance
+
+
+def find_model(project: Project, name: str) -> ModelSpec:
+    """The project's model of a name.
+
+    Raises:
+        UnknownModel: there is none; the message lists those there are.
+    """
+    if name not in project.models:
+        known = ", ".join(project.models) or "none"
+        raise UnknownModel(f"project {project.module} has no model {name!r}; it has {known}")
+    return project.models[name]
+
+
+def take_snapshot(project: Project, spec: ModelSpec, period: Period, lake: EventLake) -> Dataset:
+    """Read what the model needs, label its examples and compute their vectors as of each one's own time.
+
+    Raises:
+        TrainingError: the lake does not hold what is needed.
+    """
+    contract = project.contract(spec.name)
+    views = [view.source for view in contract.views]
+    sources = {source.topic: source for source in [*views, spec.examples.source, spec.label.source]}
+    events = {topic: lake.read(source, period.until_us) for topic, source in sources.items()}
+    batches = {topic: one.batch for topic, one in events.items()}
+    labelled = label_examples(
+        spec, batches[spec.examples.source.topic], batches[spec.label.source.topic], period
+    )
+    vectors = point_in_time(contract, batches, labelled.requests, AsOf())
+    versions = {topic: one.table for topic, one in events.items()}
+    return Dataset(labelled, vectors, versions, hash_definition(spec, contract, period))
+
+
+def train(training: Training, lake: EventLake, packages: Packages, steps: Steps) -> Package:
+    """Train and keep a version; the same inputs give the same package.
+
+    Raises:
+        TrainingError: the inputs do not allow it; nothing was kept.
+    """
+    steps.begin("reading the lake and computing features")
+    dataset = take_snapshot(training.project, training.spec, training.period, lake)
+    steps.begin(f"fitting {training.algorithm.name} on {len(dataset):,} rows")
+    fitted = fit(dataset, training.algorithm, training.spec.decision_threshold)
+    steps.begin("packaging and verifying")
+    return keep(training, dataset, fitted, packages)
+
+
+def keep(training: Training, dataset: Dataset, fitted: Fitted, packages: Packages) -> Package:
+    """Package a fitted model, check it as it will be served on every row it was trained on, and put it away.
+
+    Raises:
+        ParityBroken: the package scores otherwise than scikit-learn; it was not put.
+    """
+    names = training.project.contract(training.spec.name).feature_names
+    values = dataset.vectors.values
+    golden = spread_rows(fitted.scores, GOLDEN_ROWS)
+    with tempfile.TemporaryDirectory(prefix="tidemark-package-") as name:
+        folder = Path(name)
+        write_package(
+            folder,
+            facts=facts_of(training, dataset, fitted),
+            model=convert(fitted.model, len(names)),
+            golden=Golden(values[golden], fitted.scores[golden], TOLERANCE),
+            reference_profile=reference_profile(
+                names, dataset.vectors, dataset.labelled.labels, fitted.holdout_scores
+            ),
+        )
+        _check_parity(read_folder(folder), dataset, fitted)
+        return packages.put(folder)
+
+
+def facts_of(training: Training, dataset: Dataset, fitted: Fitted) -> Facts:
+    """What the manifest says of the version."""
+    spec, period = training.spec, training.period
+    contract = training.project.contract(spec.name)
+    first_us = int(dataset.labelled.requests.time_us.min())
+    return Facts(
+        model=spec.name,
+        algorithm=training.algorithm.name,
+        feature_names=contract.feature_names,
+        contract_hash=contract.hash.hex(),
+        label=spec.label.name,
+        decision_threshold=spec.decision_threshold,
+        parameters=dict(fitted.parameters),
+        seed=training.algorithm.seed,
+        dataset_snapshot=dataset.snapshot(),
+        dataset=dataset.describe(),
+        code_commit=training.provenance.code_commit,
+        environment_lock=training.provenance.environment_lock,
+        metrics=dict(fitted.metrics),
+        trained_from_us=first_us if period.from_us is None else period.from_us,
+        trained_until_us=period.until_us,
+        training_rows=len(dataset),
+        created_at_us=period.until_us,
+    )
+
+
+def _check_parity(package: Package, dataset: Dataset, fitted: Fitted) -> None:
+    try:
+        scorer = Scorer(package)
+        scorer.warm()
+        found = scorer.score(np.ascontiguousarray(dataset.vectors.values))
+    except PackageError as error:
+        raise ParityBroken(f"the model cannot be served as it was packaged: {error}") from error
+    difference = np.abs(found - fitted.scores)
+    worst = int(difference.argmax())
+    if difference[worst] > TOLERANCE:
+        raise ParityBroken(
+            f"{package.manifest.algorithm}: training row {worst} scores {found[worst]:.8f} in ONNX and "
+            f"{fitted.scores[worst]:.8f} in scikit-learn, tolerance {TOLERANCE:g}: the conversion does not "
+            "keep this model; train another kind, or scale its inputs"
+        )
