@@ -1,14 +1,15 @@
-"""Aggregations as exact accumulators: integers that are merged by addition or by maximum, so that no order of events shows.
+"""Aggregations as exact accumulators: integers, merged by addition or by maximum, so that no order shows.
 
-Numbers are kept in fixed point: `fixed(x) = rint(x * 2**20)` as int64, half to even. A sum of integers is the same bits in whatever
-order, batch or process it was made; a sum of floats is not.
+Numbers are kept in fixed point: `fixed(x) = rint(x * 2**20)` as int64, half to even. A sum of integers is the
+same bits in whatever order, batch or process it was made; a sum of floats is not.
 
-Bounds. A number beyond `NUMBER_LIMIT` in size (2**32) or that is not finite is no value: it is left out, as null is. A window's exact total
-must stay within 2**43 (about 8.8e12): beyond that the int64 wraps. That takes more than 2,048 events at the very limit
-of size in one window; scale the expression down where that may be. The smallest difference that a sum sees is 2**-20, about 1e-6.
+Bounds. A number beyond `NUMBER_LIMIT` in size (2**32) or that is not finite is no value: it is left out, as
+null is. A window's exact total must stay within 2**43 (about 8.8e12): beyond that the int64 wraps. That takes
+more than 2,048 events at the very limit of size in one window; scale the expression down where that may be.
+The smallest difference that a sum sees is 2**-20, about 1e-6.
 
-`Last` keeps the float64 itself, in an integer that sorts as the number does: no precision is lost and ties on the
-event time go to the greater value.
+`Last` keeps the float64 itself, in an integer that sorts as the number does: no precision is lost and ties on
+the event time go to the greater value.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ _INITIAL: Final[Mapping[Kind, tuple[int, ...]]] = {Kind.COUNT: (0,), Kind.SUM: (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Accumulator:
-    """What is kept of the events in one tile. Equal accumulators of a window are kept once, whatever features read them.
+    """What is kept of the events in one tile; of equal accumulators of a window, one.
 
     Attributes:
         kind: How events are taken in.
@@ -102,7 +103,10 @@ class Accumulator:
         return _INITIAL[self.kind]
 
     def contributions(self, columns: Mapping[str, NDArray[Any]], n: int) -> NDArray[np.int64]:
-        """Return what each of `n` events brings: what is added for a count and a sum; the sortable value or `NO_NUMBER` for a last."""
+        """Return what each of `n` events brings.
+
+        For a count and a sum, what is added; for a last, the sortable value, or `NO_NUMBER`.
+        """
         part = np.ones(n, np.bool_) if self.where is None else self.where.evaluate(columns, n)
         if self.value is None:
             return part.astype(np.int64)

@@ -1,4 +1,4 @@
-"""Views compiled for the engine: which windows and accumulators a row holds, where they lie, and how a feature reads them."""
+"""Views compiled for the engine: what a row holds, where it lies, and how a feature reads it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Reading(NamedTuple):
-    """How a feature's value follows from accumulators of its window: `numerator * scale / denominator`, or the last value.
+    """How a feature's value follows from accumulators: `numerator * scale / denominator`, or the last value.
 
     Attributes:
         numerator: What is read.
@@ -148,7 +148,7 @@ def ring_of(aggregation: Aggregation) -> Ring:
 
 @lru_cache(maxsize=4096)
 def plan_of(view: View) -> ViewPlan:
-    """Return what a view's rows hold: windows and accumulators in the order in which its features first need them."""
+    """Return what a view's rows hold: windows and accumulators in the order in which features need them."""
     needed: dict[Ring, dict[tuple[str, str, str], Accumulator]] = {}
     for aggregation in view.aggregations.values():
         reading = reading_of(aggregation)

@@ -1,8 +1,9 @@
-"""Packed rows: one view's state of one entity as bytes. `docs/formats.md` specifies them; this is that specification in numpy.
+"""Packed rows: one view's state of one entity as bytes, as `docs/formats.md` specifies them.
 
-A row is a whole number of little-endian 64-bit words, so many rows of one view are a matrix: `stack` and `unstack`
-are copies, and nothing is parsed. Word 0 holds the magic, the format version and the number of partitions; word 1 the
-view's hash; then revision, recorded watermark, newest event time, the last offset applied by partition, and the tiles.
+A row is a whole number of little-endian 64-bit words, so many rows of one view are a matrix: `stack` and
+`unstack` are copies, and nothing is parsed. Word 0 holds the magic, the format version and the number of
+partitions; word 1 the view's hash; then revision, recorded watermark, newest event time, the last offset
+applied by partition, and the tiles.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def row_key(view: str, entity: str) -> bytes:
 
 
 def revision_of(row: bytes | None) -> bytes:
-    """Return a stored row's revision as compare-and-set wants it: eight bytes, or none where there is no row."""
+    """Return a stored row's revision as compare-and-set wants it: 8 bytes, or none where there is no row."""
     return row[REVISION_BYTES] if row is not None else b""
 
 
@@ -100,9 +101,10 @@ class RowLayout:
         return row
 
     def partitions_of(self, row: bytes) -> int | None:
-        """Return the number of partitions a row of the same view was laid out for, or None if it is unreadable.
+        """Return how many partitions a row of the same view was laid out for, or None if it is unreadable.
 
-        Unreadable: another magic, a version this code does not know, another definition of the view, or a wrong length.
+        Unreadable: another magic, a version this code does not know, another definition of the view, or a
+            wrong length.
         """
         if len(row) < _PREFIX.size:
             return None
@@ -135,7 +137,7 @@ class RowLayout:
         return widened
 
     def decode(self, stored: Sequence[bytes | None]) -> tuple[RowLayout, NDArray[np.int64]]:
-        """Return stored rows as a matrix, int64[n, words], and its layout: this one, or a wider one if a row needs it.
+        """Return stored rows as int64[n, words], and its layout: this one, or a wider one if a row needs it.
 
         No row and an unreadable one are both empty rows.
         """

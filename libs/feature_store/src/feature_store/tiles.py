@@ -1,10 +1,10 @@
 """Rings of tiles: how a window is kept, and which of its tiles count as of a moment.
 
-A window W is kept as `count` tiles of `width_us = W / count`, aligned to the epoch: `tile(t) = floor(t / width_us)`.
-Tile `i` lives in slot `i mod count`. The ring's head is the tile of the newest event applied; the ring holds the tiles
-`head - count + 1 ... head`, an event in an older one is outside and leaves no trace, and a slot is emptied when the
-head passes over it. So a ring is a pure function of the set of events applied: their order, batching and repetition
-leave no trace.
+A window W is kept as `count` tiles of `width_us = W / count`, aligned to the epoch: `tile(t) = floor(t /
+width_us)`. Tile `i` lives in slot `i mod count`. The ring's head is the tile of the newest event applied; the
+ring holds the tiles `head - count + 1 ... head`, an event in an older one is outside and leaves no trace, and
+a slot is emptied when the head passes over it. So a ring is a pure function of the set of events applied:
+their order, batching and repetition leave no trace.
 
 The window's value as of T merges those of its tiles that lie in `tile(T) - count + 1 ... tile(T)`.
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64] | int
 
 EMPTY_US: Final = -(2**62)
-"""The newest event time of a row without events: below any time, and far enough from int64's end to subtract from."""
+"""The newest event time of a row without events: below any time, with room to subtract from it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,8 +42,9 @@ class Ring:
 
 def held(head: NDArray[np.int64], count: Integers, slot: Integers) -> NDArray[np.int64]:
     """Return the tile that a slot stands for in a ring of `count` tiles with this head."""
-    behind = head % count - slot
-    return head - behind - count * (behind < 0)
+    behind = np.mod(head, count) - slot
+    tile: NDArray[np.int64] = head - behind - count * (behind < 0)
+    return tile
 
 
 def first(head: NDArray[np.int64], as_of: NDArray[np.int64], count: Integers) -> NDArray[np.int64]:

@@ -26,8 +26,8 @@ def freshness_gap_us(
 ) -> NDArray[np.int64]:
     """Return by how much each request's rows lagged behind what was recorded by its time, int64[n].
 
-    It is the request's time minus the recorded time of the oldest event recorded by then that its rows should have
-    applied and had not; 0 where they had applied all of them.
+    It is the request's time minus the recorded time of the oldest event recorded by then that its rows should
+    have applied and had not; 0 where they had applied all of them.
 
     Args:
         contract: The model's contract.

@@ -1,4 +1,4 @@
-"""A view's events, each once, sorted by entity and event time, with prefix sums: what windows of the past are read from."""
+"""A view's events, each once, by entity and event time, with prefix sums: what the past is read from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feature_store.aggregations import NO_NUMBER
-from feature_store.offline.sorting import Ranks
+from feature_store.offline.sorting import CompositeKeys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,17 +29,19 @@ class History:
         recorded_us: Recorded time.
         partition: Partition of the source.
         offset: Offset in the partition.
+        entities: Number of entities.
         partitions: Number of partitions there are events of.
         contributions: int64[accumulators of the view, m].
-        times: Ranks of the event times.
+        times: Composite keys of an entity and an event time.
     """
 
     def __init__(self, plan: ViewPlan, batch: EventBatch, counts: NDArray[np.bool_]) -> None:
         self.plan = plan
         self._entities, number = _numbered(batch.columns[plan.view.key])
-        self.times = Ranks(batch.event_time_us)
+        self.entities = len(self._entities)
         chosen = np.flatnonzero(counts & (number >= 0))
-        keys = self.times.keys(number[chosen], batch.event_time_us[chosen])
+        self.times = CompositeKeys(batch.event_time_us, self.entities)
+        keys = self.times.of(number[chosen], batch.event_time_us[chosen])
         order = np.argsort(keys)
         self._keys, chosen = keys[order], chosen[order]
         self.entity = number[chosen]
@@ -55,7 +57,7 @@ class History:
 
     @cached_property
     def prefix_sums(self) -> NDArray[np.int64]:
-        """The sums of the contributions of all events before each, int64[accumulators, m + 1]; they wrap, as rows do."""
+        """What all events before each brought, int64[accumulators, m + 1]; the sums wrap, as rows do."""
         sums = np.zeros((len(self.contributions), len(self) + 1), np.int64)
         np.cumsum(self.contributions, axis=1, out=sums[:, 1:])
         return sums
@@ -67,7 +69,7 @@ class History:
 
     def position(self, entity: NDArray[np.int64], time_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the index of each entity's first event at or after a time."""
-        return self._keys.searchsorted(self.times.keys(entity, time_us))
+        return self._keys.searchsorted(self.times.of(entity, time_us))
 
     def valued(self, number: int) -> Valued:
         """Return the events that bring a last accumulator a value."""
@@ -87,11 +89,11 @@ class Valued:
         event = event[np.lexsort((values[event], history.time_us[event], history.entity[event]))]
         self.event, self.value = event, values[event]
         self._times = history.times
-        self._keys = history.times.keys(history.entity[event], history.time_us[event])
+        self._keys = history.times.of(history.entity[event], history.time_us[event])
 
     def position(self, entity: NDArray[np.int64], time_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the index, among these events, of each entity's first at or after a time."""
-        return self._keys.searchsorted(self._times.keys(entity, time_us))
+        return self._keys.searchsorted(self._times.of(entity, time_us))
 
 
 def _numbered(keys: NDArray[Any]) -> tuple[pa.Array, NDArray[np.int64]]:

@@ -1,20 +1,21 @@
 """What was known when: the events that a request of the past could see.
 
-A request knows, of each of some lists of its entity's events, everything before a place: of one list in the order of
-recording (`AsOf`), or of one list a partition in the order of offsets (`Applied`). So the newest time that it knows is a
-running maximum, and what it did not know though it lies in a window is the stretch from that place to where the list
-has left the window for good.
+A request knows, of each of some lists of its entity's events, everything before a place: of one list in the
+order of recording (`AsOf`), or of one list a partition in the order of offsets (`Applied`). So the newest
+time that it knows is a running maximum, and what it did not know though it lies in a window is the stretch
+from that place to where the list has left the window for good.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from feature_store.offline.sorting import Greatest, Ranks
+from feature_store.offline.sorting import CompositeKeys, Greatest
 from feature_store.rows import NOTHING_APPLIED
 from feature_store.tiles import EMPTY_US
 
@@ -41,42 +42,55 @@ class Lists:
         event: The event at each place, by its index in the history.
     """
 
-    def __init__(self, history: History, group: NDArray[np.int64], rank: NDArray[np.int64]) -> None:
+    def __init__(
+        self, history: History, group: NDArray[np.int64], rank: NDArray[np.int64], groups: int
+    ) -> None:
         self._history = history
-        self._ranks = Ranks(rank)
-        keys = self._ranks.keys(group, rank)
+        self._groups = groups
+        self._composite = CompositeKeys(rank, groups)
+        keys = self._composite.of(group, rank)
         self.event = np.argsort(keys)
         self._keys, self.group = keys[self.event], group[self.event]
-        times = history.times.keys(group, history.time_us)[self.event]
-        # An earlier list has smaller keys: the running minimum from the end does not run on into another list.
-        self._least_ahead = np.minimum.accumulate(times[::-1])[::-1]
+
+    @cached_property
+    def _times(self) -> CompositeKeys:
+        return CompositeKeys(self._history.time_us, self._groups)
+
+    @cached_property
+    def _least_time_ahead(self) -> NDArray[np.int64]:
+        return _least_ahead(self._times.of(self.group, self._history.time_us[self.event]))
 
     def start(self, group: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return where each list begins."""
-        return self._keys.searchsorted(group * self._ranks.base)
+        return self._keys.searchsorted(group * self._composite.base)
 
     def after(self, group: NDArray[np.int64], rank: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return each list's first place of a greater rank, or where it ends."""
-        return self._keys.searchsorted(self._ranks.keys(group, rank + 1))
-
-    def least_from(self, place: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the least recorded time from a place to the end of its list; `NEVER_US` where the list has ended."""
-        if not len(self.event):
-            return np.full(place.shape, NEVER_US)
-        recorded = Ranks(self._history.recorded_us)
-        keys = recorded.keys(self.group, self._history.recorded_us[self.event])
-        least = np.minimum.accumulate(keys[::-1])[::-1]
-        at = np.minimum(place, len(keys) - 1)
-        there = (place < len(keys)) & (self.group[at] == group)
-        return np.where(there, recorded.values(least[at]), NEVER_US)
+        return self._keys.searchsorted(self._composite.of(group, rank + 1))
 
     def left(self, group: NDArray[np.int64], before_us: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return each list's first place from which on no event is before a time, or where it ends."""
-        return self._least_ahead.searchsorted(self._history.times.keys(group, before_us))
+        return self._least_time_ahead.searchsorted(self._times.of(group, before_us))
 
-    def greatest(self, values: NDArray[np.int64], part: NDArray[np.bool_] | None = None) -> Greatest:
+    def least_recorded_from(self, group: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the least recorded time from a place on in its list; `NEVER_US` where that has ended."""
+        least_us = np.full(place.shape, NEVER_US)
+        within = place < len(self.group)
+        within[within] = self.group[place[within]] == group[within]
+        recorded = CompositeKeys(self._history.recorded_us, self._groups)
+        least = _least_ahead(recorded.of(self.group, self._history.recorded_us[self.event]))
+        least_us[within] = recorded.values(least[place[within]])
+        return least_us
+
+    def greatest(self, values: NDArray[np.int64]) -> Greatest:
         """Return the running maximum over the lists of a value of each event."""
-        return Greatest(self.group, values[self.event], None if part is None else part[self.event])
+        return Greatest(self.group, values[self.event], self._groups)
+
+
+def _least_ahead(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the least of each key and those after it in its list: keys of later lists are greater."""
+    least: NDArray[np.int64] = np.minimum.accumulate(keys[::-1])[::-1]
+    return least
 
 
 class Known(ABC):
@@ -120,16 +134,20 @@ class Known(ABC):
 
         `NEVER_US` where it knew them all.
         """
-        return self.lists.least_from(self.place, self.group).min(axis=1, initial=NEVER_US)
+        oldest_us: NDArray[np.int64] = self.lists.least_recorded_from(self.group, self.place).min(axis=1)
+        return oldest_us
 
     def _greatest(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        greatest = self.lists.greatest(values).before(self.start.ravel(), self.place.ravel(), EMPTY_US)
-        return greatest.reshape(self.place.shape).max(axis=1, initial=EMPTY_US)
+        greatest: NDArray[np.int64] = (
+            self.lists.greatest(values).before(self.start, self.place, EMPTY_US).max(axis=1)
+        )
+        return greatest
 
     def unknown(self, before_us: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Yield chunks of (request, event): each event of a request's entity, before a time, that it did not know.
+        """Yield (request, event) in chunks: what a request did not know of its entity's events before a time.
 
-        Some at or after the time may be among them, but none that it knew. Requests that knew nothing are left out.
+        Some at or after the time may be among them, but none that it knew. Requests that knew nothing are
+        left out.
         """
         end = self.lists.left(self.group, before_us[:, None])
         ahead = np.maximum(end - self.place, 0) * (self.newest_us != EMPTY_US)[:, None]
@@ -163,8 +181,8 @@ class Applied:
     """A request knows the events that its rows had applied: what serving saw.
 
     Attributes:
-        positions: By view, the last offset applied by partition: int64[n, partitions], -1 where nothing was. A request
-            without a row has -1 throughout.
+        positions: By view, the last offset applied by partition: int64[n, partitions], -1 where nothing was.
+            A request without a row has -1 throughout.
     """
 
     positions: Mapping[str, NDArray[np.int64]]
@@ -179,7 +197,7 @@ class _KnownAsOf(Known):
     """One list an entity, by recorded time."""
 
     def __init__(self, history: History, requests: Requests, entity: NDArray[np.int64]) -> None:
-        lists = Lists(history, history.entity, history.recorded_us)
+        lists = Lists(history, history.entity, history.recorded_us, history.entities)
         self._time_us = requests.time_us
         super().__init__(history, entity, lists, entity[:, None], requests.time_us[:, None])
 
@@ -189,7 +207,9 @@ class _KnownAsOf(Known):
     def applied(self, partitions: int) -> NDArray[np.int64]:
         history, applied = self._history, np.full((len(self.entity), partitions), NOTHING_APPLIED, np.int64)
         for partition in range(min(partitions, history.partitions)):
-            greatest = self.lists.greatest(history.offset, history.partition == partition)
+            greatest = self.lists.greatest(
+                np.where(history.partition == partition, history.offset, NOTHING_APPLIED)
+            )
             applied[:, partition] = greatest.before(self.start[:, 0], self.place[:, 0], NOTHING_APPLIED)
         return applied
 
@@ -199,11 +219,12 @@ class _KnownApplied(Known):
 
     def __init__(self, history: History, positions: NDArray[np.int64], entity: NDArray[np.int64]) -> None:
         partitions = max(history.partitions, positions.shape[1])
-        lists = Lists(history, history.entity * partitions + history.partition, history.offset)
+        group = history.entity * partitions + history.partition
+        lists = Lists(history, group, history.offset, history.entities * partitions)
         self._positions = np.full((len(entity), partitions), NOTHING_APPLIED, np.int64)
         self._positions[:, : positions.shape[1]] = positions
-        group = entity[:, None] * partitions + np.arange(partitions)
-        super().__init__(history, entity, lists, group, self._positions)
+        of_requests = entity[:, None] * partitions + np.arange(partitions)
+        super().__init__(history, entity, lists, of_requests, self._positions)
 
     def knows(self, request: NDArray[np.int64], event: NDArray[np.int64]) -> NDArray[np.bool_]:
         return self._history.offset[event] <= self._positions[request, self._history.partition[event]]

@@ -1,7 +1,8 @@
 """Vectors of the past: for many (entity, time) at once, the bits that the online store would have given.
 
-Totals are differences of prefix sums over each entity's events by event time, exact because accumulators are integers; what
-was in the window but not known yet is taken off again, event by event. No request costs more than its window's unknown events.
+Totals are differences of prefix sums over each entity's events by event time, exact because accumulators are
+integers; what was in the window but not known yet is taken off again, event by event. No request costs more
+than its window's unknown events.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ def point_in_time(
 
     Args:
         contract: The model's contract.
-        events: By topic, the events of the contract's sources, in any order. For each request they must reach back as far
-            as what its rows may hold: the longest window, and the TTL where it is longer.
+        events: By topic, the events of the contract's sources, in any order. For each request they must reach
+            back as far as what its rows may hold: the longest window, and the TTL where it is longer.
         requests: What is asked, in any order.
         known: Which events each request sees.
     """

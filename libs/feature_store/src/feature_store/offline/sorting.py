@@ -2,61 +2,77 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_KEY_LIMIT: Final = 2**62
 
-class Ranks:
-    """The distinct values of an array in order, so that (group, value) becomes one integer that sorts the same way.
+
+class CompositeKeys:
+    """Makes one integer of a group and a value, such that the integers sort by group and then by value.
+
+    A value is taken by its distance from the least one, where that fits into 62 bits beside the group, else
+    by its rank among the array's values. A value that lies outside the array's sorts before, or after, all of
+    its group.
 
     Attributes:
-        base: The key of group `g` lies in `g * base ... g * base + base - 1`.
+        base: The keys of group `g` lie in `g * base ... g * base + base - 1`.
     """
 
-    def __init__(self, values: NDArray[np.int64]) -> None:
-        self._distinct = np.unique(values)
-        self.base = len(self._distinct) + 1
+    def __init__(self, values: NDArray[np.int64], groups: int) -> None:
+        """Prepare for values like these.
 
-    def keys(self, group: NDArray[np.int64], value: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return an integer for each (group, value), which sorts as the two do.
-
-        A value that the array does not have ranks as the next greater one that it has.
+        Args:
+            values: The values that keys are searched for among.
+            groups: Groups are numbered from -1 (one without values) to `groups - 1`.
         """
-        return group * self.base + self._distinct.searchsorted(value)
+        self._least, self._span = (int(values.min()), int(np.ptp(values))) if len(values) else (0, 0)
+        self._ranked: NDArray[np.int64] | None = None
+        if (groups + 1) * (self._span + 3) > _KEY_LIMIT:
+            ordered = np.sort(values)
+            self._ranked = ordered[np.append(True, ordered[1:] != ordered[:-1])]
+            self._span = len(self._ranked)
+        # Room for one value before and one after those of the array.
+        self.base = self._span + 3
+
+    def of(self, group: NDArray[np.int64], value: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return a key for each (group, value).
+
+        A value between two of the array's sorts after the lesser, and not after the greater.
+        """
+        if self._ranked is None:
+            return group * self.base + np.clip(value - (self._least - 1), 0, self._span + 2)
+        return group * self.base + self._ranked.searchsorted(value)
 
     def values(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the values of keys that were made of values of the array."""
-        return self._distinct[keys % self.base]
+        if self._ranked is None:
+            return keys % self.base + (self._least - 1)
+        return self._ranked[keys % self.base]
 
 
 class Greatest:
     """The greatest value of a list up to each of its places, for lists laid end to end."""
 
-    def __init__(
-        self, group: NDArray[np.int64], values: NDArray[np.int64], part: NDArray[np.bool_] | None = None
-    ) -> None:
+    def __init__(self, group: NDArray[np.int64], values: NDArray[np.int64], groups: int) -> None:
         """Prepare.
 
         Args:
             group: The list of each place, rising.
             values: The value at each place.
-            part: The places whose values take part; all when left out.
+            groups: Number of lists.
         """
-        self._distinct, rank = np.unique(values, return_inverse=True)
-        self._base = len(self._distinct) + 1
-        ranks = rank + 1 if part is None else np.where(part, rank + 1, 0)
+        self._composite = CompositeKeys(values, groups)
         # A later list has greater keys: the running maximum does not run on from one list into the next.
-        self._keys = np.maximum.accumulate(group * self._base + ranks)
+        self._keys = np.maximum.accumulate(self._composite.of(group, values))
 
     def before(self, start: NDArray[np.int64], place: NDArray[np.int64], none: int) -> NDArray[np.int64]:
-        """Return the greatest value from a list's start up to a place, exclusive; `none` where there is no value."""
+        """Return the greatest value from a list's start up to a place, exclusive; `none` at the start."""
         greatest = np.full(place.shape, none, np.int64)
-        some = np.flatnonzero(place > start)
-        rank = self._keys[place[some] - 1] % self._base
-        some, rank = some[rank > 0], rank[rank > 0]
-        greatest[some] = self._distinct[rank - 1]
+        some = place > start
+        greatest[some] = self._composite.values(self._keys[place[some] - 1])
         return greatest

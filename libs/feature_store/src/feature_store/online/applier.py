@@ -1,10 +1,11 @@
-"""Applying batches of events to stored rows, by any number of processes at once: merge, compare-and-set, try again.
+"""Applying events to stored rows, by any number of processes at once: merge, compare-and-set, try again.
 
-First the ids are claimed, which tells repeats; then rows are taken from the cache or the store, events applied, and the
-rows replaced by compare-and-set. A row that another process replaced meanwhile comes back, and what it lacks is applied
-to it. When `apply` returns, everything is durable. When it raises, or the process dies, part of it may be: applying the
-same records again, here or elsewhere and in whatever batches, ends in the same state, because a row knows the last
-offset applied of each partition, and a claimed id the offset that claimed it.
+First the ids are claimed, which tells repeats; then rows are taken from the cache or the store, events
+applied, and the rows replaced by compare-and-set. A row that another process replaced meanwhile comes back,
+and what it lacks is applied to it. When `apply` returns, everything is durable. When it raises, or the
+process dies, part of it may be: applying the same records again, here or elsewhere and in whatever batches,
+ends in the same state, because a row knows the last offset applied of each partition, and a claimed id the
+offset that claimed it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ CACHED_ROWS: Final = 100_000
 """Rows kept decoded, a view: some 100 MB at the usual row."""
 
 ATTEMPTS: Final = 1_000
-"""Every lost attempt is another writer's gain, so this many in a row mean that something is wrong with the store."""
+"""Every lost attempt is another writer's gain: so many in a row mean that the store is at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class Applier:
         A partition's events must come in the order of their offsets, from one batch to the next.
 
         Raises:
-            StoreUnavailable: the store is away; part of the batch may have been applied. Applying it again is safe.
+            StoreUnavailable: the store is away; part of the batch may have been applied. Applying it again is
+                safe.
         """
         repeats = await claimed_repeats(self._claims, batch)
         works = [view.work(batch, ~repeats) for view in self._views if view.view.source is batch.source]

@@ -1,6 +1,7 @@
 """Rows that this process has read or written, decoded: what makes a write need no read.
 
-Another process may have replaced a row since; compare-and-set finds out. So the cache may forget anything at any time.
+Another process may have replaced a row since; compare-and-set finds out. So the cache may forget anything at
+any time.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ class RowCache:
         """Look rows up.
 
         Returns:
-            Copies of the rows, int64[n, words]; the revisions they are stored under, as `revision_of` has them; and the
-            indexes of those that are not here, which are empty rows in the first and None in the second.
+            Copies of the rows, int64[n, words]; the revisions they are stored under, as `revision_of` has
+            them; and the indexes of those that are not here, which are empty rows in the first and None in
+            the second.
         """
         slots = np.array([self._slots.get(entity, -1) for entity in entities], np.intp)
         missing = np.flatnonzero(slots < 0)
@@ -92,7 +94,7 @@ class RowCache:
         return slot
 
     def _make_room(self, wanted: int, in_use: int) -> None:
-        """Have this many free slots, at the cost of any row but the ones in use: those have the latest tick."""
+        """Have this many free slots, at the cost of any rows but those in use, which have the latest tick."""
         if wanted <= len(self._free):
             return
         have = len(self._rows)

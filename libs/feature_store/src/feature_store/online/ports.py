@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class StoreUnavailable(Exception):
-    """The store did not answer, or answered with an error: what was asked may or may not have been done. Asking again is safe."""
+    """The store did not answer, or with an error: what was asked may be done. Asking again is safe."""
 
 
 class FeatureRows(Protocol):
@@ -67,13 +67,15 @@ class Claim:
 class Claims(Protocol):
     """Which record of a partition was the first with its id.
 
-    The first offset to claim an id owns it. A claim is recognised through its own generation and the next, then it is forgotten.
+    The first offset to claim an id owns it. A claim is recognised through its own generation and the next,
+    then it is forgotten.
     """
 
     async def claim(self, claims: Sequence[Claim]) -> list[list[int]]:
         """Claim ids, durably.
 
-        Claiming again with the same offset is no repeat: a batch that is handled again after a crash finds its own claims.
+        Claiming again with the same offset is no repeat: a batch that is handled again after a crash finds
+        its own claims.
 
         Returns:
             For each claim, the indexes of the records whose id is owned by another offset.

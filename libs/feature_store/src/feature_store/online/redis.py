@@ -1,8 +1,9 @@
 """The online store on Redis or Valkey, one node or a cluster.
 
-Scripts are sent as text (EVAL) and not by their hash: a server that restarted or failed over knows no hashes, and the text costs
-less than one microsecond a row. Where the server is no cluster a call carries many rows, which is what makes a write
-cheap for the client; in a cluster each row is its own call, since a script may touch one slot only.
+Scripts are sent as text (EVAL) and not by their hash: a server that restarted or failed over knows no hashes,
+and the text costs less than one microsecond a row. Where the server is no cluster a call carries many rows,
+which is what makes a write cheap for the client; in a cluster each row is its own call, since a script may
+touch one slot only.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError
@@ -143,7 +144,8 @@ class RedisRowReader:
 
 def _mget(client: Redis | RedisCluster) -> Callable[[Sequence[bytes]], Awaitable[list[bytes | None]]]:
     """Return the client's way to read many keys at once."""
-    return client.mget_nonatomic if isinstance(client, RedisCluster) else client.mget
+    mget = client.mget_nonatomic if isinstance(client, RedisCluster) else client.mget
+    return cast("Callable[[Sequence[bytes]], Awaitable[list[bytes | None]]]", mget)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Applying events to rows: many entities of one view at once, in numpy, no Python per event.
 
-Rows are a matrix of words (`feature_store.rows`). Applying is commutative and idempotent: the result is the same
-whatever the order of the partitions and the slicing of the events, and an event at or below the row's applied offset of
-its partition leaves no trace.
+Rows are a matrix of words (`feature_store.rows`). Applying is commutative and idempotent: the result is the
+same whatever the order of the partitions and the slicing of the events, and an event at or below the row's
+applied offset of its partition leaves no trace.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class ViewEvents:
         partition: int64[m].
         offset: int64[m].
         contributions: int64[accumulators of the view, m].
-        counts: False for a repeat of an earlier record: the row notes that it was handled, and nothing else. bool[m].
+        counts: False for a repeat of an earlier record: the row notes that it was handled, and nothing else.
+            bool[m].
     """
 
     event_time_us: NDArray[np.int64]
@@ -109,7 +110,7 @@ def _advance(
     tile = held((rows[:, NEWEST] // ring.width_us)[:, None], ring.count, np.arange(ring.count))
     passed = tile > (newest_before // ring.width_us)[:, None]
     start = layout.tiles + window.start
-    block = rows[:, start : start + window.words].reshape(len(rows), -1, ring.count)
+    block = rows[:, start : start + window.words].reshape(len(rows), len(window.initial), ring.count)
     np.copyto(block, window.initial[:, None], where=passed[:, None, :])
 
 
@@ -142,7 +143,7 @@ def _raise(
     time_us: NDArray[np.int64],
     value: NDArray[np.int64],
 ) -> None:
-    """Raise (time, value) pairs to the greatest given for them; a pair's value is `value_word` words after its time."""
+    """Raise (time, value) pairs to the greatest given; a value is `value_word` words after its time."""
     given = np.flatnonzero(value != NO_NUMBER)
     given = given[np.lexsort((value[given], time_us[given], at[given]))]
     places = at[given]

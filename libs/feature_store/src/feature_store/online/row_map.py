@@ -1,0 +1,142 @@
+"""Where what a contract reads lies in the rows of a request, and reading it: tiles that count, merged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from feature_store.aggregations import NO_NUMBER
+from feature_store.rows import APPLIED, NEWEST, RECORDED, REVISION, WORD
+from feature_store.tiles import EMPTY_US, first, held
+from feature_store.vectors import Readings, RowPositions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from feature_store.rows import RowLayout
+    from feature_store.tiles import Ring
+    from feature_store.vectors import Read, VectorPlan
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowReadings:
+    """What was read of the rows of `n` requests.
+
+    Attributes:
+        heads: Newest event time, recorded watermark and offsets applied of each view's row, int64[n, ...].
+        totals: See `Readings`.
+        lasts: See `Readings`.
+    """
+
+    heads: NDArray[np.int64]
+    totals: NDArray[np.int64]
+    lasts: NDArray[np.int64]
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Self]) -> Self:
+        """Return the readings of several parts of the requests as one."""
+        return cls(
+            np.concatenate([part.heads for part in parts]),
+            np.concatenate([part.totals for part in parts]),
+            np.concatenate([part.lasts for part in parts]),
+        )
+
+
+class RowMap:
+    """Reads a matrix of rows: each line the rows of one request, a view beside the other.
+
+    Arrays over slots have them on the axis before the last: numpy adds up many short rows far slower than few
+    long ones.
+
+    Attributes:
+        words: Length of a line.
+    """
+
+    def __init__(self, plan: VectorPlan, layouts: Sequence[RowLayout]) -> None:
+        starts = np.cumsum([0, *(layout.words for layout in layouts)])
+        self.words = int(starts[-1])
+        self._names = [view.view.name for view in plan.views]
+        self._prefix_words = (starts[:-1, None] + np.arange(REVISION)).ravel()
+        self._prefixes = np.frombuffer(b"".join(layout.prefix for layout in layouts), WORD)
+        self._heads, self._applied = _heads(starts, layouts)
+        self._tiles = [int(start) + layout.tiles for start, layout in zip(starts, layouts, strict=False)]
+        windows = list(dict.fromkeys((read.view, read.window.ring) for read in (*plan.totals, *plan.lasts)))
+        self._window_view = np.array([view for view, _ in windows], np.intp)
+        self._width_us = np.array([ring.width_us for _, ring in windows], np.int64)
+        self._count = np.array([ring.count for _, ring in windows], np.int64)
+        self._slots = np.arange(self._count.max(initial=0))[:, None]
+        self._totals, self._totals_window = self._words(plan.totals), _windows_of(plan.totals, windows)
+        self._last_times, self._last_values = self._words(plan.lasts), self._words(plan.lasts, block=1)
+        self._lasts_window = _windows_of(plan.lasts, windows)
+
+    def _words(self, reads: Sequence[Read], block: int = 0) -> NDArray[np.intp]:
+        """Return the word of each slot of each accumulator, intp[slots, reads]; any where there is none."""
+        words = np.empty((len(self._slots), len(reads)), np.intp)
+        for at, read in enumerate(reads):
+            count = read.window.ring.count
+            start = self._tiles[read.view] + read.window.start + read.placed.start + block * count
+            words[:, at] = start + np.minimum(self._slots[:, 0], count - 1)
+        return words
+
+    def fits(self, matrix: NDArray[np.int64]) -> bool:
+        """Return whether every row is of its view's layout."""
+        return bool((matrix.take(self._prefix_words, axis=1) == self._prefixes).all())
+
+    def read(self, matrix: NDArray[np.int64], time_us: NDArray[np.int64]) -> RowReadings:
+        """Merge, for each request, the tiles that count as of its time."""
+        heads = matrix.take(self._heads, axis=1)
+        counted = self._counted(heads, time_us)
+        tiles = matrix.take(self._totals, axis=1)
+        tiles *= counted.take(self._totals_window, axis=2)
+        return RowReadings(heads, tiles.sum(axis=1), self._read_lasts(matrix, counted))
+
+    def _counted(self, heads: NDArray[np.int64], time_us: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which slots count: bool[n, slots, windows]."""
+        head = heads.take(self._window_view, axis=1) // self._width_us
+        as_of = time_us[:, None] // self._width_us
+        oldest = first(head, as_of, self._count)
+        tile = held(head[:, None], self._count, self._slots)
+        return (tile >= oldest[:, None]) & (tile <= as_of[:, None]) & (self._slots < self._count)
+
+    def _read_lasts(self, matrix: NDArray[np.int64], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
+        if not self._last_times.size:
+            return np.empty((len(matrix), 0), np.int64)
+        # Two tiles never hold the same event time, so the greatest (time, value) is the one of the greatest
+        # time.
+        times = matrix.take(self._last_times, axis=1)
+        times = np.where(counted.take(self._lasts_window, axis=2), times, EMPTY_US)
+        latest, found = times.argmax(axis=1), times.max(axis=1) != EMPTY_US
+        words = self._last_values[latest, np.arange(latest.shape[1])]
+        return np.where(found, matrix[np.arange(len(matrix))[:, None], words], NO_NUMBER)
+
+    def readings(self, read: RowReadings) -> Readings:
+        """Return what a vector is made of."""
+        return Readings(read.heads[:, : len(self._names)], read.totals, read.lasts)
+
+    def positions(self, read: RowReadings) -> tuple[RowPositions, ...]:
+        """Return what the rows had applied."""
+        views = len(self._names)
+        found = read.heads[:, :views] != EMPTY_US
+        return tuple(
+            RowPositions(name, found[:, number], read.heads[:, applied], read.heads[:, views + number])
+            for number, (name, applied) in enumerate(zip(self._names, self._applied, strict=True))
+        )
+
+
+def _heads(starts: NDArray[np.int64], layouts: Sequence[RowLayout]) -> tuple[NDArray[np.int64], list[slice]]:
+    """Return the words of newest times, watermarks and offsets applied, and which are each view's offsets."""
+    offsets = [
+        start + np.arange(APPLIED, layout.tiles) for start, layout in zip(starts, layouts, strict=False)
+    ]
+    ends = np.cumsum([2 * len(layouts), *map(len, offsets)]).tolist()
+    words = np.concatenate((starts[:-1] + NEWEST, starts[:-1] + RECORDED, *offsets))
+    return words, [slice(start, end) for start, end in pairwise(ends)]
+
+
+def _windows_of(reads: Sequence[Read], windows: Sequence[tuple[int, Ring]]) -> NDArray[np.intp]:
+    return np.array([windows.index((read.view, read.window.ring)) for read in reads], np.intp)
