@@ -49,8 +49,8 @@ class Lake:
 
 def requests_of(contract: Contract, predictions: pl.DataFrame) -> Requests:
     """Rebuilds the requests from the prediction log, in its order."""
-    entities = [dict(pairs) for pairs in _maps(predictions["entities"])]
-    context = [dict(pairs) for pairs in _maps(predictions["context"])]
+    entities = predictions["entities"].to_list()
+    context = predictions["context"].to_list()
     return Requests(
         time_us=predictions["request_time"].dt.epoch("us").to_numpy(),
         entities={
@@ -63,13 +63,13 @@ def requests_of(contract: Contract, predictions: pl.DataFrame) -> Requests:
     )
 
 
-def vectors_of(predictions: pl.DataFrame) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Returns the served vectors' bytes [n, 4 F] and the feature statuses [n, F], as they were logged."""
+def vectors_of(predictions: pl.DataFrame) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    """Returns the bits of the served float32 vectors and the feature statuses, both [n, F], as they were logged."""
     values = b"".join(predictions["features__values"].to_list())
     statuses = b"".join(predictions["features__statuses"].to_list())
     rows = predictions.height
     return (
-        np.frombuffer(values, dtype=np.uint8).reshape(rows, -1),
+        np.frombuffer(values, dtype="<u4").reshape(rows, -1),
         np.frombuffer(statuses, dtype=np.uint8).reshape(rows, -1),
     )
 
@@ -84,10 +84,6 @@ def positions_of(contract: Contract, predictions: pl.DataFrame) -> Mapping[str, 
             offsets = row["applied_offsets"]
             applied[row["view"]][index, : len(offsets)] = offsets
     return applied
-
-
-def _maps(column: pl.Series) -> list[list[tuple[str, Any]]]:
-    return [[(pair["key"], pair["value"]) for pair in row] for row in column.to_list()]
 
 
 def _value(text: str | None) -> Any:

@@ -60,6 +60,7 @@ def tell(options: DemoOptions, journal: Journal, project: Project, lake: Lake, w
         "auc_baseline": figures.auc_of(champion, "baseline"),
         "vectors_compared": truth.compared,
         "skew_mismatches": truth.skew_mismatches,
+        "degraded_vectors": truth.degraded,
         "freshness_gap_p99_s": truth.freshness_gap_p99_s,
         "score_p50_ms": _percentile(journal.latencies_ms, 50),
         "score_p99_ms": _percentile(journal.latencies_ms, 99),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from feature_store.offline import Applied, freshness_gap_us, point_in_time
+from feature_store.vectors import Status
 
 from examples.flights.demo.lake import positions_of, requests_of, vectors_of
 
@@ -24,13 +25,16 @@ class Fidelity:
 
     Attributes:
         compared: How many predictions were recomputed.
-        skew_mismatches: How many vectors differ in any bit, values or statuses.
+        skew_mismatches: How many vectors differ in any bit, values or statuses, of what was read from rows or computed
+            from the request.
+        degraded: How many vectors had a row that could not be read in time, so that its features are defaults.
         freshness_gap_p99_s: 99th percentile of how old, in event time, the oldest event was that was known at
             the time of the request and not yet applied; 0 where there was none.
     """
 
     compared: int
     skew_mismatches: int
+    degraded: int
     freshness_gap_p99_s: float
 
 
@@ -40,11 +44,13 @@ def fidelity(contract: Contract, events: Mapping[str, EventBatch], predictions: 
     applied = Applied(positions_of(contract, predictions))
     again = point_in_time(contract, events, requests, applied)
     values, statuses = vectors_of(predictions)
-    same = (again.values.astype("<f4").view(np.uint8).reshape(values.shape) == values).all(axis=1)
-    same &= (again.statuses == statuses).all(axis=1)
+    defaulted = statuses == Status.DEFAULTED
+    same = (statuses == again.statuses) | defaulted
+    same &= (values == again.values.astype("<f4").view("<u4")) | defaulted
+    degraded = int(defaulted.any(axis=1).sum())
     gaps_us = freshness_gap_us(contract, events, requests, applied)
     p99 = float(np.percentile(gaps_us, 99)) / 1e6 if len(gaps_us) else 0.0
-    return Fidelity(predictions.height, int((~same).sum()), p99)
+    return Fidelity(predictions.height, int((~same.all(axis=1)).sum()), degraded, p99)
 
 
 def duplicates(frame: pl.DataFrame, key: str) -> int:
