@@ -156,7 +156,7 @@ class BufferedPublisher:
                 return
             _log.error("dropped: %s", error)
             self._metrics.dropped(TOO_LARGE)
-        except Exception:
+        except Exception:  # noqa: BLE001
             # Scoring goes on whatever becomes of its log: a fault costs its events, not those behind them.
             _log.exception("dropped %d events for %s", len(events), topic)
             self._metrics.dropped(FAILED, len(events))
