@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
-from tidemark_cli.platform import die_with_parent
+from tidemark_cli.platform.die_with_parent import tie_command
 from tidemark_cli.platform.specs import ProcessSpec
 
 _ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGKILL})
-_TRAMPOLINE = str(Path(die_with_parent.__file__))
 
 
 class PlatformProcess:
@@ -118,9 +117,8 @@ async def spawn(
     command: list[str], environment: Mapping[str, str], *, stdout: IO[bytes] | int, stderr: IO[bytes] | int
 ) -> asyncio.subprocess.Process:
     """Starts a command that dies with this process and that Ctrl-C in this terminal does not reach."""
-    trampoline = [sys.executable, "-I", "-S", _TRAMPOLINE, str(os.getpid())]
     return await asyncio.create_subprocess_exec(
-        *trampoline,
+        *tie_command(os.getpid()),
         *command,
         env=environment,
         stdin=asyncio.subprocess.DEVNULL,

@@ -1,0 +1,69 @@
+"""The control plane's REST API, as the command line uses it."""
+
+from typing import Any
+
+import httpx
+
+from tidemark_cli.failures import Failure, OutOfReach
+
+_TIMEOUT_SECONDS = 30.0
+_PAGE = 200
+
+
+class ControlPlane:
+    """Asks one control plane; its problems become failures in its own words."""
+
+    def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+        self._url = url
+        self._http = httpx.Client(
+            base_url=url, timeout=_TIMEOUT_SECONDS, trust_env=False, transport=transport
+        )
+
+    def get(self, path: str, **parameters: str | int) -> Any:
+        """Returns what is at a path."""
+        return self._send("GET", path, params=parameters).json()
+
+    def items(self, path: str) -> list[dict[str, Any]]:
+        """Returns a whole list, page by page."""
+        items: list[dict[str, Any]] = []
+        parameters: dict[str, str | int] = {"limit": _PAGE}
+        while True:
+            page = self.get(path, **parameters)
+            items += page["items"]
+            if page["next"] is None:
+                return items
+            parameters["after"] = page["next"]
+
+    def post(self, path: str, body: object) -> tuple[Any, bool]:
+        """Sends a body; returns the answer, and whether something was created."""
+        reply = self._send("POST", path, json=body)
+        return reply.json(), reply.status_code == httpx.codes.CREATED
+
+    def put(self, path: str, body: object, *, if_match: str | None = None) -> Any:
+        """Puts a body in a place, if that still is as `if_match` says."""
+        headers = {"If-Match": if_match} if if_match else {}
+        return self._send("PUT", path, json=body, headers=headers).json()
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            reply = self._http.request(method, path, **options)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise OutOfReach(
+                f"no control plane answers at {self._url} ({error}): "
+                "set TIDEMARK_CONTROL_PLANE_URL to where one is, or start everything with `tidemark demo --keep`"
+            ) from error
+        if reply.is_success:
+            return reply
+        raise self._failure(reply)
+
+    def _failure(self, reply: httpx.Response) -> Failure:
+        try:
+            problem = reply.json()
+            told = f"{problem['title']}. {problem['detail']}"
+        except (ValueError, KeyError, TypeError):
+            return OutOfReach(
+                f"{self._url} answered {reply.status_code}, but not as a control plane does: is it one?"
+            )
+        if reply.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            return OutOfReach(told)
+        return Failure(told)

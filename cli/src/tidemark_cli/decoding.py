@@ -1,0 +1,100 @@
+"""Records as plain values: protobuf by the catalogue or the project's sources, JSON, or just bytes."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bus.inspect import Seen
+from bus.times import format_rfc3339
+from bus.topics import CATALOGUE, is_dead_letter
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError, Message
+
+from tidemark_cli.failures import WrongUsage
+from tidemark_cli.projects import see_working_folder
+
+Messages = Mapping[str, type[Message]]
+
+
+def known_messages(project: str | None) -> Messages:
+    """Returns the message type of each topic that has one: the platform's own and the project's sources.
+
+    Raises:
+        WrongUsage: the project cannot be loaded.
+    """
+    own = {topic.name: topic.message for topic in CATALOGUE if topic.message is not None}
+    return own | (_messages_of(project) if project else {})
+
+
+def _messages_of(project: str) -> dict[str, type[Message]]:
+    # Imported here: a project and the engine behind it take a second that other commands need not pay.
+    from feature_store import Protobuf, load_project  # noqa: PLC0415
+    from feature_store.errors import DefinitionError  # noqa: PLC0415
+
+    see_working_folder()
+    try:
+        sources = load_project(project).sources
+    except DefinitionError as error:
+        raise WrongUsage(f"the project {project} cannot be loaded: {error}") from error
+    formats = {topic: source.format for topic, source in sources.items()}
+    return {topic: form.message for topic, form in formats.items() if isinstance(form, Protobuf)}
+
+
+def describe(seen: Seen) -> dict[str, Any]:
+    """Returns a record and its envelope as JSON values."""
+    described: dict[str, Any] = {
+        "topic": seen.where.topic,
+        "partition": seen.where.partition,
+        "offset": seen.where.offset,
+        "key": as_text(seen.record.key),
+    }
+    event = seen.event
+    if event is not None:
+        described |= {
+            "id": event.id,
+            "type": event.type,
+            "source": event.source,
+            "subject": event.subject,
+            "time": format_rfc3339(event.time_us),
+            "recorded_time": format_rfc3339(event.recorded_time_us),
+        }
+    described["data"] = message_values(seen.message) if seen.message else bytes_values(seen.record.value)
+    if seen.problem:
+        described["problem"] = seen.problem
+    if is_dead_letter(seen.where.topic):
+        described["headers"] = {name: as_text(value) for name, value in seen.record.headers}
+    return described
+
+
+def message_values(message: Message) -> Any:
+    """Returns a message as JSON values, under its fields' own names."""
+    return MessageToDict(message, preserving_proto_field_name=True)
+
+
+def decode(value: bytes | None, kind: type[Message] | None) -> Any:
+    """Returns a payload as JSON values: as the message it should be if it is one, else as what it is."""
+    if value is None or kind is None:
+        return bytes_values(value)
+    try:
+        return message_values(kind.FromString(value))
+    except DecodeError:
+        return bytes_values(value)
+
+
+def bytes_values(value: bytes | None) -> Any:
+    """Returns bytes as JSON values: what they say if they are JSON, else their text or base64."""
+    if value is None:
+        return None
+    try:
+        return json.loads(value)
+    except ValueError:
+        text = as_text(value)
+        return (
+            text if text is not None and text.isprintable() else {"base64": base64.b64encode(value).decode()}
+        )
+
+
+def as_text(value: bytes | None) -> str | None:
+    """Returns bytes as text; what is no UTF-8 shows as escapes."""
+    return None if value is None else value.decode(errors="backslashreplace")

@@ -1,0 +1,141 @@
+"""A demo that outlives the command that started it.
+
+The demo runs in a process behind (a session of its own) that holds the stack and every service. Until it has
+lived, it belongs to the command in front: it dies with it, and Ctrl-C there stops it. Then it hands over: it
+notes where it is, cuts the tie, and the command in front ends. Nothing is ever without an owner: whatever
+happens to the process behind, the kernel and the stack's guardian end what it started.
+"""
+
+import asyncio
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from tidemark_cli.failures import Failure
+from tidemark_cli.platform.die_with_parent import tie_command, untie
+
+_HELD = b"held"
+_STOP_SECONDS = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDemo:
+    """The demo that is kept in a folder, if one is."""
+
+    folder: Path
+
+    @property
+    def environment_path(self) -> Path:
+        """A file for a shell to source, with where everything is."""
+        return self.folder / "environment"
+
+    @property
+    def _note_path(self) -> Path:
+        return self.folder / "kept.json"
+
+    def process(self) -> psutil.Process | None:
+        """Returns the process behind, if it runs."""
+        try:
+            note = json.loads(self._note_path.read_text(encoding="utf-8"))
+            process = psutil.Process(note["pid"])
+            # The id may have been given to another process since.
+            return process if process.create_time() == note["created"] and process.is_running() else None
+        except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
+            return None
+
+    def refuse_if_kept(self) -> None:
+        """Raises `Failure` if a demo still runs in the folder."""
+        if self.process():
+            raise Failure(f"a demo still runs in {self.folder}: stop it with `tidemark demo --stop`")
+
+    def stop(self) -> bool:
+        """Stops the kept demo with everything it started; False if there was none."""
+        process = self.process()
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except psutil.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._forget()
+        return process is not None
+
+    async def hold(self, environment: Mapping[str, str], handover_fd: int) -> None:
+        """Hands over to nobody: from here on this process lives until SIGTERM, when this returns."""
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        self._note(environment)
+        _leave_terminal(self.folder / "demo.log")
+        untie()
+        os.write(handover_fd, _HELD)
+        os.close(handover_fd)
+        try:
+            await stop.wait()
+        finally:
+            self._forget()
+
+    def _note(self, environment: Mapping[str, str]) -> None:
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(environment.items())]
+        self.environment_path.write_text("".join(lines), encoding="utf-8")
+        note = {"pid": os.getpid(), "created": psutil.Process().create_time()}
+        self._note_path.write_text(json.dumps(note), encoding="utf-8")
+
+    def _forget(self) -> None:
+        self.environment_path.unlink(missing_ok=True)
+        self._note_path.unlink(missing_ok=True)
+
+
+def run_behind(command: Sequence[str]) -> int | None:
+    """Runs a command that gets one more argument, the descriptor to hand over on, in a process behind.
+
+    Returns its exit code if it ended, None if it holds. An interrupt stops it; a second one kills it.
+    """
+    reading, writing = os.pipe()
+    behind = subprocess.Popen(  # noqa: S603 - this very program
+        [*tie_command(os.getpid()), *command, str(writing)],
+        stdin=subprocess.DEVNULL,
+        pass_fds=(writing,),
+        start_new_session=True,
+    )
+    os.close(writing)
+    asked = False
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            behind.kill()
+        else:
+            behind.terminate()
+        asked = True
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        held = os.read(reading, len(_HELD)) == _HELD
+        return None if held else behind.wait()
+    finally:
+        os.close(reading)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def this_program(*arguments: str) -> list[str]:
+    """Returns the command that runs `tidemark` with these arguments."""
+    return [sys.executable, "-m", "tidemark_cli", *arguments]
+
+
+def _leave_terminal(log_path: Path) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with log_path.open("ab") as log:
+        os.dup2(log.fileno(), sys.stdout.fileno())
+        os.dup2(log.fileno(), sys.stderr.fileno())

@@ -1,0 +1,76 @@
+"""Options that several commands share, and where their values come from."""
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import local_stack
+import typer
+from bus.errors import Unavailable
+
+from tidemark_cli.failures import OutOfReach
+
+Result = TypeVar("Result")
+
+DEFAULT_CONTROL_PLANE = "http://localhost:8080"
+STACK_FOLDER = Path(".tidemark/stack")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
+ControlPlaneUrl = Annotated[
+    str,
+    typer.Option(
+        "--control-plane", envvar="TIDEMARK_CONTROL_PLANE_URL", metavar="URL", help="The control plane."
+    ),
+]
+Kafka = Annotated[
+    str | None,
+    typer.Option(
+        "--kafka",
+        envvar="KAFKA_BOOTSTRAP_SERVERS",
+        metavar="HOST:PORT",
+        help="A Kafka broker; that of `tidemark stack up` in this folder when left out.",
+    ),
+]
+Project = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        envvar="TIDEMARK_PROJECT",
+        metavar="MODULE",
+        help="The project whose sources say how their events are written.",
+    ),
+]
+
+
+def reach_kafka(given: str | None) -> str:
+    """Returns the broker to ask: the one given, or that of the stack which runs in this folder.
+
+    Raises:
+        OutOfReach: there is neither.
+    """
+    if given:
+        return given
+    if STACK_FOLDER.is_dir():
+        found = asyncio.run(local_stack.look_at(STACK_FOLDER)).environment().get("KAFKA_BOOTSTRAP_SERVERS")
+        if found:
+            return found
+    raise OutOfReach(
+        "no Kafka was named and no local one runs: start one with `tidemark stack up`, "
+        "or set KAFKA_BOOTSTRAP_SERVERS to one that runs"
+    )
+
+
+def ask_kafka(work: Coroutine[Any, Any, Result]) -> Result:
+    """Runs work that talks to Kafka.
+
+    Raises:
+        OutOfReach: the broker does not answer, or has not what was asked for.
+    """
+    try:
+        return asyncio.run(work)
+    except Unavailable as error:
+        raise OutOfReach(
+            f"{error}. Is it the right broker, and does it run? `tidemark stack status` says what runs here, "
+            "`tidemark stack up` starts a Kafka, `tidemark topics` lists what one has"
+        ) from error

@@ -1,0 +1,110 @@
+"""`tidemark route`: which version serves, and which ones shadow it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from tidemark_cli.control_plane import ControlPlane
+from tidemark_cli.models import Model
+from tidemark_cli.options import DEFAULT_CONTROL_PLANE, AsJson, ControlPlaneUrl
+from tidemark_cli.output import print_facts, print_json, print_table
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""See and set which version of a model serves.
+
+    The champion's answers are returned. Shadows score the same vectors and
+    answer nobody. A change reaches every replica at once, and each is counted:
+    the revision.""",
+)
+
+
+@app.command("show")
+def show_route(
+    model: Model, *, url: ControlPlaneUrl = DEFAULT_CONTROL_PLANE, as_json: AsJson = False
+) -> None:
+    """Show the route in force.
+
+    For example:
+
+        tidemark route show flight-delay
+
+        tidemark route show flight-delay --json | jq -r .champion.version
+    """
+    _show(ControlPlane(url).get(f"/v1/models/{model}/route"), as_json=as_json)
+
+
+@app.command("history")
+def list_revisions(
+    model: Model, *, url: ControlPlaneUrl = DEFAULT_CONTROL_PLANE, as_json: AsJson = False
+) -> None:
+    """List every route the model ever had, the one in force first.
+
+    For example:
+
+        tidemark route history flight-delay
+    """
+    found = ControlPlane(url).items(f"/v1/models/{model}/route/revisions")
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (str(one["revision"]), one["changed_at"], one["champion"]["version"], _shadows(one)) for one in found
+    ]
+    empty = f"{model} has no route yet: `tidemark route set {model} --champion VERSION`."
+    print_table(["revision #", "changed", "champion", "shadows"], rows, empty=empty)
+
+
+@app.command("set")
+def set_route(
+    model: Model,
+    champion: Annotated[str, typer.Option(metavar="VERSION", help="The version whose answers are returned.")],
+    shadows: Annotated[
+        list[str] | None,
+        typer.Option("--shadow", metavar="VERSION", help="A version that shadows it; may be given again."),
+    ] = None,
+    if_revision: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Only if the route is still at this revision; any when left out."
+        ),
+    ] = None,
+    *,
+    url: ControlPlaneUrl = DEFAULT_CONTROL_PLANE,
+    as_json: AsJson = False,
+) -> None:
+    """Set the route, whole: what is not named neither serves nor shadows.
+
+    Versions must be registered, and their packages still be what was registered.
+    Asking for what is in force changes nothing. With --if-revision a change that
+    somebody else made meanwhile is not overwritten: the command fails instead.
+
+    For example:
+
+        tidemark route set flight-delay --champion gradient-boosting-3f9a1c2b7d04
+
+        tidemark route set flight-delay --champion A --shadow B --shadow C --if-revision 3
+    """
+    body = {"champion": champion, "shadows": shadows or []}
+    if_match = None if if_revision is None else f'"{if_revision}"'
+    found = ControlPlane(url).put(f"/v1/models/{model}/route", body, if_match=if_match)
+    _show(found, as_json=as_json)
+
+
+def _show(route: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(route)
+        return
+    print_facts(
+        {
+            "model": route["model"],
+            "champion": route["champion"]["version"],
+            "shadows": _shadows(route),
+            "revision": route["revision"],
+            "changed at": route["changed_at"],
+        }
+    )
+
+
+def _shadows(route: dict[str, Any]) -> str:
+    return ", ".join(shadow["version"] for shadow in route["shadows"]) or "none"
