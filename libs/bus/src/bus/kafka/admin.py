@@ -95,6 +95,21 @@ async def committed_offsets(bootstrap: str, group: str) -> dict[TopicPartition, 
     return {TopicPartition(*where): found.offset for where, found in offsets.items() if found.offset >= 0}
 
 
+async def offsets_by_group(bootstrap: str) -> dict[str, dict[TopicPartition, int]]:
+    """Ask for the committed offsets of every group that the cluster knows.
+
+    Raises:
+        Unavailable: the broker is away.
+    """
+    async with admin_client(bootstrap) as client:
+        groups = sorted(name for name, _ in await client.list_consumer_groups())
+        found = {group: await client.list_consumer_group_offsets(group) for group in groups}
+    return {
+        group: {TopicPartition(*where): one.offset for where, one in offsets.items() if one.offset >= 0}
+        for group, offsets in found.items()
+    }
+
+
 async def topic_configs(bootstrap: str, topics: Sequence[str]) -> dict[str, dict[str, str]]:
     """Ask for the settings of topics, by name.
 
