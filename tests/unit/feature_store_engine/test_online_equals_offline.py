@@ -96,7 +96,10 @@ contract = Contract.of(
         ],
         label=Label("dear", source=rides, request_key="driver", value=field("fare") > 10.0),
         examples=TrainingExamples(
-            source=rides, time=field("at"), entities={"driver": "driver", "city": "city"}, context={"surge": "fare"}
+            source=rides,
+            time=field("at"),
+            entities={"driver": "driver", "city": "city"},
+            context={"surge": "fare"},
         ),
         train=lambda *_: None,
     )
@@ -164,7 +167,9 @@ def share(part: list[Ride], whole: list[Ride]) -> float | None:
 
 def at_least(rides_: list[Ride], fare: float, *, above: bool = False) -> list[Ride]:
     return [
-        ride for ride in rides_ if ride.fare is not None and (ride.fare > fare if above else ride.fare >= fare)
+        ride
+        for ride in rides_
+        if ride.fare is not None and (ride.fare > fare if above else ride.fare >= fare)
     ]
 
 
@@ -224,7 +229,9 @@ class Asked:
 
 FARES = (None, 0.1, -0.0, 0.0, 9.999999, 10.0, 20.0, 20.000001, 33.3, 1e9 / 3, -7.25, 2.0**32, 2.0**33, 1e-7)
 minutes = st.integers(0, 130).map(lambda minute: minute * MINUTE_US - 3_000_000)
-moments = st.builds(lambda minute, extra: minute + extra, minutes, st.sampled_from((0, 1, 59_999_999, 20_000_000)))
+moments = st.builds(
+    lambda minute, extra: minute + extra, minutes, st.sampled_from((0, 1, 59_999_999, 20_000_000))
+)
 drivers = st.sampled_from(("ann", "bob", "cem", "", None))
 cities = st.sampled_from(("rome", "oslo"))
 a_ride = st.builds(
@@ -299,7 +306,9 @@ def sliced(draw: st.DrawFn, log: list[Ride]) -> list[list[Ride]]:
     """Batches of the log as consumers take it: each partition in order, the partitions in any."""
     cuts = sorted(draw(st.lists(st.integers(0, len(log)), max_size=4)))
     batches = [log[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(log)], strict=True)]
-    return [sorted(batch, key=lambda ride: ride.partition * draw(st.sampled_from((1, -1)))) for batch in batches]
+    return [
+        sorted(batch, key=lambda ride: ride.partition * draw(st.sampled_from((1, -1)))) for batch in batches
+    ]
 
 
 async def served(rows: MemoryFeatureRows, asked: list[Asked]) -> Vectors:
@@ -442,7 +451,9 @@ async def test_two_writers_that_meet_die_and_repeat_leave_the_rows_of_one_quiet_
             {p: committed[p] + data.draw(st.integers(0, 5)) for p in data.draw(st.sets(st.integers(0, 2)))}
             for _ in writers
         ]
-        batches = [[ride for p, end in held.items() for ride in partitions[p][committed[p] : end]] for held in ends]
+        batches = [
+            [ride for p, end in held.items() for ride in partitions[p][committed[p] : end]] for held in ends
+        ]
         handled = await asyncio.gather(*(w.handle(b) for w, b in zip(writers, batches, strict=True)))
         for held in (held for held, done in zip(ends, handled, strict=True) if done):
             for partition, end in held.items():

@@ -42,11 +42,12 @@ class Ring:
 
 def held(head: NDArray[np.int64], count: Integers, slot: Integers) -> NDArray[np.int64]:
     """Return the tile that a slot stands for in a ring of `count` tiles with this head."""
-    behind = np.mod(head, count) - slot
-    tile: NDArray[np.int64] = head - behind - count * (behind < 0)
+    behind: NDArray[np.int64] = np.subtract(np.mod(head, count), slot)
+    tile: NDArray[np.int64] = head - behind - np.multiply(behind < 0, count)
     return tile
 
 
 def first(head: NDArray[np.int64], as_of: NDArray[np.int64], count: Integers) -> NDArray[np.int64]:
     """Return the oldest tile that counts as of the tile `as_of` in a ring with this head."""
-    return np.maximum(head, as_of) - (count - 1)
+    tile: NDArray[np.int64] = np.maximum(head, as_of) - np.subtract(count, 1)
+    return tile
