@@ -34,7 +34,7 @@ def auc_of(frame: pl.DataFrame, score: str = "score") -> float | None:
 
 
 def auc_by_week(frame: pl.DataFrame, score: str = "score") -> pl.DataFrame:
-    """ROC AUC by week of request time: `week` (its Monday), `auc`, `rows`; weeks under 50 rows are left out."""
+    """ROC AUC by week of request time: `week` (its Monday), `auc`, `rows`; no week of under 50 rows."""
     weekly = frame.with_columns(week=pl.col("request_time").dt.truncate("1w").dt.date())
     rows = [
         {"week": key[0], "auc": auc_of(part, score), "rows": part.height}

@@ -64,7 +64,7 @@ def requests_of(contract: Contract, predictions: pl.DataFrame) -> Requests:
 
 
 def vectors_of(predictions: pl.DataFrame) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
-    """Returns the bits of the served float32 vectors and the feature statuses, both [n, F], as they were logged."""
+    """Returns the bits of the served float32 vectors and the feature statuses, both [n, F], as logged."""
     values = b"".join(predictions["features__values"].to_list())
     statuses = b"".join(predictions["features__statuses"].to_list())
     rows = predictions.height

@@ -46,8 +46,8 @@ def learning_services(options: DemoOptions) -> list[ProcessSpec]:
 def living_services() -> list[ProcessSpec]:
     """What runs once there is a route: serving, shadow and comparison."""
     return [
-        # A dozen processes share the machine: a run that can be repeated to the last bit waits for its rows longer than
-        # a product backend would.
+        # A dozen processes share the machine: a run that can be repeated to the last bit waits for its rows
+        # longer than a product backend would.
         ProcessSpec(INFERENCE, "inference", environment={"REDIS_DEADLINE_MS": "5000"}, ports=("GRPC_PORT",)),
         ProcessSpec("inference-shadow", "inference", arguments=("--role", "shadow")),
         ProcessSpec("shadow-comparator", "shadow_comparator"),
