@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Protocol
 
 import pytest
-from bus.errors import EventTooLarge
+from bus.errors import EventTooLarge, MalformedEvent
 from bus.events import Event, from_record
 from bus.kafka.reading import topic_reader
 from bus.memory import MemoryLog, MemoryPublisher
@@ -97,7 +97,9 @@ async def test_positions_say_where_each_event_is(world: World) -> None:
 async def test_events_of_a_key_are_in_one_partition_in_order(world: World) -> None:
     for begin in range(0, 60, 20):
         numbers = range(begin, begin + 20)
-        await world.publisher.publish_all(world.topic, [event(number, key=f"k{number % 7}") for number in numbers])
+        await world.publisher.publish_all(
+            world.topic, [event(number, key=f"k{number % 7}") for number in numbers]
+        )
     by_key: dict[bytes, list[Position]] = {}
     for position, found in sorted((await world.events()).items(), key=lambda pair: int(pair[1].id)):
         by_key.setdefault(found.key, []).append(position)
@@ -128,6 +130,11 @@ async def test_a_tombstone_has_no_value(world: World) -> None:
     await world.publisher.publish(world.topic, tombstone)
     assert [record.value async for record in world.read()] == [None]
     assert list((await world.events()).values()) == [tombstone]
+
+
+async def test_a_tombstone_without_a_key_is_refused_by_name(world: World) -> None:
+    with pytest.raises(MalformedEvent, match="TOMBSTONE_WITHOUT_KEY"):
+        await world.publisher.publish(world.topic, Event("1", "T", "s", "", 1, 1, b"", b"", tombstone=True))
 
 
 async def test_an_oversize_event_is_refused_by_name_and_nothing_of_its_batch_is_sent(world: World) -> None:

@@ -88,7 +88,9 @@ class Patience:
         """
         self._readiness.lost(_DEPENDENCY, reason)
         self._metrics.waits.inc()
-        _log.warning("waiting for a dependency, attempt %d failed: %s", failures, reason)
+        # The first, second, fourth, eighth ... failure: what stays away for a night must not fill a disk.
+        if failures & (failures - 1) == 0:
+            _log.warning("waiting for a dependency, %d attempts failed: %s", failures, reason)
         await self.wait(failures)
 
     def available(self) -> None:

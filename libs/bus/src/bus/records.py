@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from bus.errors import EventTooLarge
+from bus.errors import EventTooLarge, MalformedEvent
 from bus.events import to_headers
 
 if TYPE_CHECKING:
@@ -86,5 +86,11 @@ def check_sizes(
 
 
 def outgoing(event: Event) -> OutgoingRecord:
-    """Put an event in its record."""
+    """Put an event in its record.
+
+    Raises:
+        MalformedEvent: a tombstone without a key deletes nothing.
+    """
+    if event.tombstone and not event.key:
+        raise MalformedEvent("TOMBSTONE_WITHOUT_KEY", f"event {event.id!r} has neither key nor value")
     return OutgoingRecord(event.key or None, None if event.tombstone else event.data, to_headers(event))
