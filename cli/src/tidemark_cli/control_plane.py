@@ -15,9 +15,7 @@ class ControlPlane:
 
     def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
         self._url = url
-        self._http = httpx.Client(
-            base_url=url, timeout=_TIMEOUT_SECONDS, trust_env=False, transport=transport
-        )
+        self._transport = transport
 
     def get(self, path: str, **parameters: str | int) -> Any:
         """Returns what is at a path."""
@@ -44,13 +42,19 @@ class ControlPlane:
         headers = {"If-Match": if_match} if if_match else {}
         return self._send("PUT", path, json=body, headers=headers).json()
 
+    def _client(self) -> httpx.Client:
+        return httpx.Client(
+            base_url=self._url, timeout=_TIMEOUT_SECONDS, trust_env=False, transport=self._transport
+        )
+
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
-            reply = self._http.request(method, path, **options)
+            with self._client() as client:
+                reply = client.request(method, path, **options)
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise OutOfReach(
                 f"no control plane answers at {self._url} ({error}): "
-                "set TIDEMARK_CONTROL_PLANE_URL to where one is, or start everything with `tidemark demo --keep`"
+                "set TIDEMARK_CONTROL_PLANE_URL to one that runs, or start all with `tidemark demo --keep`"
             ) from error
         if reply.is_success:
             return reply

@@ -87,12 +87,13 @@ def bytes_values(value: bytes | None) -> Any:
     if value is None:
         return None
     try:
-        return json.loads(value)
+        text = value.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value).decode()}
+    try:
+        return json.loads(text)
     except ValueError:
-        text = as_text(value)
-        return (
-            text if text is not None and text.isprintable() else {"base64": base64.b64encode(value).decode()}
-        )
+        return text
 
 
 def as_text(value: bytes | None) -> str | None:
