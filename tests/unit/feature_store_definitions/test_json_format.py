@@ -108,6 +108,11 @@ def test_bytes_that_are_no_json_object_are_refused_and_their_neighbours_kept(pay
             ),
         ),
         (
+            b'{"observed_at": "9999-12-31T23:59:59-00:01"}',
+            Reason.TIME_OUT_OF_RANGE,
+            'observed_at is "9999-12-31T23:59:59-00:01", which is no time in UTC.',
+        ),
+        (
             b'{"origin": "\\ud800"}',
             Reason.WRONG_TYPE,
             "origin holds half a surrogate pair; it must be a Unicode text.",

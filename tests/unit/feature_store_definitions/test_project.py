@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import feature_store
 import pytest
 from feature_store import DefinitionError, load_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 FEATURES = """
 from datetime import timedelta
@@ -129,6 +130,11 @@ BAD_LABELS: dict[str, tuple[str, int, str]] = {
         2,
         "project shop: importing it raised ZeroDivisionError: division by zero",
     ),
+    "error below the code": (
+        "import numpy as np\n\nnp.linalg.inv(np.zeros((2, 2)))",
+        3,
+        "project shop: importing it raised LinAlgError: Singular matrix",
+    ),
     "unknown field": (
         LABELS + "tell = Label('tell', source=orders,\n    request_key='order', value=field('prize') > 1)",
         5,
@@ -189,3 +195,10 @@ def test_a_project_without_definitions_is_refused(write: Callable[..., Path]) ->
         DefinitionError, match=r"project shop: it declares no source.*features, labels, model"
     ):
         load_project("shop")
+
+
+def test_the_readmes_project_loads(tmp_path: Path, write: Callable[..., Path]) -> None:
+    write()
+    readme = (Path(feature_store.__file__).parents[2] / "README.md").read_text()
+    (tmp_path / "single.py").write_text(readme.split("```python\n")[1].split("```")[0])
+    assert load_project("single").contract("order-lateness").feature_names[-1] == "hour"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_LIBRARY = str(Path(__file__).resolve().parent)
+_LIBRARY: Final = f"{Path(__file__).resolve().parent}{os.sep}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import os
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import ModuleType
 
+_STANDARD_LIBRARY: Final = f"{Path(inspect.__file__).parent}{os.sep}"
 PARTS: Final = ("features", "labels", "model", "models")
 """The modules of a package that are looked into, beside the package itself. One module will do as well."""
 
@@ -127,11 +129,20 @@ def _import(module: str, project: str) -> ModuleType:
 
 
 def _origin(error: BaseException) -> Location | None:
-    """Return the last line outside the import machinery and this library, where an import failed."""
-    own = str(Path(__file__).parent)
+    """Return the line that failed: the last one that the user wrote, or the last of all but the import system's."""
     frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((own, "<")) and "importlib" not in Path(frame.filename).parts
+        frame for frame in traceback.extract_tb(error.__traceback__) if not _is_importing(frame.filename)
     ]
-    return Location(frames[-1].filename, frames[-1].lineno or 1) if frames else None
+    own = [frame for frame in frames if not _is_installed(frame.filename)]
+    chosen = (own or frames)[-1:]
+    return Location(chosen[0].filename, chosen[0].lineno or 1) if chosen else None
+
+
+def _is_importing(file: str) -> bool:
+    """Is it the import system, or this module that calls it?"""
+    return file.startswith("<") or file == __file__ or Path(file).parent.name == "importlib"
+
+
+def _is_installed(file: str) -> bool:
+    """Is it the standard library's or another package's?"""
+    return "site-packages" in Path(file).parts or file.startswith(_STANDARD_LIBRARY)

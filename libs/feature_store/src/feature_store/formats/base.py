@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 
     from feature_store.expressions import FieldType
     from feature_store.rejects import Rejects
+
+FIRST_SECOND: Final = -62_135_596_800
+"""0001-01-01T00:00:00Z; no time is earlier."""
+
+LAST_SECOND: Final = 253_402_300_799
+"""9999-12-31T23:59:59Z; no time is later than this second."""
 
 Columns = dict[str, "NDArray[Any]"]
 

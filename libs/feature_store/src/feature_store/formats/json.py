@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from feature_store.errors import DefinitionError, caller
 from feature_store.expressions import FieldType, column_of
+from feature_store.formats.base import FIRST_SECOND, LAST_SECOND
 from feature_store.rejects import Reason
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_SECOND_US: Final = 1_000_000
 _SHOWN: Final = 60
 
 
@@ -125,13 +127,13 @@ def _flag(value: Any) -> bool:
 
 def _time(value: Any) -> int:
     try:
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is not None:
-            return (moment - _EPOCH) // _MICROSECOND
-    except (TypeError, ValueError):
-        pass
-    wanted = 'it must be a time such as "2013-01-01T05:00:00Z", with its offset'
-    raise _Unreadable(Reason.WRONG_TYPE, f"is {_shown(value)}; {wanted}")
+        time_us = (datetime.fromisoformat(value) - _EPOCH) // _MICROSECOND
+    except (TypeError, ValueError):  # a time without an offset cannot be subtracted from one with: TypeError
+        wanted = 'it must be a time such as "2013-01-01T05:00:00Z", with its offset'
+        raise _Unreadable(Reason.WRONG_TYPE, f"is {_shown(value)}; {wanted}") from None
+    if not FIRST_SECOND <= time_us // _SECOND_US <= LAST_SECOND:
+        raise _Unreadable(Reason.TIME_OUT_OF_RANGE, f"is {_shown(value)}, which is no time in UTC")
+    return time_us
 
 
 def _shown(value: Any) -> str:

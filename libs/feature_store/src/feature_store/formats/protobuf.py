@@ -23,6 +23,7 @@ from google.protobuf.message import DecodeError
 
 from feature_store.errors import DefinitionError, caller
 from feature_store.expressions import NULL_TIME_US, FieldType
+from feature_store.formats.base import FIRST_SECOND, LAST_SECOND
 from feature_store.rejects import Reason
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from feature_store.rejects import Rejects
 
 _TIMESTAMP: Final = "google.protobuf.Timestamp"
-_FIRST_SECOND: Final = -62_135_596_800
-_LAST_SECOND: Final = 253_402_300_799
 _NANOS_A_SECOND: Final = 1_000_000_000
 _UNSPECIFIED: Final = "UNSPECIFIED"
 
@@ -193,7 +192,7 @@ def _times(leaf: _Leaf, messages: Sequence[Message], rejects: Rejects) -> NDArra
     stamps = list(map(leaf.read, messages))
     seconds = np.fromiter((stamp.seconds for stamp in stamps), np.int64, len(stamps))
     nanos = np.fromiter((stamp.nanos for stamp in stamps), np.int64, len(stamps))
-    wrong = (seconds < _FIRST_SECOND) | (seconds > _LAST_SECOND) | (nanos < 0) | (nanos >= _NANOS_A_SECOND)
+    wrong = (seconds < FIRST_SECOND) | (seconds > LAST_SECOND) | (nanos < 0) | (nanos >= _NANOS_A_SECOND)
     for index in np.flatnonzero(wrong).tolist():
         detail = f"{leaf.name} is {seconds[index]} seconds and {nanos[index]} nanos, which is no time."
         rejects.add(index, Reason.TIME_OUT_OF_RANGE, detail)
