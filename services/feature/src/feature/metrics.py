@@ -1,0 +1,59 @@
+"""What `feature` counts. A batch that is handled again after a crash counts again."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from feature_store import Reject
+    from feature_store.online import Application
+
+    from feature.domain.outcomes import Outcome
+
+
+class Metrics:
+    """Counters by source, shown on /metrics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"feature_{name}", text, labels, registry=registry)
+
+        self._events = counter("events", "Events that passed their source's checks", "source")
+        self._rejects = counter("rejects", "Events refused, by reason", "source", "reason")
+        self._repeats = counter("repeats", "Events published twice, counted once", "source")
+        self._written = counter("rows_written", "Feature rows replaced", "source")
+        self._conflicts = counter("row_conflicts", "Replacements another process was faster with", "source")
+        self._hits = counter("cache_hits", "Rows that needed no read", "source")
+        self._misses = counter("cache_misses", "Rows read from the store", "source")
+        self._outcomes = counter("outcomes", "Outcomes published", "label")
+        self.apply_seconds = Histogram(
+            "feature_apply_seconds",
+            "Time from decoded events to durable rows, a batch of one source",
+            ["source"],
+            registry=registry,
+            buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3),
+        )
+
+    def decoded(self, source: str, events: int, rejects: Sequence[Reject]) -> None:
+        """Count what a batch held."""
+        self._events.labels(source).inc(events)
+        for reason, count in Tally(reject.reason for reject in rejects).items():
+            self._rejects.labels(source, reason).inc(count)
+
+    def applied(self, source: str, application: Application) -> None:
+        """Count what applying a batch did."""
+        self._repeats.labels(source).inc(int(application.repeats.sum()))
+        self._written.labels(source).inc(application.rows_written)
+        self._conflicts.labels(source).inc(application.conflicts)
+        self._hits.labels(source).inc(application.cache_hits)
+        self._misses.labels(source).inc(application.cache_misses)
+
+    def told(self, outcomes: Sequence[Outcome]) -> None:
+        """Count outcomes published."""
+        for label, count in Tally(outcome.label for outcome in outcomes).items():
+            self._outcomes.labels(label).inc(count)

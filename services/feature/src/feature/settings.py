@@ -1,0 +1,26 @@
+"""What the environment tells `feature`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from service_kit import Settings
+
+
+class FeatureSettings(Settings):
+    """The frame's settings, and how much is done at once.
+
+    Attributes:
+        tidemark_project: The project whose sources are read, e.g. `examples.flights`.
+        batch_records: At most so many events are applied at once. More means fewer writes of rows that many
+            events touch, and events that are visible later.
+        cached_rows: Rows kept decoded in memory, a view; a row that is not among them is read before it is
+            written.
+        redis_timeout_s: A command that takes longer counts as Redis being away.
+    """
+
+    tidemark_project: Annotated[str, Field(min_length=1)]
+    batch_records: Annotated[int, Field(ge=1, le=50_000)] = 2_000
+    cached_rows: Annotated[int, Field(ge=1)] = 100_000
+    redis_timeout_s: Annotated[float, Field(gt=0)] = 5.0
