@@ -2,3 +2,7 @@
 
 `story` tells it, `verify` holds it to its promises, `figures` says how good the scores were, `report` draws.
 """
+
+from examples.flights.demo.run import live
+
+__all__ = ["live"]

@@ -22,7 +22,6 @@ class DemoOptions:
         tick: Step of event time; a question is asked on what was known at the last step before it. Zero ends
             a step at every question.
         speed: Times real time; None is as fast as the consumers keep up.
-        keep: Leave everything running afterwards.
         features: How many `feature` processes share the work.
         partitions: Of the source topics.
     """
@@ -33,7 +32,6 @@ class DemoOptions:
     live_to: datetime = datetime(2013, 8, 1, tzinfo=UTC)
     tick: timedelta = timedelta(minutes=15)
     speed: float | None = None
-    keep: bool = False
     features: int = 1
     partitions: int = 4
 

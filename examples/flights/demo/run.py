@@ -5,25 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import signal
 import time
 from typing import TYPE_CHECKING, Any
 
 from feature_store import load_project
 from rich.table import Table
+from tidemark_cli.demo import DemoOutcome
 
 from examples.flights.demo.lake import Lake
+from examples.flights.demo.options import DemoOptions
 from examples.flights.demo.report import write_report
 from examples.flights.demo.services import PROJECT
 from examples.flights.demo.story import Story
 from examples.flights.demo.summary import tell
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from rich.console import Console
+    from tidemark_cli.demo import DemoRequest, Hold
 
-    from examples.flights.demo.options import DemoOptions
+    from examples.flights.demo.journal import Journal
     from examples.flights.demo.story import OnTick
 
 _REMAINS = (
@@ -37,10 +40,31 @@ _REMAINS = (
 )
 
 
-async def run(options: DemoOptions, console: Console, on_tick: OnTick | None = None) -> dict[str, Any]:
-    """Lives the demo and returns its summary; `<folder>/summary.json` and `<folder>/report.html` are written.
+async def live(request: DemoRequest, console: Console) -> DemoOutcome:
+    """Lives the demo as the command line asks; see `tidemark_cli.demo.contract.Live`."""
+    usual = DemoOptions()
+    options = DemoOptions(
+        folder=request.folder,
+        live_from=request.live_from or usual.live_from,
+        live_to=request.live_to or usual.live_to,
+        tick=usual.tick if request.tick is None else request.tick,
+        speed=request.speed,
+    )
+    return await run(options, console, hold=request.hold)
 
-    However it ends, Ctrl-C and SIGTERM included, nothing it started is left running, unless `options.keep`.
+
+async def run(
+    options: DemoOptions, console: Console, *, hold: Hold | None = None, on_tick: OnTick | None = None
+) -> DemoOutcome:
+    """Lives the demo; `<folder>/summary.json` and `<folder>/report.html` are written, the summary is printed.
+
+    However it ends, cancelled included, nothing it started is left running.
+
+    Args:
+        options: What to live.
+        console: Who watches.
+        hold: Awaited with everything still running, before anything is stopped.
+        on_tick: Called after every tick lived.
 
     Raises:
         local_stack.StackError: Kafka or Valkey could not be started.
@@ -48,19 +72,30 @@ async def run(options: DemoOptions, console: Console, on_tick: OnTick | None = N
     """
     started = time.monotonic()
     _clear(options.folder)
-    with _terminated_as_cancelled():
-        journal = await Story(options, console, on_tick).run()
+    outcome: DemoOutcome | None = None
+
+    async def conclude(journal: Journal, environment: Mapping[str, str]) -> None:
+        nonlocal outcome
+        outcome = await asyncio.to_thread(_conclude, options, journal, started)
+        show(outcome.summary, options.folder, console)
+        if hold is not None:
+            await hold(outcome, environment)
+
+    await Story(options, console, conclude, on_tick).run()
+    assert outcome is not None
+    return outcome
+
+
+def _conclude(options: DemoOptions, journal: Journal, started: float) -> DemoOutcome:
     lake, project = Lake(options.folder / "lake"), load_project(PROJECT)
-    story = await asyncio.to_thread(
-        tell, options, journal, project, lake, wall_seconds=time.monotonic() - started
-    )
+    story = tell(options, journal, project, lake, wall_seconds=time.monotonic() - started)
     summary = dict(story.summary)
     (options.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     write_report(story, options.folder / "report.html")
-    return summary
+    return DemoOutcome(summary, promises_kept(summary))
 
 
-def show(summary: dict[str, Any], folder: Path, console: Console) -> None:
+def show(summary: Mapping[str, Any], folder: Path, console: Console) -> None:
     """Prints the summary as a person reads it."""
     table = Table(show_header=False, box=None, padding=(0, 2))
     for label, text in _lines(summary):
@@ -70,12 +105,12 @@ def show(summary: dict[str, Any], folder: Path, console: Console) -> None:
     console.print(f"\nreport   {folder / 'report.html'}\nsummary  {folder / 'summary.json'}")
 
 
-def promises_kept(summary: dict[str, Any]) -> bool:
+def promises_kept(summary: Mapping[str, Any]) -> bool:
     """Whether the run held what does not depend on the data: nothing lost, nothing twice, no skew."""
     return all(summary[name] == 0 for name in ("lost_events", "duplicate_predictions", "skew_mismatches"))
 
 
-def _lines(told: dict[str, Any]) -> list[tuple[str, str]]:
+def _lines(told: Mapping[str, Any]) -> list[tuple[str, str]]:
     def auc(name: str) -> str:
         return "undefined" if told[name] is None else f"{told[name]:.3f}"
 
@@ -106,16 +141,3 @@ def _clear(folder: Path) -> None:
         else:
             path.unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-
-
-class _terminated_as_cancelled:  # noqa: N801 - reads as a context
-    """SIGTERM ends the block as Ctrl-C does, so that what was started is stopped."""
-
-    def __enter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_signal_handler(signal.SIGTERM, task.cancel)
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.remove_signal_handler(signal.SIGTERM)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidemark_cli.platform import JobSpec, ProcessSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from local_stack import LocalStack
+    from tidemark_cli.platform import Platform
 
     from examples.flights.demo.options import DemoOptions
 
@@ -30,6 +36,19 @@ def environment(options: DemoOptions, stack: Mapping[str, str]) -> dict[str, str
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "POLARS_MAX_THREADS": "1",
+    }
+
+
+def addresses(options: DemoOptions, stack: LocalStack, platform: Platform) -> dict[str, str]:
+    """What a shell is told that looks around a kept run: the services' environment, and where they are."""
+    scoring = platform.processes[INFERENCE].ports["GRPC_PORT"]
+    registry = platform.processes[CONTROL_PLANE].ports["HTTP_PORT"]
+    tools = Path(sys.executable).parent
+    return {
+        **environment(options, stack.environment()),
+        "TIDEMARK_SCORING_ADDRESS": f"127.0.0.1:{scoring}",
+        "TIDEMARK_CONTROL_PLANE_URL": f"http://127.0.0.1:{registry}",
+        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",  # noqa: TID251 - the shell's own, with the tools in front
     }
 
 

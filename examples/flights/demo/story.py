@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from bus.producer import KafkaPublisher
 from bus.topics import ensure_topics
 from bus.tracker import ProgressTracker
@@ -21,15 +19,16 @@ from examples.flights.demo import registry, services
 from examples.flights.demo.client import Backend
 from examples.flights.demo.display import Display, day
 from examples.flights.demo.draining import Drain
+from examples.flights.demo.journal import Journal
 from examples.flights.demo.options import CHALLENGER, CHAMPION, MODEL
 from examples.flights.pacing import Pace, SystemClock
 from examples.flights.replay import Replay, exact_ends, regular_ends
 from examples.flights.streams import load_streams
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from bus.positions import Position
+    import numpy as np
     from numpy.typing import NDArray
     from rich.console import Console
 
@@ -38,57 +37,31 @@ if TYPE_CHECKING:
     from examples.flights.streams import Streams
 
     OnTick = Callable[[Lived, Platform], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class Journal:
-    """What happened, as the demo saw it from outside; the rest is read back from the lake.
-
-    Attributes:
-        published: How many events were published, by topic.
-        seconds: Wall seconds since the start, when `events` events had been published.
-        latencies_ms: Of every Score call, as its caller saw it.
-        versions: What training answered, champion first.
-        living_seconds: How long living took.
-        lived_events: How many events were published while living.
-        answers: How many questions were answered.
-        rejected: How many source events are in dead-letter topics.
-    """
-
-    published: dict[str, int] = field(default_factory=dict)
-    seconds: list[float] = field(default_factory=lambda: [0.0])
-    events: list[float] = field(default_factory=lambda: [0.0])
-    latencies_ms: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    versions: list[dict[str, Any]] = field(default_factory=list)
-    living_seconds: float = 0.0
-    lived_events: int = 0
-    answers: int = 0
-    rejected: int = 0
-
-    def count(self, positions: Sequence[Position], seconds: float) -> None:
-        """Notes that these were published by then."""
-        for position in positions:
-            self.published[position.topic] = self.published.get(position.topic, 0) + 1
-        self.mark(len(positions), seconds)
-
-    def mark(self, events: int, seconds: float) -> None:
-        """Notes that so many more events were published by then."""
-        self.seconds.append(seconds)
-        self.events.append(self.events[-1] + events)
+    Conclude = Callable[[Journal, Mapping[str, str]], Awaitable[None]]
 
 
 class Story:
-    """Runs the parts in order. `on_tick` is called after every tick; chaos tests do their harm there."""
+    """Runs the parts in order.
 
-    def __init__(self, options: DemoOptions, console: Console, on_tick: OnTick | None = None) -> None:
+    Args:
+        options: What to live.
+        console: Who watches.
+        conclude: Awaited when everything is lived and still runs, with where everything is.
+        on_tick: Called after every tick; chaos tests do their harm there.
+    """
+
+    def __init__(
+        self, options: DemoOptions, console: Console, conclude: Conclude, on_tick: OnTick | None = None
+    ) -> None:
         self._options = options
+        self._conclude = conclude
         self._display = Display(console)
         self._on_tick = on_tick
         self._started = time.monotonic()
         self.journal = Journal()
 
-    async def run(self) -> Journal:
-        """Lives the whole story and returns what it saw; everything it started has ended, unless kept."""
+    async def run(self) -> None:
+        """Lives the whole story; when it returns, or raises, everything it started has ended."""
         async with AsyncExitStack() as stack:
             local = await self._start_stack(stack)
             platform = await stack.enter_async_context(
@@ -98,7 +71,8 @@ class Story:
             )
             async with platform.guarding():
                 await self._play(stack, platform, local.kafka_bootstrap)
-        return self.journal
+                self._display.step("holding the run to its promises: every served vector is recomputed")
+                await self._conclude(self.journal, services.addresses(self._options, local, platform))
 
     async def _start_stack(self, stack: AsyncExitStack) -> LocalStack:
         self._display.step("starting a real Kafka and a real Valkey")
@@ -117,7 +91,7 @@ class Story:
         await self._learn(publisher, drain)
         await self._train(platform)
         await self._route(platform)
-        await self._live(platform, publisher, tracker)
+        await self._live_on(platform, publisher, tracker)
         self._display.step("waiting until every outcome is joined, compared and archived")
         await drain.lived()
         self.journal.rejected = await drain.rejected()
@@ -155,7 +129,7 @@ class Story:
         )
         await platform.start_all(services.living_services())
 
-    async def _live(self, platform: Platform, publisher: KafkaPublisher, tracker: ProgressTracker) -> None:
+    async def _live_on(self, platform: Platform, publisher: KafkaPublisher, tracker: ProgressTracker) -> None:
         options = self._options
         streams = load_streams(options.live_from, options.live_to)
         address = f"127.0.0.1:{platform.processes[services.INFERENCE].ports['GRPC_PORT']}"

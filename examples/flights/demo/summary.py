@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from feature_store import EventBatch, Project
     from numpy.typing import NDArray
 
+    from examples.flights.demo.journal import Journal
     from examples.flights.demo.lake import Lake
     from examples.flights.demo.options import DemoOptions
-    from examples.flights.demo.story import Journal
 
 _PREDICTION = ("prediction_id", "version")
 

@@ -27,9 +27,9 @@ class Fidelity:
         compared: How many predictions were recomputed.
         skew_mismatches: How many vectors differ in any bit, values or statuses, of what was read from rows or
             computed from the request.
-        degraded: How many vectors had a row that could not be read in time, so that its features are defaults.
+        degraded: How many vectors had a row that could not be read in time: its features are defaults.
         freshness_gap_p99_s: 99th percentile of how old, in event time, the oldest event was that was known
-            at the time of the request and not yet applied; 0 where there was none.
+            at the request's time and not yet applied; 0 where there was none.
     """
 
     compared: int
