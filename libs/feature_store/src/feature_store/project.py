@@ -129,10 +129,9 @@ def _import(module: str, project: str) -> ModuleType:
 
 
 def _origin(error: BaseException) -> Location | None:
-    """Return the line that failed: the last one that the user wrote, or the last of all but the import system's."""
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if not _is_importing(frame.filename)
-    ]
+    """Return the line that failed: the last that the user wrote, or else the last of all."""
+    trace = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in trace if not _is_importing(frame.filename)]
     own = [frame for frame in frames if not _is_installed(frame.filename)]
     chosen = (own or frames)[-1:]
     return Location(chosen[0].filename, chosen[0].lineno or 1) if chosen else None
