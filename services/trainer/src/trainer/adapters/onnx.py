@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from skl2onnx import to_onnx
 
 # Pinned, so that an upgrade of the converter alone does not change what is produced or which runtimes read
 # it.
@@ -19,6 +18,9 @@ def convert(model: Any, width: int) -> bytes:
 
     Equal models give equal bytes.
     """
+    # scikit-learn and the converter take seconds to import: not before there is something to convert.
+    from skl2onnx import to_onnx  # noqa: PLC0415
+
     exact = _with_float32_thresholds(model)
     example = np.zeros((1, width), np.float32)
     with warnings.catch_warnings():

@@ -1,0 +1,135 @@
+"""A package computes what was trained, and the same inputs give the same package."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from model_package import MemoryPackageStore, Package, Scorer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from tidemark.registry.v1.model_pb2 import ModelRegistered
+from trainer.adapters.memory import MemoryEvents, SilentSteps
+from trainer.adapters.onnx import convert
+from trainer.adapters.wire import model_registered
+from trainer.domain.errors import ParityBroken
+from trainer.fitting import fit
+from trainer.ports import Provenance
+from trainer.steps import Training, keep, take_snapshot, train
+
+MakeLake = Callable[..., MemoryEvents]
+MakeTraining = Callable[..., Training]
+
+
+def trained(training: Training, lake: MemoryEvents) -> Package:
+    return train(training, lake, MemoryPackageStore(), SilentSteps())
+
+
+def test_a_training_ends_in_a_package_that_scores_as_it_was_trained(
+    make_lake: MakeLake, make_training: MakeTraining
+) -> None:
+    training, lake = make_training(), make_lake()
+    package = trained(training, lake)
+    dataset = take_snapshot(training.project, training.spec, training.period, lake)
+    fitted = fit(dataset, training.algorithm, threshold=0.5)
+    assert np.abs(Scorer(package).score(dataset.vectors.values) - fitted.scores).max() < 1e-6
+    assert package.version == f"trees-{package.digest[:12]}"
+    assert len(package.golden.vectors) == 32
+    assert package.manifest.dataset_snapshot == dataset.snapshot()
+    assert package.manifest.dataset == dataset.describe()
+    assert package.manifest.metrics == fitted.metrics
+    assert package.manifest.training_rows == 400
+    assert package.manifest.contract_hash == training.project.contract("shop-purchase").hash.hex()
+    assert [feature["name"] for feature in package.reference_profile["features"]] == list(
+        package.manifest.feature_names
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["trees", "logistic"])
+def test_the_same_inputs_give_the_same_digest(
+    make_lake: MakeLake, make_training: MakeTraining, algorithm: str
+) -> None:
+    first = trained(make_training(algorithm), make_lake())
+    again = trained(make_training(algorithm), make_lake())
+    assert first.digest == again.digest
+    assert first.files == again.files
+
+
+def test_any_other_input_gives_another_digest(make_lake: MakeLake, make_training: MakeTraining) -> None:
+    plain = make_training()
+    commit = replace(plain, provenance=Provenance("d" * 40, plain.provenance.environment_lock))
+    lock = replace(plain, provenance=Provenance(plain.provenance.code_commit, "f" * 64))
+    digests = [
+        trained(plain, make_lake()).digest,
+        trained(make_training(seed=8), make_lake()).digest,
+        trained(make_training("logistic"), make_lake()).digest,
+        trained(commit, make_lake()).digest,
+        trained(lock, make_lake()).digest,
+        trained(plain, make_lake(version=2)).digest,
+    ]
+    assert len(set(digests)) == len(digests)
+
+
+def test_the_steps_are_announced(make_lake: MakeLake, make_training: MakeTraining) -> None:
+    steps = SilentSteps()
+    train(make_training(), make_lake(), MemoryPackageStore(), steps)
+    assert steps.heard[1] == "fitting trees on 400 rows"
+
+
+def test_a_package_that_scores_otherwise_is_not_kept(
+    make_lake: MakeLake, make_training: MakeTraining
+) -> None:
+    training, packages = make_training(), MemoryPackageStore()
+    dataset = take_snapshot(training.project, training.spec, training.period, make_lake())
+    fitted = fit(dataset, training.algorithm, threshold=0.5)
+    wrong = fitted.scores.copy()
+    row = int(np.argsort(wrong)[200])
+    wrong[row] += 1e-4
+    with pytest.raises(ParityBroken, match=rf"training row {row} scores"):
+        keep(training, dataset, replace(fitted, scores=wrong), packages)
+    assert packages._packages == {}
+
+
+def probabilities(graph: bytes, values: Any) -> Any:
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    (found,) = session.run(["probabilities"], {session.get_inputs()[0].name: values})
+    return found[:, 1]
+
+
+def test_values_next_to_a_threshold_take_the_branch_they_took_in_training() -> None:
+    """Rounded to float32, a threshold between neighbouring floats becomes one of them."""
+    generator = np.random.default_rng(0)
+    steps = generator.integers(0, 40, 4000).astype(np.float32) / 8
+    values = np.where(generator.random(4000) < 0.5, steps, np.nextafter(steps, np.float32(99)))[:, None]
+    labels = (values[:, 0] > steps).astype(int)
+    model = HistGradientBoostingClassifier(max_iter=10, random_state=0).fit(values, labels)
+    found = probabilities(convert(model, 1), values)
+    assert np.abs(found - model.predict_proba(values)[:, 1]).max() < 1e-6
+
+
+def test_conversion_leaves_the_model_as_it_was() -> None:
+    values = np.random.default_rng(0).random((200, 2), np.float32)
+    model = HistGradientBoostingClassifier(max_iter=5).fit(values, values[:, 0] > 0.5)
+    before = [tree.nodes.copy() for trees in model._predictors for tree in trees]
+    convert(model, 2)
+    after = [tree.nodes for trees in model._predictors for tree in trees]
+    assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_the_registration_is_a_function_of_the_package(
+    make_lake: MakeLake, make_training: MakeTraining
+) -> None:
+    package = trained(make_training(), make_lake())
+    event = model_registered(package)
+    message = ModelRegistered.FromString(event.data)
+    assert event == model_registered(package)
+    assert event.id == message.digest == package.digest
+    assert event.key == b"shop-purchase"
+    assert message.version == package.version
+    assert message.package_uri == package.uri
+    assert message.dataset_snapshot == package.manifest.dataset_snapshot
+    assert message.metrics["holdout_rows"] == package.manifest.metrics["holdout_rows"]
+    assert event.time_us == package.manifest.trained_until_us
+    assert json.loads(package.files["manifest.json"])["seed"] == 7
