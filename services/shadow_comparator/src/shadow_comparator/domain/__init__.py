@@ -1,1 +1,1 @@
-"""Pure decisions: no clock, environment, IO or protobuf."""
+"""Joining and comparing, decided: pure, synchronous, without clock or IO."""
