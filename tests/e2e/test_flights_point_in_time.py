@@ -1,4 +1,4 @@
-"""The real flights' training features: equal to an independent pandas computation, and blind to what was not yet known."""
+"""The real flights' features: equal to pandas' own, and blind to what was not yet known."""
 
 from __future__ import annotations
 
