@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from feature_store import Check, EventBatch, Incoming, Json, Reason, Reject, Source, decode_events, field
 from feature_store.events import arrow_schema, concat, empty, from_arrow
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 T0_US = 1_357_016_400_000_000  # 2013-01-01T05:00:00Z
@@ -146,6 +146,7 @@ def test_a_batch_may_hold_nothing_valid(values: tuple[bytes, ...]) -> None:
     assert batch.to_arrow().num_rows == 0
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(st.binary(max_size=30), st.just(click(price=1)), st.just(click(price=-1))), max_size=10

@@ -11,7 +11,7 @@ import pytest
 from feature_store import DefinitionError, Json, Reason
 from feature_store.expressions import NULL_TIME_US
 from feature_store.rejects import Rejects
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 WEATHER = Json({"origin": "text", "observed_at": "time", "temperature_f": "number", "is_final": "flag"})
@@ -129,6 +129,7 @@ def test_a_long_wrong_value_is_shown_short() -> None:
     assert len(detail) < 120
 
 
+@settings(deadline=None)
 @given(
     st.text(alphabet=st.characters(exclude_categories=["Cs"])),
     st.datetimes(timezones=st.just(UTC)),
@@ -148,6 +149,7 @@ def test_what_is_sent_is_what_is_read(origin: str, at: datetime, number: float, 
     }
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.binary(max_size=30), st.from_regex(rb'\{"(origin|observed_at)": .{0,20}\}'))))
 def test_any_bytes_are_read_or_refused_and_never_raise(values: list[bytes]) -> None:
     columns, _ = decode(*values)

@@ -10,7 +10,7 @@ from feature_store import DefinitionError, FieldType, Protobuf, Reason
 from feature_store.expressions import NULL_TIME_US
 from feature_store.rejects import Rejects
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples.flights.gen.flights.v1.events_pb2 import FlightArrived, FlightDeparted, FlightEnd
@@ -193,6 +193,7 @@ def test_a_timestamp_that_is_no_time_is_refused_by_name(seconds: int, nanos: int
     assert detail == f"departed_at is {seconds} seconds and {nanos} nanos, which is no time."
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.binary(max_size=40), st.just(DEPARTED.SerializeToString())), max_size=8))
 def test_any_bytes_are_read_or_refused_and_never_raise(values: list[bytes]) -> None:
     columns, refused = decode(Protobuf(FlightDeparted), *values)
@@ -202,6 +203,7 @@ def test_any_bytes_are_read_or_refused_and_never_raise(values: list[bytes]) -> N
     assert whole.isdisjoint(index for index, _, _ in refused)
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=8),
     st.one_of(st.none(), st.text(max_size=8)),

@@ -208,6 +208,12 @@ REFUSALS: dict[str, tuple[Callable[[], object], str, str, str]] = {
         "its condition is a number",
         "Write a condition, such as field(...) >= 15.",
     ),
+    "filter no expression": (
+        lambda: view(m=Count(where="price > 1", window="1h")),  # type: ignore[arg-type]
+        "UserThings.m",
+        "'price > 1' is no expression",
+        "Write field(...) or request(...), with what is to be computed of it.",
+    ),
     "filter types": (
         lambda: view(m=Count(where=field("user") > 1, window="1h")),
         "UserThings.m",

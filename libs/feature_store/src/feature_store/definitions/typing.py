@@ -5,23 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from feature_store.errors import DefinitionError, Location, UnsoundExpressionError
-from feature_store.expressions import Scope
+from feature_store.expressions import Expression, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from feature_store.definitions.sources import Source
-    from feature_store.expressions import Expression, FieldType
+    from feature_store.expressions import FieldType
 
 
-def type_over_events(
-    expression: Expression, source: Source, definition: str, at: Location | None
-) -> FieldType:
+def type_over_events(expression: object, source: Source, definition: str, at: Location | None) -> FieldType:
     """Return the type of an expression that reads a source's events.
 
     Raises:
         DefinitionError: it reads a request or an unknown field, or combines types wrongly.
     """
+    expression = _demand_expression(expression, definition, at)
     if expression.requests():
         read = ", ".join(f"request({name!r})" for name in sorted(expression.requests()))
         problem = f"it is computed from events, which know no {read}"
@@ -30,19 +29,27 @@ def type_over_events(
 
 
 def type_over_requests(
-    expression: Expression, context: Mapping[str, FieldType], definition: str, at: Location | None
+    expression: object, context: Mapping[str, FieldType], definition: str, at: Location | None
 ) -> FieldType:
     """Return the type of an expression that reads a scoring request.
 
     Raises:
         DefinitionError: it reads an event's field or an undeclared input, or combines types wrongly.
     """
+    expression = _demand_expression(expression, definition, at)
     if expression.fields():
         read = ", ".join(f"field({name!r})" for name in sorted(expression.fields()))
         problem = f"it is computed from the request, which knows no {read}"
         instead = "Read the request with request(...), and name the input in TrainingExamples(context=...)."
         raise DefinitionError(definition, problem, instead=instead, at=at)
     return _type(expression, Scope({}, context, "TrainingExamples(context=...)"), definition, at)
+
+
+def _demand_expression(value: object, definition: str, at: Location | None) -> Expression:
+    if isinstance(value, Expression):
+        return value
+    instead = "Write field(...) or request(...), with what is to be computed of it."
+    raise DefinitionError(definition, f"{value!r} is no expression", instead=instead, at=at)
 
 
 def _type(expression: Expression, scope: Scope, definition: str, at: Location | None) -> FieldType:
