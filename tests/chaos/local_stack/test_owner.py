@@ -97,8 +97,10 @@ async def test_no_server_outlives_its_owner(
 
 async def test_the_folder_of_a_living_owner_is_left_alone(start_owner: StartOwner, tmp_path: Path) -> None:
     owner = await start_owner()
+    other = LocalStack(tmp_path, kafka=None)
     with pytest.raises(FolderInUseError, match=f"in use by process {owner.process.pid}"):
-        await LocalStack(tmp_path, kafka=None).start()
+        await other.start()
+    await other.stop()
     assert set(processes.find_servers(tmp_path)) == {"valkey"}
 
 
@@ -133,3 +135,19 @@ async def test_a_new_owner_right_after_a_crash_keeps_its_servers(
     assert stack.valkey.nodes[0].pid is not None
     async with valkey_client(stack.redis_url) as client:
         assert await client.ping()
+
+
+async def test_an_interrupted_start_leaves_nothing_running(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "local_stack", "up", "--folder", str(tmp_path)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    while not (servers := processes.find_servers(tmp_path)):
+        await asyncio.sleep(0.02)
+        assert process.returncode is None
+    process.send_signal(signal.SIGINT)
+    await process.communicate()
+    assert process.returncode != 0
+    await gone(*servers.values())
+    assert processes.find_servers(tmp_path) == {}

@@ -12,6 +12,7 @@ from local_stack import (
     Server,
     ServerExitedError,
     ServerNotReadyError,
+    StackError,
     ValkeyOptions,
     processes,
 )
@@ -128,6 +129,13 @@ async def test_when_one_server_can_not_start_the_other_is_stopped(tmp_path: Path
         with pytest.raises(PortInUseError):
             await stack.start()
     assert processes.find_servers(tmp_path) == {}
+
+
+async def test_a_stack_is_started_once(own_stack: StartStack) -> None:
+    stack = await own_stack(kafka=None)
+    with pytest.raises(StackError, match="was started already; stop it first"):
+        await stack.start()
+    assert stack.valkey.nodes[0].pid is not None
 
 
 def test_without_an_event_loop_a_stack_is_a_plain_context_manager(tmp_path: Path) -> None:

@@ -46,6 +46,11 @@ async def test_what_was_not_given_is_started(kafka_bootstrap: str, tmp_path: Pat
         ("kafka_bootstrap_servers", NOTHING, "KAFKA_BOOTSTRAP_SERVERS is 127.0.0.1:1, which does not answer"),
         ("kafka_bootstrap_servers", "nonsense:x", "'nonsense:x' is not host:port"),
         ("redis_url", f"redis://{NOTHING}", "REDIS_URL is redis://127.0.0.1:1, which does not answer"),
+        (
+            "redis_url",
+            f"redis://me:secret@{NOTHING}",
+            "REDIS_URL is redis://127.0.0.1:1, which does not answer",
+        ),
         ("redis_url", "nonsense", "REDIS_URL is nonsense, which does not answer"),
     ],
 )
@@ -57,6 +62,7 @@ async def test_an_address_that_does_not_answer_is_an_error_and_nothing_else_is_t
             pass
     given, processes, containers = error.value.reasons.values()
     assert said in given
+    assert "secret" not in str(error.value)
     assert processes == containers == "not tried, because an address was given"
     assert not (tmp_path / "unused").exists()
 

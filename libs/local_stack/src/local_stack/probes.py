@@ -87,7 +87,7 @@ async def valkey_client(url: str) -> AsyncIterator[Any]:
     try:
         yield client
     except (RedisError, OSError) as error:
-        raise NotReadyError(f"{type(error).__name__} from {url}: {error}") from error
+        raise NotReadyError(f"{type(error).__name__} from {without_password(url)}: {error}") from error
     finally:
         await client.aclose()
 
@@ -102,7 +102,13 @@ def _client(url: str) -> Redis:
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError as error:
-        raise NotReadyError(f"{url!r} is not a Redis URL: {error}") from error
+        raise NotReadyError(f"{without_password(url)!r} is not a Redis URL: {error}") from error
+
+
+def without_password(url: str) -> str:
+    """Return the URL as it may be shown."""
+    scheme, separator, rest = url.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 async def _reach_any(bootstrap: str) -> None:

@@ -62,13 +62,17 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def stop_all(processes: Sequence[psutil.Process], deadline_seconds: float = STOP_DEADLINE_SECONDS) -> None:
-    """End processes: SIGTERM to all, SIGKILL to those left after the deadline. Returns when none runs."""
+def stop_all(
+    processes: Sequence[psutil.Process], deadline_seconds: float = STOP_DEADLINE_SECONDS
+) -> list[psutil.Process]:
+    """End processes with SIGTERM, and with SIGKILL those that run after the deadline, which it returns."""
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.terminate()
             process.resume()  # a paused process would not see the signal
-    kill_all(wait_gone(processes, deadline_seconds))
+    left = wait_gone(processes, deadline_seconds)
+    kill_all(left)
+    return left
 
 
 def kill_all(processes: Sequence[psutil.Process]) -> None:

@@ -120,11 +120,13 @@ class Server:
             return None
         raise StackError(f"{self.name} found its ports taken {_PORT_ATTEMPTS} times in a row; see {self.log}")
 
-    async def stop(self) -> None:
-        """End it cleanly (SIGTERM, SIGKILL after a deadline); its data stays."""
-        if self._process is not None:
-            await asyncio.to_thread(processes.stop_all, [self._process])
-            self._process = None
+    async def stop(self, deadline_seconds: float = processes.STOP_DEADLINE_SECONDS) -> bool:
+        """End it with SIGTERM, or SIGKILL after the deadline; tell whether SIGTERM did. Its data stays."""
+        if self._process is None:
+            return True
+        killed = await asyncio.to_thread(processes.stop_all, [self._process], deadline_seconds)
+        self._process = None
+        return not killed
 
     def kill(self) -> None:
         """End it with SIGKILL, as a crash would; its data stays as it was."""

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Collection
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,7 +13,7 @@ from local_stack.addresses import Addresses
 from local_stack.errors import FolderInUseError, StackError
 from local_stack.folder import Owner, StackFolder
 from local_stack.kafka import KafkaRecipe
-from local_stack.kafka_jars import fetch_classpath, pinned_jars
+from local_stack.kafka_java import KafkaJava
 from local_stack.options import KafkaOptions, ValkeyOptions
 from local_stack.progress import ConsoleProgress
 from local_stack.servers import Server
@@ -45,14 +44,9 @@ class LocalStack:
         self._folder = StackFolder(folder)
         self._progress = progress or ConsoleProgress()
         self._guardian: psutil.Popen | None = None
-        stack_settings = settings or StackSettings()
-
-        @cache
-        def classpath() -> list[Path]:
-            cache_folder, url = stack_settings.cache_folder, stack_settings.maven_url
-            return fetch_classpath(cache_folder, url, self._progress, pinned_jars())
-
-        self._kafka = None if kafka is None else Server(KafkaRecipe(kafka, classpath), self._folder.path)
+        settings = settings or StackSettings()
+        java = KafkaJava(settings.cache_folder, settings.maven_url, self._progress)
+        self._kafka = None if kafka is None else Server(KafkaRecipe(kafka, java), self._folder.path)
         self._valkey = None if valkey is None else ValkeyServers(valkey, self._folder.path)
 
     @property
@@ -107,6 +101,8 @@ class LocalStack:
             FolderInUseError: Another process, or a detached stack, uses the folder.
             StackError: A server could not be started; what was started is stopped again.
         """
+        if self._folder.is_mine:
+            raise StackError(f"the stack in {self.folder} was started already; stop it first")
         self._folder.acquire()
         try:
             taken_over = await asyncio.to_thread(self._take_over, detached=detached)
@@ -124,7 +120,10 @@ class LocalStack:
             self._folder.release()
 
     async def stop(self) -> None:
-        """End the servers cleanly and give the folder back; the data stays."""
+        """End the servers cleanly and give the folder back; the data stays.
+
+        Does nothing to a stack that this object did not start, or started detached: `take_down` ends those.
+        """
         await asyncio.shield(asyncio.to_thread(self._end))
 
     async def __aenter__(self) -> Self:
@@ -191,6 +190,8 @@ class LocalStack:
         return [found[server.name].pid for server in ours]
 
     def _end(self, but: Collection[int] = ()) -> None:
+        if not self._folder.is_mine:
+            return
         started = [server.process for server in self._servers() if server.process is not None]
         known = {process.pid for process in started}
         half_started = [process for process in self._folder.running().values() if process.pid not in known]

@@ -14,7 +14,7 @@ from local_stack.errors import (
     UnreachableError,
 )
 from local_stack.options import KafkaOptions, ValkeyOptions
-from local_stack.probes import NotReadyError, ask_kafka, ask_valkey
+from local_stack.probes import NotReadyError, ask_kafka, ask_valkey, without_password
 from local_stack.progress import ConsoleProgress
 from local_stack.settings import Backend, StackSettings
 from local_stack.stack import LocalStack
@@ -88,7 +88,8 @@ async def verify(given: Addresses) -> None:
         if given.redis_url is not None:
             await ask_valkey(given.redis_url)
     except NotReadyError as error:
-        raise UnreachableError("REDIS_URL", given.redis_url or "", str(error)) from error
+        shown = without_password(given.redis_url or "")
+        raise UnreachableError("REDIS_URL", shown, str(error)) from error
 
 
 async def _verify_or_give_up(given: Addresses) -> None:
