@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from bus.positions import Position
 
+    Targets = Mapping[TopicPartition, int] | Mapping[tuple[str, int], int]
+    """The offset that each partition must reach; plain pairs do for partitions."""
+
 _NOWHERE = Watermark(0)
 
 
@@ -82,7 +85,7 @@ class ProgressMarks:
         """Give what is known of a group."""
         return self._marks.get(group, {})
 
-    def behind(self, group: str, targets: Mapping[tuple[str, int], int]) -> list[Behind]:
+    def behind(self, group: str, targets: Targets) -> list[Behind]:
         """List the partitions where a group has not reached its target."""
         marks = self.of(group)
         reached = {TopicPartition(*where): target for where, target in targets.items()}

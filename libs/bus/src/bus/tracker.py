@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bus.follow import Tail
     from bus.positions import TopicPartition
+    from bus.progress import Targets
     from bus.records import LogRecord
 
     Commits = Callable[[str], Awaitable[Mapping[TopicPartition, int]]]
@@ -88,7 +89,7 @@ class ProgressTracker:
         """Give what is known of a group: next offset, newest recorded and event time by partition."""
         return self._marks.of(group)
 
-    async def reached(self, group: str, targets: Mapping[tuple[str, int], int], timeout_s: float) -> None:
+    async def reached(self, group: str, targets: Targets, timeout_s: float) -> None:
         """Return once every record before the target offsets has had its durable effect.
 
         Raises:
