@@ -13,7 +13,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -47,10 +47,11 @@ class KeptDemo:
         try:
             note = json.loads(self._note_path.read_text(encoding="utf-8"))
             process = psutil.Process(note["pid"])
-            # The id may have been given to another process since.
-            return process if process.create_time() == note["created"] and process.is_running() else None
+            # The id may have been given to another process since, or wait for somebody to collect it.
+            same = process.create_time() == note["created"] and process.status() != psutil.STATUS_ZOMBIE
         except (FileNotFoundError, ValueError, KeyError, psutil.NoSuchProcess):
             return None
+        return process if same else None
 
     def refuse_if_kept(self) -> None:
         """Raises `Failure` if a demo still runs in the folder."""
@@ -98,7 +99,8 @@ class KeptDemo:
 def run_behind(command: Sequence[str]) -> int | None:
     """Runs a command that gets one more argument, the descriptor to hand over on, in a process behind.
 
-    Returns its exit code if it ended, None if it holds. An interrupt stops it; a second one kills it.
+    Returns its exit code if it ended, None if it holds. An interrupt stops it, a second one kills it; this
+    process ends soon after, so its signal handlers are not put back.
     """
     reading, writing = os.pipe()
     behind = subprocess.Popen(  # noqa: S603 - this very program
@@ -118,14 +120,17 @@ def run_behind(command: Sequence[str]) -> int | None:
             behind.terminate()
         asked = True
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        held = os.read(reading, len(_HELD)) == _HELD
-        return None if held else behind.wait()
-    finally:
-        os.close(reading)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    _on_interrupt(interrupt)
+    held = os.read(reading, len(_HELD)) == _HELD
+    os.close(reading)
+    if held:
+        _on_interrupt(signal.SIG_IGN)  # it belongs to nobody now: too late to interrupt it from here
+    return None if held and not asked else behind.wait()
+
+
+def _on_interrupt(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
 
 
 def this_program(*arguments: str) -> list[str]:

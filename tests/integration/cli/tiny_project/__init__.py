@@ -1,0 +1,1 @@
+"""A project whose demo takes a second."""
