@@ -43,7 +43,7 @@ async def test_looking_goes_on_when_what_was_away_returns_and_ends_when_told() -
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(process.watching.run(stop))
         while not world.compared:
-            await asyncio.sleep(0)
+            await world.log.appended()
         stop.set()
     assert ledger.refused == 3
 
