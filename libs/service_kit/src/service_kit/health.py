@@ -9,7 +9,10 @@ Check = Callable[[], str | None]
 
 
 class Health:
-    """Collects the checks of a service's parts; alive is whoever answers at all."""
+    """Collects the checks of a service's parts; alive is whoever answers at all.
+
+    A service that has named no check yet is still starting, and not ready.
+    """
 
     def __init__(self) -> None:
         self._checks: dict[str, Check] = {}
@@ -20,6 +23,8 @@ class Health:
 
     def reasons(self) -> Mapping[str, str]:
         """Say which parts are not ready, and why; empty when the service is ready."""
+        if not self._checks:
+            return {"service": "is still starting"}
         found = {name: check() for name, check in self._checks.items()}
         return {name: reason for name, reason in found.items() if reason is not None}
 
