@@ -1,0 +1,221 @@
+"""The commands on a real broker and a real control plane."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from bus.events import Event
+from bus.producer import KafkaPublisher
+from bus.received import Received, Rejection
+from bus.runner import ConsumerRunner
+from bus.topics import Topic, ensure_topics
+from click.testing import Result
+from control_plane.testing import put_package
+from local_stack import LocalStack
+from model_package import PackageStore
+from tidemark_cli.app import app
+from tidemark_cli.platform import Platform, ProcessSpec
+from typer.testing import CliRunner
+
+from examples.flights.gen.flights.v1.events_pb2 import FlightDeparted
+
+DEPARTED = Topic("flights.departed.v1", None, "flight_id", 2, timedelta(days=7))
+
+
+@dataclass(frozen=True)
+class Cli:
+    """Runs commands in this process, against the servers of these tests."""
+
+    environment: dict[str, str]
+
+    async def run(self, *arguments: str, answer: str | None = None) -> Result:
+        runner = CliRunner(env=self.environment)
+        return await asyncio.to_thread(lambda: runner.invoke(app, arguments, input=answer))
+
+    async def read(self, *arguments: str) -> Any:
+        """Runs a command with --json and returns what it printed."""
+        result = await self.run(*arguments, "--json")
+        assert (result.exit_code, result.stderr) == (0, "")
+        return json.loads(result.stdout)
+
+    async def show(self, *arguments: str) -> str:
+        """Runs a command and returns what a person sees, without the layout."""
+        result = await self.run(*arguments)
+        assert (result.exit_code, result.stderr) == (0, "")
+        return " ".join(result.stdout.split())
+
+
+@pytest.fixture(scope="module")
+async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    async with LocalStack(tmp_path_factory.mktemp("kafka"), valkey=None) as stack:
+        yield stack.kafka_bootstrap
+
+
+@pytest.fixture(scope="module")
+async def cli(broker: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cli]:
+    folder = tmp_path_factory.mktemp("control-plane")
+    environment = {
+        "KAFKA_BOOTSTRAP_SERVERS": broker,
+        "DATABASE_URL": f"sqlite:///{folder}/registry.sqlite",
+        "PACKAGES_URI": str(folder / "packages"),
+    }
+    async with Platform(folder / "logs", environment) as platform:
+        process = await platform.start(ProcessSpec("control-plane", "control_plane", ports=("HTTP_PORT",)))
+        yield Cli(
+            {
+                "KAFKA_BOOTSTRAP_SERVERS": broker,
+                "TIDEMARK_CONTROL_PLANE_URL": process.url("HTTP_PORT"),
+                "PACKAGES": str(folder / "packages"),
+                "COLUMNS": "250",
+            }
+        )
+
+
+@pytest.fixture(scope="module")
+async def names(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two versions, registered by the command line."""
+    store, names = PackageStore(cli.environment["PACKAGES"]), []
+    for weight in (1.0, 2.0):
+        claim = put_package(store, tmp_path_factory.mktemp("package"), model="late", weight=weight)
+        registering = ["models", "register", "late", "--package", claim.package_uri, "--digest", claim.digest]
+        told = await cli.show(*registering)
+        assert told == f"{claim.version} of late is registered."
+        assert (await cli.show(*registering)).endswith("was registered before.")
+        names.append(str(claim.version))
+    return names
+
+
+async def test_models_and_versions_are_shown(cli: Cli, names: list[str]) -> None:
+    assert names[0] in await cli.show("models", "versions", "late")
+    assert [one["version"] for one in await cli.read("models", "versions", "late")] == names[::-1]
+    shown = await cli.read("models", "show", "late", names[0])
+    assert shown["metrics"] == {"roc_auc": 0.75}
+    assert "roc_auc 0.75" in await cli.show("models", "show", "late", names[0])
+    assert (await cli.read("models", "show", "late"))["versions"] == 2
+    assert [one["model"] for one in await cli.read("models", "list")] == ["late"]
+    assert "late" in await cli.show("models", "list")
+
+
+async def test_a_route_is_set_shown_and_not_overwritten(cli: Cli, names: list[str]) -> None:
+    first = await cli.read("route", "set", "late", "--champion", names[0], "--shadow", names[1])
+    assert [shadow["version"] for shadow in first["shadows"]] == [names[1]]
+    revision = str(first["revision"])
+    told = await cli.show("route", "set", "late", "--champion", names[1], "--if-revision", revision)
+    assert f"champion {names[1]}" in told
+    late = await cli.run("route", "set", "late", "--champion", names[0], "--if-revision", revision)
+    assert (late.exit_code, late.stdout) == (1, "")
+    assert "read it again" in " ".join(late.stderr.split())
+    assert (await cli.read("route", "show", "late"))["champion"]["version"] == names[1]
+    assert names[1] in await cli.show("route", "show", "late")
+    history = await cli.read("route", "history", "late")
+    assert [one["champion"]["version"] for one in history[:2]] == names[::-1]
+    assert names[0] in await cli.show("route", "history", "late")
+
+
+async def test_a_route_to_nobody_is_refused_in_a_line(cli: Cli, names: list[str]) -> None:
+    assert names
+    result = await cli.run("route", "set", "late", "--champion", "nobody")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Model 'late' has no version 'nobody'" in " ".join(result.stderr.split())
+
+
+async def test_a_route_is_read_from_its_topic(cli: Cli, names: list[str]) -> None:
+    await cli.run("route", "set", "late", "--champion", names[0])
+    result = await cli.run("tail", "tidemark.routes.changed.v1", "--from-beginning", "--limit", "1", "--json")
+    [line] = result.stdout.splitlines()
+    event = json.loads(line)
+    assert (event["key"], event["data"]["model"]) == ("late", "late")
+    assert event["id"].startswith("route:late:")
+    told = await cli.show("tail", "tidemark.routes.changed.v1", "--from-beginning", "--limit", "1")
+    assert "known at" in told
+
+
+async def test_topics_say_how_much_there_is_and_who_is_behind(cli: Cli) -> None:
+    topics = {topic["name"]: topic for topic in await cli.read("topics")}
+    routes = topics["tidemark.routes.changed.v1"]
+    assert (routes["compacted"], routes["message"]) == (True, "tidemark.registry.v1.RouteChanged")
+    told = await cli.show("topics")
+    assert "tidemark.routes.changed.v1" in told
+    assert "newest of each key" in told
+
+
+def departed(flight: str) -> Event:
+    message = FlightDeparted(flight_id=flight, origin="JFK")
+    return Event.of(
+        message, id=flight, source="test", key=flight, time_us=0, recorded_time_us=1_357_020_000_000_000
+    )
+
+
+@pytest.fixture(scope="module")
+async def buried(broker: str) -> str:
+    """A source topic whose three events were refused by a consumer."""
+    await ensure_topics(broker, [DEPARTED])
+    stop, seen = asyncio.Event(), 0
+
+    async def refuse(batch: Sequence[Received]) -> list[Rejection]:
+        nonlocal seen
+        seen += len(batch)
+        if seen >= 3:
+            stop.set()
+        return [Rejection(one, f"REASON_{one.event.id}", "It is no good.") for one in batch]
+
+    async with KafkaPublisher(broker, client_id="test") as publisher:
+        for flight in ("1", "1", "2"):
+            await publisher.publish(DEPARTED.name, departed(flight))
+        runner = ConsumerRunner(
+            bootstrap=broker,
+            group="refuser",
+            topics=[DEPARTED.name],
+            handler=refuse,
+            publisher=publisher,
+            service="refuser",
+            publish_progress=False,
+        )
+        async with asyncio.timeout(30):
+            await runner.run(stop)
+    return DEPARTED.name
+
+
+async def test_dead_letters_are_counted_listed_and_shown(cli: Cli, buried: str) -> None:
+    counted = {one["topic"]: one["dead_letters"] for one in await cli.read("dlq", "list")}
+    assert counted[f"{buried}.dlq"] == 3
+    assert f"{buried}.dlq 3" in await cli.show("dlq", "list")
+    listed = await cli.read("dlq", "list", buried)
+    assert sorted(one["reason"] for one in listed) == ["REASON_1", "REASON_1", "REASON_2"]
+    assert len(await cli.read("dlq", "list", buried, "--reason", "REASON_1")) == 2
+    assert "It is no good." in await cli.show("dlq", "list", f"{buried}.dlq", "--limit", "1")
+    offset = next(str(one["offset"]) for one in listed if one["reason"] == "REASON_2")
+    shown = await cli.read("dlq", "show", buried, offset, "--project", "examples.flights")
+    assert (shown["data"]["flight_id"], shown["service"], shown["headers"]["ce_id"]) == ("2", "refuser", "2")
+    assert "REASON_2" in await cli.show("dlq", "show", buried, offset)
+
+
+async def test_a_dead_letter_that_is_not_there_is_said_so(cli: Cli, buried: str) -> None:
+    result = await cli.run("dlq", "show", buried, "99")
+    assert result.exit_code == 1
+    assert f"nothing is at {buried}.dlq[0]@99" in " ".join(result.stderr.split())
+
+
+async def test_dead_letters_go_back_as_they_were(cli: Cli, buried: str) -> None:
+    refused = await cli.run("dlq", "replay", buried, "--all", "--reason", "REASON_2", answer="n\n")
+    assert (refused.exit_code, "Aborted" in refused.stderr) == (1, True)
+    sent = await cli.read("dlq", "replay", buried, "--all", "--reason", "REASON_2", "--yes")
+    assert [one["was"].split("[")[0] for one in sent] == [f"{buried}.dlq"]
+    result = await cli.run(
+        *("tail", buried, "--from-beginning", "--limit", "4", "--json", "--project", "examples.flights")
+    )
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert sorted(event["id"] for event in events) == ["1", "1", "2", "2"]
+    assert {event["data"]["origin"] for event in events} == {"JFK"}
+    assert await cli.show("dlq", "replay", buried, "0", "--yes") == "1 sent back."
+    assert await cli.show("dlq", "replay", buried, "--all", "--reason", "NONE", "--yes") == "0 sent back."
+
+
+async def test_a_topic_that_is_not_there_is_said_so(cli: Cli) -> None:
+    result = await cli.run("tail", "no.such.topic")
+    assert result.exit_code == 3
+    assert "no.such.topic does not exist" in " ".join(result.stderr.split())
