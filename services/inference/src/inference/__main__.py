@@ -16,18 +16,15 @@ from bus.producer import KafkaPublisher
 from bus.runner import ConsumerRunner
 from bus.topics import PREDICTIONS_MADE, ROUTES_CHANGED, SHADOW_MADE, ensure_topics
 from feature_store import DefinitionError, Project, load_project
-from feature_store.online.redis import RedisRowReader, connect
 from model_package import PackageStore
 from service_kit import Service, run
 
+from inference.adapters.redis import open_rows
 from inference.roles import Outside, running, serve, shadow
 from inference.settings import InferenceSettings
 
 if TYPE_CHECKING:
     from bus.runner import Handler
-    from feature_store.online import RowReader
-
-    from inference.adapters.redis import OnFailure
 
 SHADOW_GROUP: Final = "inference-shadow"
 _TOPIC_RETRY_SECONDS: Final = 1.0
@@ -48,7 +45,7 @@ async def run_serving(service: Service, settings: InferenceSettings, project: Pr
         outside = Outside(
             routes=KafkaTail(bootstrap, ROUTES_CHANGED.name, client_id="inference-routes"),
             packages=PackageStore(settings.packages_uri),
-            open_rows=partial(_open_rows, settings, clients),
+            open_rows=partial(open_rows, settings.redis_url, settings.redis_deadline_ms / 1000),
             later=buffered,
             now=now,
         )
@@ -85,14 +82,6 @@ async def run_shadow(service: Service, settings: InferenceSettings) -> None:
             publisher=publisher,
             consume=consume,
         )
-
-
-async def _open_rows(
-    settings: InferenceSettings, clients: AsyncExitStack, on_failure: OnFailure
-) -> RowReader:
-    client = await connect(settings.redis_url)
-    clients.push_async_callback(client.aclose)
-    return RedisRowReader(client, deadline_s=settings.redis_deadline_ms / 1000, on_failure=on_failure)
 
 
 async def _ensure_topics(service: Service, bootstrap: str) -> None:

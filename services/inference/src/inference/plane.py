@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,17 +20,17 @@ from inference.domain.requests import check_requirements, check_shape
 from inference.scored import Scored, score_each
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import structlog
-    from feature_store.online.ports import RowReader
+    from feature_store.online.ports import ReadRows
     from feature_store.vectors import Vectors
 
     from inference.clocks import Stopwatch
     from inference.domain.batching import Line
-    from inference.domain.requests import Asked
+    from inference.domain.requests import Asked, Requirements
     from inference.metrics import Metrics
-    from inference.ports import PredictionLog
+    from inference.ports import FeatureRows, PredictionLog
     from inference.routing import RouteTable
     from inference.serving import ServedArm, ServedModel
 
@@ -64,7 +65,7 @@ class ScoringPlane:
 
     Args:
         routes: The models served now.
-        rows: Reads feature rows, in bounded time, and never fails.
+        rows: The feature rows.
         predictions: Where what was answered is recorded.
         line: Who waits, and who is turned away.
     """
@@ -73,7 +74,7 @@ class ScoringPlane:
         self,
         *,
         routes: RouteTable[ServedModel],
-        rows: RowReader,
+        rows: FeatureRows,
         predictions: PredictionLog,
         line: Line[Ticket],
         metrics: Metrics,
@@ -86,12 +87,8 @@ class ScoringPlane:
         self._metrics = metrics
         self._now_s = now_s
         self._log = log
-        self._coalescer: Coalescer[Ticket] = Coalescer(self._score_batch, line, now_s)
+        self._coalescer: Coalescer[Ticket] = Coalescer(self._begin, line, now_s)
         metrics.watch_queue(lambda: self._coalescer.waiting)
-
-    async def run(self) -> None:
-        """Score what waits, until cancelled."""
-        await self._coalescer.run()
 
     async def score(self, asked: Asked, time_left_s: float | None) -> Scored:
         """Score one request.
@@ -161,33 +158,46 @@ class ScoringPlane:
         else:
             self._predictions.offer(scored)
 
-    async def _score_batch(self, batch: Sequence[Ticket]) -> None:
+    def _begin(self, batch: Sequence[Ticket], done: Callable[[], None]) -> None:
+        """Ask for all the rows of a batch; what follows follows when they are here."""
         try:
-            self._metrics.batch_scored(len(batch))
-            await self._look_up_and_score(batch)
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody is left waiting
-            self._log.exception("batch failed", size=len(batch))
-            for ticket in batch:
-                _fail(ticket, NoScore(f"internal error: {error!r}"))
+            groups = [_Group(tickets) for tickets in _by_arm(batch)]
+            keys = groups[0].keys if len(groups) == 1 else [key for group in groups for key in group.keys]
+            # Requests of one moment share many entities.
+            distinct = list(dict.fromkeys(keys)) if len(batch) > 1 else keys
+            self._rows.request(distinct, partial(self._finish, batch, groups, distinct, done))
+        except Exception as error:  # noqa: BLE001 - see _fail_all
+            self._fail_all(batch, error, done)
 
-    async def _look_up_and_score(self, batch: Sequence[Ticket]) -> None:
-        groups = _by_arm(batch)
-        asked = [_requests(group) for group in groups]
-        keys = [
-            group[0].model.assembler.row_keys(requests) for group, requests in zip(groups, asked, strict=True)
-        ]
-        distinct = list(dict.fromkeys(key for some in keys for key in some))
-        read = await self._rows.read(distinct)
-        found = dict(zip(distinct, read.rows, strict=True)) if read.readable else {}
-        for group, requests, some in zip(groups, asked, keys, strict=True):
-            rows = [found[key] for key in some] if read.readable else ()
-            vectors = group[0].model.assembler.assemble(requests, rows, readable=read.readable)
-            self._answer(group, vectors)
+    def _finish(
+        self,
+        batch: Sequence[Ticket],
+        groups: Sequence[_Group],
+        keys: Sequence[bytes],
+        done: Callable[[], None],
+        read: ReadRows,
+    ) -> None:
+        try:
+            found = dict(zip(keys, read.rows, strict=True)) if read.readable else {}
+            for group in groups:
+                self._answer(group.tickets, group.assemble(found, readable=read.readable))
+        except Exception as error:  # noqa: BLE001 - see _fail_all
+            self._fail_all(batch, error, done)
+        else:
+            done()
+
+    def _fail_all(self, batch: Sequence[Ticket], error: Exception, done: Callable[[], None]) -> None:
+        # Whatever it was, nobody is left waiting, and the next batch gets its turn.
+        self._log.error("batch failed", size=len(batch), exc_info=error)
+        for ticket in batch:
+            _fail(ticket, NoScore(f"internal error: {error!r}"))
+        done()
 
     def _answer(self, group: Sequence[Ticket], vectors: Vectors) -> None:
         scores = score_each(group[0].served.scorer, vectors.values)
         now_s = self._now_s()
         model = group[0].model
+        answered: list[tuple[str, int]] = []
         for row, (ticket, score) in enumerate(zip(group, scores, strict=True)):
             if isinstance(score, ScoringError):
                 _fail(ticket, score)
@@ -206,10 +216,17 @@ class ScoringPlane:
                         latency_us=latency_us,
                     )
                 )
-                self._metrics.answered(model.name, ticket.served.arm.variant, latency_us)
+                answered.append((ticket.served.arm.variant, latency_us))
+        # Counting comes after the replies: their tasks are already in the loop's queue.
+        asyncio.get_running_loop().call_soon(self._count, model.name, answered, vectors)
+
+    def _count(self, model: str, answered: Sequence[tuple[str, int]], vectors: Vectors) -> None:
+        self._metrics.batch_scored(len(vectors))
+        for variant, latency_us in answered:
+            self._metrics.answered(model, variant, latency_us)
         for status, count in enumerate(np.bincount(vectors.statuses.ravel()).tolist()):
             if count:
-                self._metrics.features_served(model.name, status, count)
+                self._metrics.features_served(model, status, count)
 
 
 def _fail(ticket: Ticket, error: ScoringError) -> None:
@@ -224,16 +241,32 @@ def _by_arm(batch: Sequence[Ticket]) -> list[list[Ticket]]:
     return list(groups.values())
 
 
-def _requests(group: Sequence[Ticket]) -> Requests:
-    requirements = group[0].model.requirements
+class _Group:
+    """Tickets of one arm: they share a contract and a scorer."""
+
+    __slots__ = ("_assembler", "_requests", "keys", "tickets")
+
+    def __init__(self, tickets: Sequence[Ticket]) -> None:
+        model = tickets[0].model
+        self.tickets = tickets
+        self._assembler = model.assembler
+        self._requests = _requests(tickets, model.requirements)
+        self.keys = self._assembler.row_keys(self._requests)
+
+    def assemble(self, found: Mapping[bytes, bytes | None], *, readable: bool) -> Vectors:
+        rows = [found[key] for key in self.keys] if readable else ()
+        return self._assembler.assemble(self._requests, rows, readable=readable)
+
+
+def _requests(tickets: Sequence[Ticket], requirements: Requirements) -> Requests:
     return Requests(
-        time_us=np.array([ticket.asked.request_time_us for ticket in group], dtype=np.int64),
+        time_us=np.array([ticket.asked.request_time_us for ticket in tickets], dtype=np.int64),
         entities={
-            name: np.array([ticket.asked.entities[name] for ticket in group], dtype=object)
+            name: np.array([ticket.asked.entities[name] for ticket in tickets], dtype=object)
             for name in requirements.entities
         },
         context={
-            name: np.array([ticket.asked.context[name] for ticket in group], dtype=dtype_of(kind))
+            name: np.array([ticket.asked.context[name] for ticket in tickets], dtype=dtype_of(kind))
             for name, kind in requirements.inputs.items()
         },
     )

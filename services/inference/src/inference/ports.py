@@ -1,13 +1,30 @@
-"""What scoring needs of the outside world, beside `feature_store`'s `RowReader`."""
+"""What scoring needs of the outside world."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from feature_store.online.ports import ReadRows
+
     from inference.domain.routes import VersionRef
     from inference.scored import Scored
     from inference.versions import Version
+
+
+class FeatureRows(Protocol):
+    """Packed feature rows, by key."""
+
+    def request(self, keys: Sequence[bytes], on_rows: Callable[[ReadRows], None]) -> None:
+        """Ask for rows at once, in one round trip.
+
+        Args:
+            keys: Which rows.
+            on_rows: Called once, within a deadline, with what was read in the order of the keys. It never
+                fails: rows that could not be read are said to be unreadable.
+        """
 
 
 class PredictionLog(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+import os
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,7 @@ from bus.follow import Follower
 
 from inference.adapters.grpc import GrpcServer, ScoringServicer
 from inference.adapters.kafka import KafkaPredictionLog, RouteListener, ShadowConsumer
-from inference.adapters.redis import GuardedRowReader
+from inference.adapters.redis import GuardedRows
 from inference.clocks import stopwatch_s, wall_clock_us
 from inference.domain.batching import Line
 from inference.domain.breaker import Breaker
@@ -79,7 +79,7 @@ async def serve(
         log=service.log,
     )
     follower = Follower(outside.routes, RouteListener(table, service.log))
-    rows = GuardedRowReader(outside.open_rows, Breaker(), metrics, service.log)
+    rows = GuardedRows(outside.open_rows, Breaker(), metrics, service.log)
     predictions = KafkaPredictionLog(
         buffered=outside.later,
         publisher=outside.now,
@@ -98,7 +98,6 @@ async def serve(
     server = _server(settings, plane, metrics)
     background = (
         rows.run(),
-        plane.run(),
         follower.run(service.stop),
         _retry_refused(table, settings.retry_refused_seconds),
     )
@@ -139,7 +138,9 @@ async def shadow(
 
 
 def _server(settings: InferenceSettings, plane: ScoringPlane, metrics: Metrics) -> GrpcServer:
-    servicer = ScoringServicer(plane, metrics, wall_clock_us=wall_clock_us, new_id=lambda: str(uuid.uuid4()))
+    servicer = ScoringServicer(
+        plane, metrics, wall_clock_us=wall_clock_us, new_id=lambda: os.urandom(16).hex()
+    )
     return GrpcServer(
         servicer,
         metrics,

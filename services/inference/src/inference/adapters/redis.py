@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from feature_store.online.ports import ReadRows, StoreUnavailable
+from feature_store.online.redis import RedisRowReader
+from feature_store.online.redis import connect as connect_client
+from redis.asyncio import RedisCluster
+
+from inference.adapters import resp
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     import structlog
     from feature_store.online.ports import RowReader
 
     from inference.domain.breaker import Breaker
     from inference.metrics import Metrics
+    from inference.ports import FeatureRows
 
     OnFailure = Callable[[Exception], None]
-    Connect = Callable[[OnFailure], Awaitable[RowReader]]
+    Connect = Callable[[OnFailure], AbstractAsyncContextManager[FeatureRows]]
+    OnRows = Callable[[ReadRows], None]
     Sleep = Callable[[float], Awaitable[None]]
 
-_PROBE_KEY: Final = b"tm:probe"
+_PROBE_KEYS: Final = (b"tm:probe",)
+_CONNECT_SECONDS: Final = 2.0
 
 
-class GuardedRowReader:
-    """A `RowReader` that gives up at once while the store is known to be away.
+class GuardedRows:
+    """Feature rows that give up at once while the store is known to be away.
 
     The first requests after the store went away spend their deadline on it; then the breaker is open and
-    nobody waits, until a probe in the background is answered. It also lets the service start without it.
+    nobody waits, until a fresh connection has answered a probe. It also lets the service start without it.
 
     Args:
-        connect: Gives the reader behind this one, which tells of its failures what it is given; raises
+        connect: Opens the rows behind these, which tell of their failures what it is given; raises
             `StoreUnavailable` while there is no server.
-        probe_seconds: Between attempts to connect, and between probes.
+        retry_seconds: Between attempts to connect.
     """
 
     def __init__(
@@ -42,50 +51,99 @@ class GuardedRowReader:
         metrics: Metrics,
         log: structlog.stdlib.BoundLogger,
         *,
-        probe_seconds: float = 0.25,
+        retry_seconds: float = 0.25,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._connect = connect
         self._breaker = breaker
         self._metrics = metrics
         self._log = log
-        self._probe_seconds = probe_seconds
+        self._retry_seconds = retry_seconds
         self._sleep = sleep
-        self._reader: RowReader | None = None
+        self._rows: FeatureRows | None = None
         self._tripped = asyncio.Event()
 
-    async def read(self, keys: Sequence[bytes]) -> ReadRows:
-        """See `RowReader.read`."""
-        if self._reader is None or self._breaker.is_open:
-            return ReadRows([None] * len(keys), readable=False)
-        return await self._ask(self._reader, keys)
+    def request(self, keys: Sequence[bytes], on_rows: OnRows) -> None:
+        """See `FeatureRows.request`."""
+        if self._rows is None:
+            on_rows(ReadRows([None] * len(keys), readable=False))
+            return
+
+        def learn(read: ReadRows) -> None:
+            self._learn(readable=read.readable)
+            on_rows(read)
+
+        self._rows.request(keys, learn)
 
     async def run(self) -> None:
-        """Connect, and probe whenever the breaker is open, until cancelled."""
-        reader = self._reader = await self._connected()
-        while True:
-            await self._tripped.wait()
-            await self._sleep(self._probe_seconds)
-            if (await self._ask(reader, (_PROBE_KEY,))).readable:
-                self._tripped.clear()
-                self._log.info("feature rows are readable again")
-
-    async def _connected(self) -> RowReader:
+        """Connect, and connect again whenever the breaker opens, until cancelled."""
         while True:
             try:
-                return await self._connect(self._metrics.redis_failed)
+                async with self._connect(self._metrics.redis_failed) as rows:
+                    if await _answers(rows):
+                        await self._use(rows)
             except StoreUnavailable as error:
                 self._metrics.redis_failed(error)
-                self._log.warning("feature rows are unreadable", reason=str(error))
-            await self._sleep(self._probe_seconds)
+            await self._sleep(self._retry_seconds)
 
-    async def _ask(self, reader: RowReader, keys: Sequence[bytes]) -> ReadRows:
-        read = await reader.read(keys)
-        if read.readable:
+    async def _use(self, rows: FeatureRows) -> None:
+        self._breaker.succeeded()
+        self._tripped.clear()
+        self._rows = rows
+        self._log.info("feature rows are readable")
+        try:
+            await self._tripped.wait()
+        finally:
+            self._rows = None
+        self._log.warning("feature rows are unreadable: features take their defaults")
+
+    def _learn(self, *, readable: bool) -> None:
+        if readable:
             self._breaker.succeeded()
-        else:
-            self._breaker.failed()
-            if self._breaker.is_open and not self._tripped.is_set():
-                self._log.warning("feature rows are unreadable: features take their defaults")
-                self._tripped.set()
-        return read
+            return
+        self._breaker.failed()
+        if self._breaker.is_open:
+            self._rows = None
+            self._tripped.set()
+
+
+class AwaitedRows:
+    """`FeatureRows` from a `RowReader`: a task a read, which is right where a read is many round trips."""
+
+    def __init__(self, reader: RowReader) -> None:
+        self._reader = reader
+        self._reading: set[asyncio.Future[ReadRows]] = set()
+
+    def request(self, keys: Sequence[bytes], on_rows: OnRows) -> None:
+        """See `FeatureRows.request`."""
+        reading = asyncio.ensure_future(self._reader.read(keys))
+        self._reading.add(reading)
+        reading.add_done_callback(self._reading.discard)
+        reading.add_done_callback(lambda read: on_rows(read.result()))
+
+
+@asynccontextmanager
+async def open_rows(url: str, deadline_s: float, on_failure: OnFailure) -> AsyncIterator[FeatureRows]:
+    """Connect to the server at `url`, a node or a cluster's node, and read rows from it.
+
+    Raises:
+        StoreUnavailable: There is no server, or it does not take the connection.
+    """
+    client = await connect_client(url, timeout_s=_CONNECT_SECONDS)
+    try:
+        if isinstance(client, RedisCluster):
+            yield AwaitedRows(RedisRowReader(client, deadline_s=deadline_s, on_failure=on_failure))
+            return
+    finally:
+        await client.aclose()
+    connection = await resp.connect(url, timeout_s=_CONNECT_SECONDS, deadline_s=deadline_s)
+    try:
+        yield resp.RespRows(connection, on_failure=on_failure)
+    finally:
+        connection.close()
+
+
+async def _answers(rows: FeatureRows) -> bool:
+    read: asyncio.Future[ReadRows] = asyncio.get_running_loop().create_future()
+    rows.request(_PROBE_KEYS, read.set_result)
+    return (await read).readable
