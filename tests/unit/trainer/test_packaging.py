@@ -101,7 +101,7 @@ def probabilities(graph: bytes, values: Any) -> Any:
 def test_values_next_to_a_threshold_take_the_branch_they_took_in_training() -> None:
     """Rounded to float32, a threshold between neighbouring floats becomes one of them."""
     generator = np.random.default_rng(0)
-    steps = generator.integers(0, 40, 4000).astype(np.float32) / 8
+    steps = generator.integers(0, 40, 4000).astype(np.float32) / 7
     values = np.where(generator.random(4000) < 0.5, steps, np.nextafter(steps, np.float32(99)))[:, None]
     labels = (values[:, 0] > steps).astype(int)
     model = HistGradientBoostingClassifier(max_iter=10, random_state=0).fit(values, labels)

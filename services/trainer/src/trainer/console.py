@@ -91,7 +91,7 @@ def snapshot_result(dataset: Dataset) -> dict[str, Any]:
         "base_rate": float(dataset.labelled.labels.mean()),
         "first_request": show_time(int(times_us.min())),
         "last_request": show_time(int(times_us.max())),
-        **dataset.describe(),
+        "dataset": dataset.describe(),
     }
 
 

@@ -1,5 +1,7 @@
 """A trained version as the event that announces it."""
 
+from dataclasses import replace
+
 from bus.events import Event
 from google.protobuf.timestamp_pb2 import Timestamp
 from model_package import Package
@@ -29,9 +31,11 @@ def model_registered(package: Package) -> Event:
         training_rows=facts.training_rows,
     )
     cut_us = facts.created_at_us
-    return Event.of(
+    event = Event.of(
         message, id=package.digest, source=SOURCE, key=facts.model, time_us=cut_us, recorded_time_us=cut_us
     )
+    # A map is otherwise written in an order that differs from process to process.
+    return replace(event, data=message.SerializeToString(deterministic=True))
 
 
 def _timestamp(time_us: int) -> Timestamp:
