@@ -13,13 +13,12 @@ from bus.producer import KafkaPublisher
 from bus.received import Received, Rejection
 from bus.runner import ConsumerRunner
 from bus.topics import Topic, ensure_topics
-from click.testing import Result
 from control_plane.testing import put_package
 from local_stack import LocalStack
 from model_package import PackageStore
 from tidemark_cli.app import app
 from tidemark_cli.platform import Platform, ProcessSpec
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from examples.flights.gen.flights.v1.events_pb2 import FlightDeparted
 
