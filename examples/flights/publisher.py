@@ -12,7 +12,7 @@ from bus.topics import ensure_topics
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from examples.flights.pacing import Pace, SystemClock
-from examples.flights.publishing import DAY_US, DEFAULT_PARTITIONS, HOUR_US, Published, publish, topics
+from examples.flights.publishing import DAY_US, HOUR_US, Published, publish, topics
 from examples.flights.streams import Streams, load_streams
 
 
@@ -38,8 +38,9 @@ def main(
         float, typer.Option(min=0, help="Make every event known so many minutes after it happened.")
     ] = 0,
     partitions: Annotated[
-        int, typer.Option(min=1, help="Of the topics, if they do not exist yet.")
-    ] = DEFAULT_PARTITIONS,
+        int | None,
+        typer.Option(min=1, help="Of the topics that do not exist yet, if not as their sources declare."),
+    ] = None,
     bootstrap: Annotated[
         str, typer.Option(envvar="KAFKA_BOOTSTRAP_SERVERS", help="Where Kafka is.")
     ] = "localhost:9092",
@@ -55,7 +56,7 @@ def main(
     typer.echo(f"published {count:,} events on {bootstrap}")
 
 
-async def _publish_to(bootstrap: str, streams: Streams, pace: Pace, partitions: int) -> int:
+async def _publish_to(bootstrap: str, streams: Streams, pace: Pace, partitions: int | None) -> int:
     await ensure_topics(bootstrap, topics(partitions))
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     async with KafkaPublisher(bootstrap, client_id="flights-publisher") as publisher:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from bus.topics import Topic
 
-from examples.flights.gen.flights.v1.events_pb2 import FlightArrived, FlightDeparted
-from examples.flights.streams import ARRIVED_TOPIC, DEPARTED_TOPIC, WEATHER_TOPIC
+from examples.flights.features import arrivals, departures, weather
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from examples.flights.pacing import Pace
     from examples.flights.streams import EventStream, Streams
 
-DEFAULT_PARTITIONS: Final = 4
 _RETENTION: Final = timedelta(days=30)
 HOUR_US: Final = 3_600_000_000
 DAY_US: Final = 24 * HOUR_US
@@ -43,12 +41,12 @@ class Published:
     positions: list[Position]
 
 
-def topics(partitions: int = DEFAULT_PARTITIONS) -> tuple[Topic, ...]:
-    """Declare the topics of the three streams."""
-    return (
-        Topic(DEPARTED_TOPIC, FlightDeparted, "flight_id", partitions, _RETENTION),
-        Topic(ARRIVED_TOPIC, FlightArrived, "flight_id", partitions, _RETENTION),
-        Topic(WEATHER_TOPIC, None, "origin", partitions, _RETENTION),
+def topics(partitions: int | None = None) -> tuple[Topic, ...]:
+    """Declare the topics of the three streams; as many partitions as their sources say unless told otherwise."""
+    keys = {departures: "flight_id", arrivals: "flight_id", weather: "origin"}
+    return tuple(
+        Topic(source.topic, None, key, partitions or source.partitions, _RETENTION)
+        for source, key in keys.items()
     )
 
 

@@ -75,4 +75,5 @@ async def test_whoever_is_late_does_not_wait() -> None:
 
 def test_the_topics_are_the_streams(two_days: Streams) -> None:
     assert [topic.name for topic in topics()] == [source.topic for source in two_days.sources]
-    assert {topic.partitions for topic in topics(7)} == {7}
+    assert [topic.partitions for topic in topics()] == [4, 4, 1]
+    assert [topic.partitions for topic in topics(7)] == [7, 7, 7]
