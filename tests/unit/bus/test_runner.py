@@ -7,8 +7,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
-from bus.dead_letters import DeadLetter, exhume
+from bus.dead_letters import DeadLetter, NotADeadLetter, exhume, revive
+from bus.errors import EventTooLarge
 from bus.events import Event
+from bus.memory import MemoryPublisher
 from bus.positions import Position, TopicPartition
 from bus.received import Received, Rejection
 from bus.records import OutgoingRecord
@@ -106,6 +108,25 @@ async def test_a_record_without_an_envelope_becomes_a_dead_letter_and_the_rest_g
     async with rig.running():
         await rig.effects.until(lambda: len(rig.effects.ids) == 3)
     assert rig.buried() == [("MALFORMED_ENVELOPE", broken, b"\x00")]
+
+
+async def test_what_is_too_large_for_the_dead_letters_is_named_there_without_its_value(rig: Rig) -> None:
+    class Narrow(MemoryPublisher):
+        async def publish_records(self, topic: str, records: Sequence[OutgoingRecord]) -> list[Position]:
+            if any(len(record.value or b"") > 1_000 for record in records):
+                raise EventTooLarge(topic, "over 1000 bytes")
+            return await super().publish_records(topic, records)
+
+    small, large = OutgoingRecord(b"k", b"\x00", []), OutgoingRecord(b"k", b"\x00" * 2_000, [])
+    positions = await rig.bus.publisher.publish_records(TOPIC, [small, large, small])
+    async with rig.running(publisher=Narrow(rig.bus.log)):
+        await rig.feed.committed_to(positions[-1])
+    letters = {letter.original: letter for letter in rig.letters()}
+    assert {at: letter.missing_bytes for at, letter in letters.items()} == dict(
+        zip(positions, (0, 2_000, 0), strict=True)
+    )
+    with pytest.raises(NotADeadLetter, match="2000 bytes"):
+        revive(letters[positions[1]])
 
 
 async def test_a_failing_handler_is_tried_again_before_anything_is_given_up(rig: Rig) -> None:

@@ -65,6 +65,12 @@ class Undertaker:
         return OutgoingRecord(record.key, record.value, headers)
 
 
+def without_value(letter: OutgoingRecord) -> OutgoingRecord:
+    """Leave out a value too long for the dead-letter topic; the letter says where the original is."""
+    missing = str(len(letter.value or b""))
+    return OutgoingRecord(letter.key, b"", [*letter.headers, ("dlq_missing_bytes", missing.encode())])
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A dead letter, read.
@@ -75,6 +81,7 @@ class DeadLetter:
         time_us: When it was given up.
         timestamp_ms: The original record's timestamp.
         headers: The original's, without those that say why.
+        missing_bytes: How long the value was, where it was too long to be kept; else 0.
     """
 
     where: Position
@@ -88,6 +95,7 @@ class DeadLetter:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    missing_bytes: int = 0
 
     def event(self) -> Event:
         """Read the original's envelope.
@@ -119,6 +127,7 @@ def exhume(record: LogRecord) -> DeadLetter:
             key=record.key,
             value=record.value,
             headers=[(name, value) for name, value in record.headers if name not in why],
+            missing_bytes=int(told.get("missing_bytes", "0")),
         )
     except (KeyError, ValueError, AttributeError) as wrong:
         where = Position(record.topic, record.partition, record.offset)
@@ -128,9 +137,15 @@ def exhume(record: LogRecord) -> DeadLetter:
 def revive(letter: DeadLetter) -> OutgoingRecord:
     """Make the record again as it was, with a header that says where it was kept meanwhile.
 
-    When it became known is told by a record's timestamp where a header does not: a new record has a new one,
-    so the old one is put into the header.
+    When it became known is told by a record's timestamp where no header does: the new record's is
+    another, so the old one goes into the header.
+
+    Raises:
+        NotADeadLetter: its value was too long to be kept.
     """
+    if letter.missing_bytes:
+        size = f"the {letter.missing_bytes} bytes of its value are at {letter.original} only"
+        raise NotADeadLetter(f"{letter.where} cannot be replayed: {size}")
     headers = [*letter.headers, (_REPLAYED_FROM, str(letter.where).encode())]
     if letter.timestamp_ms >= 0 and "ce_recordedtime" not in dict(letter.headers):
         headers.append(("ce_recordedtime", format_rfc3339(letter.timestamp_ms * 1000).encode()))
@@ -174,10 +189,13 @@ async def read_dead_letter(bootstrap: str, where: Position) -> DeadLetter:
         Unavailable: the broker is away, or there is no such topic.
         NotADeadLetter: nothing is there, or something else.
     """
-    partition = where.topic_partition
+    at = where.topic_partition
     async with topic_reader(bootstrap) as reader:
-        async for record in reader.read({partition: where.offset}, {partition: where.offset + 1}):
-            return exhume(record)
+        partitions = await reader.partitions(where.topic)
+        begins, ends = await reader.begin_offsets(partitions), await reader.end_offsets(partitions)
+        if begins.get(at, 0) <= where.offset < ends.get(at, 0):
+            async for record in reader.read({at: where.offset}, {at: where.offset + 1}):
+                return exhume(record)
     raise NotADeadLetter(f"nothing is at {where}")
 
 

@@ -16,7 +16,7 @@ from bus.positions import Position
 from bus.topics import CATALOGUE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from google.protobuf.message import Message
 
@@ -102,7 +102,7 @@ async def tail(
     from_beginning: bool = False,
     limit: int | None = None,
     message: type[Message] | None = None,
-) -> AsyncIterator[Seen]:
+) -> AsyncGenerator[Seen, None]:
     """Yield a topic's records as they come.
 
     Args:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bus.feeds import Rebalances
     from bus.memory import MemoryLog
-    from bus.positions import TopicPartition
+    from bus.positions import Position, TopicPartition
     from bus.records import LogRecord
 
 
@@ -32,7 +32,7 @@ class MemoryFeed:
         self._topics = topics
         self._next: dict[TopicPartition, int] = {}
         self._lost = False
-        self._drained = asyncio.Event()
+        self._moved = asyncio.Event()
         self._rebalances: Rebalances | None = None
 
     async def open(self, rebalances: Rebalances) -> None:
@@ -69,8 +69,8 @@ class MemoryFeed:
         found = {where: records for where, records in found.items() if records}
         for where, records in found.items():
             self._next[where] = records[-1].offset + 1
-        if found and not self._waiting():
-            self._drained.set()
+        if found:
+            self._moved.set()
         if not found:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout_ms / 1000):
@@ -80,8 +80,14 @@ class MemoryFeed:
     async def caught_up(self) -> None:
         """Return when the member has been given everything there is, whether or not it has dealt with it."""
         while not self._next or self._waiting():
-            self._drained.clear()
-            await self._drained.wait()
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def committed_to(self, position: Position) -> None:
+        """Return when the group's commits have passed a record."""
+        while self.committed.get(position.topic_partition, 0) <= position.offset:
+            self._moved.clear()
+            await self._moved.wait()
 
     def _waiting(self) -> bool:
         return any(self._log.read(where, offset) for where, offset in self._next.items())
@@ -92,6 +98,7 @@ class MemoryFeed:
             raise PartitionsLost("this member was expelled")
         self.commits.append(dict(offsets))
         self.committed.update(offsets)
+        self._moved.set()
 
     def end_offset(self, where: TopicPartition) -> int | None:
         """See `Feed.end_offset`."""

@@ -6,8 +6,8 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from bus.dead_letters import MALFORMED_ENVELOPE, Refusal
-from bus.errors import MalformedEvent
+from bus.dead_letters import MALFORMED_ENVELOPE, Refusal, without_value
+from bus.errors import EventTooLarge, MalformedEvent
 from bus.events import from_record
 from bus.positions import TopicPartition
 from bus.progress import progress_event
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bus.patience import Patience
     from bus.producer import Publisher
     from bus.received import Rejection
-    from bus.records import LogRecord, OutgoingRecord, RecordPublisher
+    from bus.records import LogRecord, RecordPublisher
 
     Marks = Mapping[TopicPartition, Watermark]
 
@@ -79,14 +79,23 @@ class Pipeline:
         return marks
 
     async def _bury(self, refusals: Sequence[Refusal]) -> None:
-        now_us = self._clock()
-        by_topic: dict[str, list[OutgoingRecord]] = {}
+        by_topic: dict[str, list[Refusal]] = {}
         for refusal in refusals:
-            topic = refusal.record.topic
-            by_topic.setdefault(dead_letter_of(topic), []).append(self._undertaker.bury(refusal, now_us))
-            self._metrics.rejected(topic, refusal.reason)
-        for topic, letters in by_topic.items():
-            await self._patience.until_available(partial(self._publisher.publish_records, topic, letters))
+            by_topic.setdefault(dead_letter_of(refusal.record.topic), []).append(refusal)
+            self._metrics.rejected(refusal.record.topic, refusal.reason)
+        for topic, theirs in by_topic.items():
+            await self._patience.until_available(partial(self._send, topic, theirs))
+
+    async def _send(self, topic: str, refusals: Sequence[Refusal]) -> None:
+        letters = [self._undertaker.bury(refusal, self._clock()) for refusal in refusals]
+        try:
+            await self._publisher.publish_records(topic, letters)
+        except EventTooLarge:
+            if len(refusals) == 1:
+                await self._publisher.publish_records(topic, [without_value(letters[0])])
+                return
+            for refusal in refusals:
+                await self._send(topic, [refusal])
 
 
 def parse(batch: Sequence[LogRecord]) -> tuple[list[Received], list[Refusal]]:

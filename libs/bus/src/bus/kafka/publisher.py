@@ -17,6 +17,7 @@ from aiokafka.errors import (
     ProducerFenced,
     RecordTooLargeError,
     UnknownProducerId,
+    UnknownTopicOrPartitionError,
 )
 from prometheus_client import REGISTRY, CollectorRegistry
 
@@ -194,6 +195,8 @@ def _raise_unless_out_of_step(topic: str, failures: Sequence[BaseException]) -> 
     for failure in failures:
         if isinstance(failure, (MessageSizeTooLargeError, RecordTooLargeError)):
             raise EventTooLarge(topic, str(failure)) from failure
+        if isinstance(failure, UnknownTopicOrPartitionError):
+            raise Unavailable(f"topic {topic} does not exist: create it with ensure_topics") from failure
         if isinstance(failure, KafkaError) and not isinstance(failure, _OUT_OF_STEP):
             raise Unavailable(f"could not publish on {topic}: {failure!r}") from failure
         if not isinstance(failure, KafkaError):
