@@ -48,11 +48,10 @@ class Owner:
             str(folder),
             "kafka" if kafka else "",
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None
         line = await process.stdout.readline()
-        assert line, await process.stderr.read()
+        assert line, "the owner ended before its stack was up"
         return cls(process, **json.loads(line))
 
     async def end(self, signal_number: signal.Signals) -> None:

@@ -127,7 +127,7 @@ async def test_the_other_nodes_of_a_cluster_answer_while_one_is_dead(own_stack: 
     keys = [f"key-{number}" for number in range(30)]
     async with RedisCluster.from_url(stack.redis_url, decode_responses=True) as cluster:
         await cluster.mset_nonatomic(dict.fromkeys(keys, "value"))
-        keys_by_port = {cluster.get_node_from_key(key).port: key for key in keys}
+        keys_by_port = {node.port: key for key in keys if (node := cluster.get_node_from_key(key))}
     dead, alive = stack.valkey.nodes[1], stack.valkey.nodes[2]
 
     dead.kill()

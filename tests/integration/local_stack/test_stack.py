@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from local_stack import (
@@ -75,23 +76,22 @@ async def test_a_port_that_the_user_chose_is_the_one_that_is_used(own_stack: Sta
 
 async def test_a_port_that_is_taken_between_choosing_and_binding_is_replaced(tmp_path: Path) -> None:
     class LosesTheFirstRace(ValkeyRecipe):
-        winner: socket.socket | None = None
+        winners: ClassVar[list[socket.socket]] = []
 
         async def prepare(self, home: Path, ports: Sequence[int]) -> Sequence[str]:
-            if self.winner is None:
-                self.winner = socket.create_server((HOST, ports[0]))
+            if not self.winners:
+                self.winners.append(socket.create_server((HOST, ports[0])))
             return await super().prepare(home, ports)
 
     recipe = LosesTheFirstRace("valkey", ValkeyOptions())
     server = Server(recipe, tmp_path)
     await server.start()
     try:
-        assert recipe.winner is not None
-        assert server.ports[0] != recipe.winner.getsockname()[1]
+        assert server.ports[0] != recipe.winners[0].getsockname()[1]
         assert await ask_valkey(f"redis://{server.address}") == server.pid
     finally:
         await server.stop()
-        recipe.winner.close()
+        recipe.winners[0].close()
 
 
 async def test_another_server_on_the_port_is_not_taken_for_ours(

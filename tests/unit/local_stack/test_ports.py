@@ -38,3 +38,8 @@ def test_a_port_that_is_taken_is_passed_over() -> None:
     (first,) = ports.choose(1, seed="a folder")
     with listening(first):
         assert first not in ports.choose(3, seed="a folder")
+    assert first not in ports.choose(3, seed="a folder", but=[first])
+
+
+def test_no_port_at_all_can_be_asked_for() -> None:
+    assert ports.choose(0, seed="a folder") == ()

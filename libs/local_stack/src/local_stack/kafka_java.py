@@ -55,17 +55,23 @@ class KafkaJava:
         Raises:
             DownloadError: A jar could not be fetched.
         """
-        jars = await asyncio.to_thread(
-            fetch_classpath, self._cache, self._maven_url, self._progress, pinned_jars()
-        )
-        plain = [str(JAVA), *_JVM_FLAGS, *_LOG_FLAGS, "-cp", ":".join(map(str, jars))]
+        plain = await self._plain()
         if JAVA_VERSION < _ARCHIVES_SINCE:
             return plain
-        key = hashlib.sha256(repr((plain, JAVA_VERSION)).encode()).hexdigest()[:16]
-        archive = self._cache / f"kafka-{key}.aot"
+        archive = self._archive(plain)
         await self._rehearse(plain, archive, folder)
         # A JVM's remarks on what it can't use of the archive are no news to who reads Kafka's log.
         return [*plain, f"-XX:AOTCache={archive}", "-Xlog:disable", "-Xlog:all=error:stderr"]
+
+    async def _plain(self) -> list[str]:
+        jars = await asyncio.to_thread(
+            fetch_classpath, self._cache, self._maven_url, self._progress, pinned_jars()
+        )
+        return [str(JAVA), *_JVM_FLAGS, *_LOG_FLAGS, "-cp", ":".join(map(str, jars))]
+
+    def _archive(self, plain: Sequence[str]) -> Path:
+        key = hashlib.sha256(repr((plain, JAVA_VERSION)).encode()).hexdigest()
+        return self._cache / f"kafka-{key[:16]}.aot"
 
     async def _rehearse(self, plain: Sequence[str], archive: Path, folder: Path) -> None:
         if _exists(archive):

@@ -6,6 +6,8 @@ server then never gets it back.
 """
 
 import socket
+from collections.abc import Collection
+from itertools import islice
 from pathlib import Path
 from zlib import crc32
 
@@ -28,23 +30,20 @@ def is_free(port: int) -> bool:
     return True
 
 
-def choose(count: int, *, seed: str, attempt: int = 0) -> tuple[int, ...]:
+def choose(count: int, *, seed: str, attempt: int = 0, but: Collection[int] = ()) -> tuple[int, ...]:
     """Choose `count` ports that are free now; the same seed and attempt start looking at the same place.
 
     Nothing holds the ports: a server that finds one taken is started again with the next attempt's.
     """
     span = _ephemeral_first() - _FIRST_PORT
     start = (crc32(seed.encode()) + attempt * _STRIDE) % span
-    found: list[int] = []
-    for step in range(span):
-        port = _FIRST_PORT + (start + step) % span
-        if is_free(port):
-            found.append(port)
-        if len(found) == count:
-            return tuple(found)
-    raise OSError(
-        f"fewer than {count} ports are free on {HOST} between {_FIRST_PORT} and {_FIRST_PORT + span}"
-    )
+    candidates = (_FIRST_PORT + (start + step) % span for step in range(span))
+    found = tuple(islice((port for port in candidates if port not in but and is_free(port)), count))
+    if len(found) < count:
+        raise OSError(
+            f"fewer than {count} ports are free on {HOST} from {_FIRST_PORT} to {_FIRST_PORT + span}"
+        )
+    return found
 
 
 def _ephemeral_first() -> int:

@@ -148,23 +148,19 @@ class Server:
         return self.process
 
     def _choose_ports(self, attempt: int) -> tuple[int, ...]:
+        fixed = self._fixed_ports
+        if not all(map(ports.is_free, fixed)):
+            raise PortInUseError(self.name, fixed[0])
         remembered = self.ports
-        fixed = self._recipe.fixed_port
-        if fixed is not None and not ports.is_free(fixed):
-            raise PortInUseError(self.name, fixed)
-        if (
-            attempt == 0
-            and remembered
-            and all(map(ports.is_free, remembered))
-            and fixed in (None, remembered[0])
-        ):
+        can_stay = remembered[: len(fixed)] == fixed and all(map(ports.is_free, remembered))
+        if attempt == 0 and remembered and can_stay:
             return remembered
-        chosen = ports.choose(self._recipe.port_count, seed=str(self.home), attempt=attempt)
-        return (
-            chosen
-            if fixed is None
-            else (fixed, *[port for port in chosen if port != fixed][: len(chosen) - 1])
-        )
+        others = self._recipe.port_count - len(fixed)
+        return fixed + ports.choose(others, seed=str(self.home), attempt=attempt, but=fixed)
+
+    @property
+    def _fixed_ports(self) -> tuple[int, ...]:
+        return () if self._recipe.fixed_port is None else (self._recipe.fixed_port,)
 
     async def _launch(self, chosen: tuple[int, ...]) -> None:
         command = await self._recipe.prepare(self.home, chosen)
@@ -198,13 +194,10 @@ class Server:
 
     def _why_it_ended(self, process: psutil.Process, chosen: tuple[int, ...], since_byte: int) -> StackError:
         tail = self._tail(since_byte)
+        if not all(map(ports.is_free, self._fixed_ports)):
+            return PortInUseError(self.name, self._fixed_ports[0])
         if any(words in tail for words in _SAYS_PORT_TAKEN) or not all(map(ports.is_free, chosen)):
-            fixed = self._recipe.fixed_port
-            return (
-                _PortTakenError(self.name)
-                if fixed is None or ports.is_free(fixed)
-                else PortInUseError(self.name, fixed)
-            )
+            return _PortTakenError(self.name)
         exit_code = process.poll() if isinstance(process, psutil.Popen) else None
         return ServerExitedError(self.name, exit_code, self.log, tail)
 
