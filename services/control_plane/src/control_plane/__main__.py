@@ -14,11 +14,12 @@ from bus.topics import MODELS_REGISTERED, PROGRESSED, ROUTES_CHANGED, ensure_top
 from model_package import PackageStore
 from service_kit import Service, run
 from service_kit.health import Check
+from service_kit.settings import SettingsError
 
 from control_plane.adapters.http import Core, create_app, listen, serve
 from control_plane.adapters.kafka import Registrations
 from control_plane.adapters.packages import StorePackages
-from control_plane.adapters.sql import Database, SqlOutbox, SqlRegistry, migrate
+from control_plane.adapters.sql import Database, SqlOutbox, SqlRegistry, UnusableUrl, migrate
 from control_plane.relay import OutboxRelay
 from control_plane.settings import Settings
 
@@ -27,11 +28,10 @@ _GROUP = "control-plane"
 _RETRY_SECONDS = 1.0
 
 
-async def main(service: Service, settings: Settings) -> None:
+async def main(service: Service, settings: Settings, database: Database) -> None:
     """Builds the parts and runs them until the service is told to stop."""
-    service.health.watch("bus", lambda: "has not started yet")
     publisher = KafkaPublisher(settings.kafka_bootstrap_servers, client_id=_NAME)
-    async with Database(settings.database_url) as database:
+    async with database:
         await migrate(database)
         registry = SqlRegistry(database, routes_topic=ROUTES_CHANGED.name)
         packages = StorePackages(PackageStore(settings.packages_uri))
@@ -97,6 +97,13 @@ def _holder() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
+def _database(settings: Settings) -> Database:
+    try:
+        return Database(settings.database_url)
+    except UnusableUrl as error:
+        raise SettingsError(f"wrong settings: DATABASE_URL: {error}") from error
+
+
 if __name__ == "__main__":
     settings = Settings()
-    run(_NAME, settings, partial(main, settings=settings))
+    run(_NAME, settings, partial(main, settings=settings, database=_database(settings)))

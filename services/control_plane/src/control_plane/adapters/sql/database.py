@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from bus.errors import Unavailable
 from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, InterfaceError, InvalidRequestError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -19,8 +19,15 @@ _ASYNC_DRIVERS = {
 }
 
 
+class UnusableUrl(ValueError):
+    """A database URL that cannot work here; the message says why."""
+
+
 class Database:
     """Transactions on one database; async context manager that closes the connections.
+
+    Raises:
+        UnusableUrl: the URL is not understood, or its driver or folder is not there.
 
     On SQLite: write-ahead log, so that readers and the writer do not block each other; a writer takes the
     lock when its transaction begins, so that it waits for its turn instead of failing half-way.
@@ -74,7 +81,12 @@ def _naming_outages(url: URL) -> Iterator[None]:
 
 
 def _with_async_driver(url: str) -> URL:
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise UnusableUrl(
+            "it is no database URL such as sqlite:///folder/file or postgresql://..."
+        ) from error
     return parsed.set(drivername=_ASYNC_DRIVERS.get(parsed.drivername, parsed.drivername))
 
 
@@ -82,14 +94,21 @@ def _engine(url: URL) -> AsyncEngine:
     try:
         return create_async_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
     except ModuleNotFoundError as error:
-        raise ValueError(
-            f"DATABASE_URL asks for the driver {error.name}, which is not installed: install it beside this"
-        ) from error
+        raise UnusableUrl(f"it needs the package {error.name}, which is not installed here") from error
+    except (ArgumentError, InvalidRequestError) as error:
+        raise UnusableUrl(f"{url.drivername} cannot be used: {error}") from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnusableUrl(f"its folder {folder} cannot be made: {error.strerror}") from error
 
 
 def _set_up_sqlite(engine: AsyncEngine, url: URL, busy_timeout_ms: int) -> None:
     if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(url.database).parent)
 
     @event.listens_for(engine.sync_engine, "connect")
     def connect(connection: Any, _record: object) -> None:

@@ -83,8 +83,12 @@ class SqlRegistry:
                 await connection.execute(
                     insert(outbox).values(rows.of_event(self._routes_topic, announcement))
                 )
-        except IntegrityError as error:  # another process was faster between the check and the insert
-            raise RevisionConflict(route.model, current=route.revision) from error
+        except IntegrityError as error:
+            in_force = await self.route(route.model)
+            if in_force is None or in_force.revision < route.revision:
+                raise
+            # Another process was faster, between the check and the insert.
+            raise RevisionConflict(route.model, current=in_force.revision) from error
 
     async def _fetch(self, query: Select[Any], limit: int) -> tuple[list[rows.Columns], bool]:
         """Returns up to `limit` rows and whether there are more."""
