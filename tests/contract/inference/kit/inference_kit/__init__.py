@@ -1,0 +1,1 @@
+"""Data planes to put under test, and what they are given."""

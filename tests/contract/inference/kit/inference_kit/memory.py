@@ -1,0 +1,94 @@
+"""The Python plane in the test's own process: memory behind it, a real gRPC port before it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import structlog
+from bus.buffered import BufferedPublisher
+from bus.events import Event
+from bus.follow import MemoryTail
+from bus.memory import MemoryLog, MemoryPublisher
+from bus.topics import PREDICTIONS_MADE, ROUTES_CHANGED
+from feature_store.online import Applier, MemoryClaims, MemoryFeatureRows, MemoryRowReader
+from inference.adapters.redis import AwaitedRows
+from inference.ports import FeatureRows
+from inference.roles import Outside, serve
+from inference.settings import InferenceSettings
+from model_package import PackageStore
+from prometheus_client import CollectorRegistry
+from service_kit import Health, Service
+
+from inference_kit.stock import Stock
+
+
+class ClosableMemoryPublisher(MemoryPublisher):
+    """What a buffer delivers to."""
+
+    async def close(self) -> None:
+        """Nothing to disconnect."""
+
+
+@dataclass
+class MemoryPlane:
+    """See `inference_kit.planes.DataPlane`; tests of the Python plane itself may also look inside."""
+
+    stock: Stock
+    channel: grpc.aio.Channel
+    log: MemoryLog
+    reader: MemoryRowReader
+    registry: CollectorRegistry
+    health: Health
+    _buffered: BufferedPublisher
+    _applier: Applier
+
+    async def publish_route(self, event: Event) -> None:
+        """See `DataPlane`."""
+        await MemoryPublisher(self.log).publish(ROUTES_CHANGED.name, event)
+
+    async def apply(self, orders: Sequence[dict[str, Any]]) -> None:
+        """See `DataPlane`."""
+        await self.stock.apply(self._applier, orders)
+
+    async def predictions(self) -> list[Event]:
+        """See `DataPlane`."""
+        # What is written out after a reply is written out in the loop's next turn.
+        await asyncio.sleep(0)
+        await self._buffered.flush()
+        return self.log.events(PREDICTIONS_MADE.name)
+
+
+@asynccontextmanager
+async def memory_plane(folder: Path) -> AsyncIterator[MemoryPlane]:
+    """Start it."""
+    stock = Stock(folder)
+    log, rows, registry, health = MemoryLog(), MemoryFeatureRows(), CollectorRegistry(), Health()
+    reader = MemoryRowReader(rows)
+    service = Service("inference", structlog.get_logger(), asyncio.Event(), health, registry)
+    listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    @asynccontextmanager
+    async def open_rows(_on_failure: object) -> AsyncIterator[FeatureRows]:
+        yield AwaitedRows(reader)
+
+    async with (
+        BufferedPublisher(ClosableMemoryPublisher(log), name="test", registry=registry) as buffered,
+        asyncio.TaskGroup() as tasks,
+    ):
+        outside = Outside(
+            routes=MemoryTail(log, ROUTES_CHANGED.name),
+            packages=PackageStore(stock.packages),
+            open_rows=open_rows,
+            later=buffered,
+            now=MemoryPublisher(log),
+        )
+        settings = InferenceSettings(grpc_host="127.0.0.1", grpc_port=0, retry_refused_seconds=0.05)
+        tasks.create_task(serve(service, settings, stock.project, outside, listening.set_result))
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{await listening}") as channel:
+            applier = Applier(stock.project.views.values(), rows, MemoryClaims())
+            yield MemoryPlane(stock, channel, log, reader, registry, health, buffered, applier)
+        service.stop.set()

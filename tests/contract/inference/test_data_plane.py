@@ -1,0 +1,403 @@
+"""What a data plane must do, over the wire: given routes, packages and rows, these replies and events."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from bus.events import Event
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
+from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
+from inference.domain.assignment import choose, point
+from inference_kit.memory import memory_plane
+from inference_kit.planes import DataPlane, follow, is_serving
+from inference_kit.process import process_plane
+from inference_kit.stock import DURABLE_MODEL, MODEL, NOW_S, NOW_US, question, route_event
+from local_stack import LocalStack
+from model_package.testing import logistic_scores
+from tidemark.common.v1.value_pb2 import Value
+from tidemark.scoring.v1.feature_vector_pb2 import FeatureStatus
+from tidemark.scoring.v1.prediction_pb2 import PredictionMade, Role
+from tidemark.scoring.v1.scoring_service_pb2 import ScoreBatchRequest, ScoreRequest, ScoreResponse
+from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
+
+PRESENT = FeatureStatus.FEATURE_STATUS_PRESENT
+MISSING = FeatureStatus.FEATURE_STATUS_MISSING
+STALE = FeatureStatus.FEATURE_STATUS_STALE
+WEIGHTS = (0.5, -0.25, 0.125, 0.0625, 1.0, -1.0, 0.75)
+BIAS = 0.3
+
+
+@pytest.fixture(scope="module")
+async def memory(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DataPlane]:
+    async with memory_plane(tmp_path_factory.mktemp("memory-plane")) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="module")
+async def process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DataPlane]:
+    folder = tmp_path_factory.mktemp("process-plane")
+    async with LocalStack(folder / "stack") as stack, process_plane(folder, stack) as plane:
+        yield plane
+
+
+@pytest.fixture(params=["memory", pytest.param("process", marks=pytest.mark.stack)])
+def plane(request: pytest.FixtureRequest) -> DataPlane:
+    found: DataPlane = request.getfixturevalue(request.param)
+    return found
+
+
+async def test_a_request_is_scored_with_the_features_as_of_its_time(plane: DataPlane) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version(WEIGHTS, BIAS)))
+    await plane.apply(
+        [
+            {"user": "ann", "item": "tea", "amount": 4.0},
+            {"user": "ann", "item": "cup", "amount": 8.0},
+        ]
+    )
+
+    reply = await _score(plane, question("ann", "tea"))
+
+    # Orders in the last hour, mean amount, the item's last amount; hour, gift, basket, web.
+    vector = np.array([[2.0, 6.0, 4.0, 14.0, 1.0, 3.5, 1.0]], dtype=np.float32)
+    assert [feature.value for feature in reply.features] == vector[0].tolist()
+    assert reply.score == pytest.approx(float(logistic_scores(vector, WEIGHTS, BIAS)[0]), abs=1e-6)
+    assert list(reply.feature_statuses) == [PRESENT] * 7
+
+
+async def test_the_reply_says_who_answered_and_explains_when_asked(plane: DataPlane) -> None:
+    version = plane.stock.version()
+    await follow(plane, plane.stock.route(version))
+
+    explained = await _score(plane, question(prediction_id="mine"))
+    plain = await _score(plane, question(explain_features=False))
+
+    assert (explained.model, explained.version, explained.variant) == (MODEL, version.version, "champion")
+    assert explained.prediction_id == "mine"
+    assert [feature.name for feature in explained.features] == list(
+        plane.stock.project.contract(MODEL).feature_names
+    )
+    assert [feature.status for feature in explained.features] == list(explained.feature_statuses)
+    assert not plain.features
+    assert len(plain.feature_statuses) == 7
+    assert plain.prediction_id not in {"", "mine"}
+
+
+async def test_an_unknown_entity_has_missing_features_and_their_defaults(plane: DataPlane) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version()))
+    reply = await _score(plane, question("never seen", ""))
+    assert [feature.value for feature in reply.features[:3]] == [0.0, 5.0, 9.0]
+    assert list(reply.feature_statuses[:3]) == [MISSING] * 3
+
+
+async def test_a_row_older_than_its_ttl_is_stale(plane: DataPlane) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version()))
+    await plane.apply([{"item": "old", "amount": 2.0, "placed_at": "2013-04-03T08:39:00Z"}])
+    reply = await _score(plane, question(item="old"))
+    assert reply.features[2].status == STALE
+    assert reply.features[2].value == 9.0
+
+
+async def test_every_reply_is_recorded_with_everything_needed_to_repeat_it(plane: DataPlane) -> None:
+    route = plane.stock.route(plane.stock.version(WEIGHTS, BIAS))
+    await follow(plane, route)
+    await plane.apply([{"user": "bob", "item": "pot", "amount": 3.0}])
+    asked = question("bob", "pot", request_key="order-17")
+
+    reply = await _score(plane, asked)
+
+    event, made = await _prediction(plane, reply.prediction_id)
+    contract = plane.stock.project.contract(MODEL)
+    assert (event.id, event.key, event.type) == (made.prediction_id, b"order-17", made.DESCRIPTOR.full_name)
+    assert (event.time_us, event.recorded_time_us) == (NOW_US, NOW_US)
+    assert (made.model, made.version, made.variant) == (reply.model, reply.version, reply.variant)
+    assert (made.request_key, made.role, made.label) == ("order-17", Role.ROLE_CHAMPION, "will_return")
+    assert (made.score, made.route_revision) == (reply.score, route.revision)
+    assert made.request_time.ToMicroseconds() == NOW_US
+    assert made.latency_us > 0
+    assert dict(made.entities) == dict(asked.entities)
+    assert {name: made.context[name] for name in made.context} == {
+        name: asked.context[name] for name in asked.context
+    }
+    assert made.features.contract_hash == contract.hash
+    assert made.features.values == np.array([f.value for f in reply.features], dtype="<f4").tobytes()
+    assert made.features.statuses == bytes(reply.feature_statuses)
+    assert [row.view for row in made.features.rows] == ["user_orders", "item_orders"]
+    assert all(max(row.applied_offsets) >= 0 for row in made.features.rows)
+    assert {row.recorded_watermark_us for row in made.features.rows} == {NOW_US}
+
+
+async def test_a_row_that_was_not_found_has_no_position(plane: DataPlane) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version()))
+    reply = await _score(plane, question())
+    _, made = await _prediction(plane, reply.prediction_id)
+    assert not made.features.rows
+
+
+async def test_a_request_without_time_or_key_gets_the_servers_clock_and_its_own_id(plane: DataPlane) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version()))
+    request = question()
+    request.ClearField("request_time")
+    reply = await _score(plane, request)
+    event, made = await _prediction(plane, reply.prediction_id)
+    assert made.request_time.seconds > NOW_S
+    assert event.recorded_time_us == event.time_us == made.request_time.ToMicroseconds()
+    assert made.request_key == reply.prediction_id
+
+
+async def test_a_prediction_about_the_future_is_recorded_now(plane: DataPlane) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version()))
+    reply = await _score(plane, question(request_time=Timestamp(seconds=7_000_000_000)))
+    event, _ = await _prediction(plane, reply.prediction_id)
+    assert event.time_us == 7_000_000_000_000_000
+    assert event.recorded_time_us < event.time_us
+
+
+async def test_the_callers_trace_goes_on_in_the_event(plane: DataPlane) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version()))
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    reply = await ScoringServiceStub(plane.channel).Score(question(), metadata=[("traceparent", trace)])
+    event, _ = await _prediction(plane, reply.prediction_id)
+    assert event.traceparent == trace
+
+
+async def test_a_durable_models_prediction_is_in_the_log_when_the_reply_is_here(plane: DataPlane) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version(model=DURABLE_MODEL), model=DURABLE_MODEL))
+    reply = await _score(plane, question(model=DURABLE_MODEL))
+    _, made = await _prediction(plane, reply.prediction_id)
+    assert made.model == DURABLE_MODEL
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"model": ""}, "model"),
+        ({"model": "m" * 129}, "model"),
+        ({"prediction_id": "p" * 129}, "prediction_id"),
+        ({"request_key": "k" * 257}, "request_key"),
+        ({"entities": {"user": "u"}}, "entities[item]"),
+        ({"entities": {"user": "u" * 257, "item": ""}}, "entities[user]"),
+        ({"request_time": Timestamp(seconds=-1)}, "request_time"),
+        ({"request_time": Timestamp(seconds=7_258_118_400)}, "request_time"),
+        ({"request_time": Timestamp(seconds=1, nanos=-1)}, "request_time"),
+        ({"context": {}}, "context[asked_at]"),
+    ],
+)
+async def test_a_malformed_request_is_refused_by_its_field(
+    plane: DataPlane, change: dict[str, Any], field: str
+) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version()))
+    await _refused(plane, question(**change), grpc.StatusCode.INVALID_ARGUMENT, field)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("basket", Value(number=math.nan)),
+        ("basket", Value(number=-math.inf)),
+        ("basket", Value(text="three")),
+        ("basket", Value()),
+        ("gift", Value(number=1)),
+        ("channel", Value(flag=True)),
+        ("channel", Value(text="c" * 1025)),
+        ("asked_at", Value(number=1.0)),
+        ("asked_at", Value(time=Timestamp(seconds=-1))),
+        ("unread", Value(number=math.inf)),
+    ],
+)
+async def test_a_malformed_input_is_refused_by_its_name(plane: DataPlane, name: str, value: Value) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version()))
+    request = question()
+    request.context[name].CopyFrom(value)
+    await _refused(plane, request, grpc.StatusCode.INVALID_ARGUMENT, f"context[{name}]")
+
+
+async def test_a_model_without_a_route_is_not_found(plane: DataPlane) -> None:
+    await _refused(plane, question(model="no-such"), grpc.StatusCode.NOT_FOUND, "no-such")
+
+
+async def test_a_batch_is_answered_in_order_and_one_bad_request_spoils_no_other(plane: DataPlane) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version()))
+    requests = [
+        question(prediction_id="first"),
+        question(entities={}),
+        question(model="no-such"),
+        question(context={"basket": Value()}),
+        question(prediction_id="last"),
+    ]
+
+    results = (await _score_batch(plane, requests)).results
+
+    assert [result.WhichOneof("result") for result in results] == [
+        "response",
+        "error",
+        "error",
+        "error",
+        "response",
+    ]
+    assert (results[0].response.prediction_id, results[4].response.prediction_id) == ("first", "last")
+    assert results[1].error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert results[1].error.message.startswith("requests[1].entities[user]: ")
+    assert results[2].error.code == grpc.StatusCode.NOT_FOUND.value[0]
+    assert results[3].error.message.startswith("requests[3].context[basket]: ")
+
+
+async def test_a_batch_and_single_requests_score_alike(plane: DataPlane) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version(WEIGHTS)))
+    await plane.apply([{"user": f"u{n}", "item": f"i{n % 3}", "amount": float(n)} for n in range(20)])
+    requests = [question(f"u{n}", f"i{n % 3}") for n in range(300)]
+    batch = [result.response for result in (await _score_batch(plane, requests)).results]
+    alone = [await _score(plane, request) for request in requests[:25]]
+    assert [(one.score, one.features) for one in batch[:25]] == [(one.score, one.features) for one in alone]
+
+
+async def test_an_empty_batch_has_no_results(plane: DataPlane) -> None:
+    assert not (await _score_batch(plane, [])).results
+
+
+async def test_a_batch_beyond_the_bound_is_refused_whole(plane: DataPlane) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await _score_batch(plane, [ScoreRequest()] * 1001)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert (caught.value.details() or "").startswith("requests: ")
+
+
+async def test_a_message_beyond_the_bound_is_refused(plane: DataPlane) -> None:
+    request = question(request_key="k" * (5 * 1024 * 1024))
+    await _refused(plane, request, grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max")
+
+
+async def test_concurrent_requests_get_their_own_answers(plane: DataPlane) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version(WEIGHTS)))
+    await plane.apply([{"user": f"c{n}", "amount": float(n)} for n in range(40)])
+    requests = [question(f"c{n % 40}", prediction_id=f"c{n}") for n in range(400)]
+    replies = await asyncio.gather(*[_score(plane, request) for request in requests])
+    assert [reply.prediction_id for reply in replies] == [f"c{n}" for n in range(400)]
+    assert [reply.features[1].value for reply in replies] == [float(n % 40) for n in range(400)]
+
+
+async def test_traffic_is_dealt_by_the_hash_of_the_request_key(plane: DataPlane) -> None:
+    route = plane.stock.route(plane.stock.version(bias=1.0), plane.stock.version(bias=2.0), salt="deal")
+    route.arms[0].weight_basis_points, route.arms[1].weight_basis_points = 7_000, 3_000
+    await follow(plane, route)
+    keys = [f"order-{n}" for n in range(200)]
+
+    replies = await asyncio.gather(*[_score(plane, question(request_key=key)) for key in keys])
+
+    expected = [route.arms[choose((7_000, 3_000), point("deal", key))] for key in keys]
+    assert [reply.variant for reply in replies] == [arm.variant for arm in expected]
+    assert [reply.version for reply in replies] == [arm.version.version for arm in expected]
+    assert len({reply.variant for reply in replies}) == 2
+    ids = {reply.prediction_id for reply in replies}
+    predictions = [
+        PredictionMade.FromString(event.data) for event in await plane.predictions() if event.id in ids
+    ]
+    assert len(predictions) == len(keys)
+    roles = {made.variant: made.role for made in predictions}
+    assert roles == {"champion": Role.ROLE_CHAMPION, "arm-1": Role.ROLE_CHALLENGER}
+
+
+async def test_a_sticky_entity_meets_one_arm_whatever_the_request(plane: DataPlane) -> None:
+    versions = (plane.stock.version(bias=1.0), plane.stock.version(bias=2.0))
+    await follow(plane, plane.stock.route(*versions, sticky_entity="user", salt="stick"))
+    for user in ("ann", "bob", "cat"):
+        replies = [await _score(plane, question(user, request_key=f"{user}-{n}")) for n in range(5)]
+        expected = "champion" if point("stick", user) < 5_000 else "arm-1"
+        assert {reply.variant for reply in replies} == {expected}
+    await _refused(plane, question(""), grpc.StatusCode.INVALID_ARGUMENT, "entities[user]")
+
+
+async def test_a_newer_route_takes_over_and_an_older_one_does_not(plane: DataPlane) -> None:
+    old, new = plane.stock.version(bias=-1.0), plane.stock.version(bias=1.0)
+    late = plane.stock.route(old)
+    await follow(plane, plane.stock.route(new))
+    assert (await _score(plane, question())).version == new.version
+    await follow(plane, late)
+    assert (await _score(plane, question())).version == new.version
+    await follow(plane, plane.stock.route(old))
+    assert (await _score(plane, question())).version == old.version
+
+
+@pytest.mark.parametrize("fault", ["digest", "contract", "missing", "outside", "weights", "model"])
+async def test_a_route_that_cannot_be_trusted_leaves_the_one_before_in_place(
+    plane: DataPlane, fault: str
+) -> None:
+    good = plane.stock.version(bias=-1.0)
+    await follow(plane, plane.stock.route(good))
+    bad = plane.stock.version(bias=1.0)
+    if fault == "digest":
+        # Damaged for good: no other test may be given this one.
+        bad = plane.stock.version(bias=1.5)
+        model = Path(bad.package_uri.removeprefix("file://")) / "model.onnx"
+        model.write_bytes(model.read_bytes()[:-1])
+    elif fault == "contract":
+        bad = plane.stock.version(bias=1.0, contract_hash="d" * 64)
+    elif fault == "missing":
+        bad.digest, bad.package_uri = "1" * 64, bad.package_uri.replace(bad.digest, "1" * 64)
+    elif fault == "outside":
+        bad.package_uri = "file:///etc"
+    route = plane.stock.route(bad)
+    if fault == "weights":
+        route.arms[0].weight_basis_points = 9_999
+    if fault == "model":
+        route.arms[0].version.CopyFrom(plane.stock.version(model=DURABLE_MODEL))
+
+    await follow(plane, route)
+
+    assert (await _score(plane, question())).version == good.version
+    await is_serving(plane)
+
+
+async def test_a_record_that_is_no_route_changes_nothing(plane: DataPlane) -> None:
+    version = plane.stock.version()
+    await follow(plane, plane.stock.route(version))
+    event = route_event(plane.stock.route(version))
+    await plane.publish_route(Event(event.id, "x", "test", "", 0, 0, event.key, b"\xff\xffnot a message"))
+    await follow(plane, plane.stock.route(version))
+    assert (await _score(plane, question())).version == version.version
+
+
+async def test_a_withdrawn_route_is_no_more(plane: DataPlane) -> None:
+    route = plane.stock.route(plane.stock.version(model=DURABLE_MODEL), model=DURABLE_MODEL)
+    await follow(plane, route)
+    event = route_event(route)
+    gone = Event(f"{event.id}-gone", event.type, "test", "", 0, 0, event.key, b"", tombstone=True)
+    await plane.publish_route(gone)
+    await follow(plane, plane.stock.route(plane.stock.version()))
+    await _refused(plane, question(model=DURABLE_MODEL), grpc.StatusCode.NOT_FOUND, DURABLE_MODEL)
+
+
+async def test_health_and_reflection_answer(plane: DataPlane) -> None:
+    await is_serving(plane)
+    listing = ServerReflectionStub(plane.channel).ServerReflectionInfo(
+        iter([ServerReflectionRequest(list_services="")])
+    )
+    names = {service.name async for reply in listing for service in reply.list_services_response.service}
+    assert names >= {"tidemark.scoring.v1.ScoringService", "grpc.health.v1.Health"}
+
+
+async def _score(plane: DataPlane, request: ScoreRequest) -> ScoreResponse:
+    return await ScoringServiceStub(plane.channel).Score(request)
+
+
+async def _score_batch(plane: DataPlane, requests: Sequence[ScoreRequest]) -> Any:
+    return await ScoringServiceStub(plane.channel).ScoreBatch(ScoreBatchRequest(requests=requests))
+
+
+async def _refused(plane: DataPlane, request: Message, code: grpc.StatusCode, says: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await ScoringServiceStub(plane.channel).Score(request)
+    assert caught.value.code() is code
+    assert says in (caught.value.details() or "")
+
+
+async def _prediction(plane: DataPlane, prediction_id: str) -> tuple[Event, PredictionMade]:
+    found = [event for event in await plane.predictions() if event.id == prediction_id]
+    assert len(found) == 1, f"{len(found)} events of prediction {prediction_id}"
+    return found[0], PredictionMade.FromString(found[0].data)

@@ -1,0 +1,6 @@
+"""Puts the kit of the contract suite, a project and planes to start, where tests and `load_project` find it."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "contract" / "inference" / "kit"))

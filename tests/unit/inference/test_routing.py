@@ -1,0 +1,211 @@
+"""A route is followed once all of it is warm; until then, and when it is refused, the one before serves on."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import structlog
+from inference.domain.errors import ModelNotReady, UnknownModel
+from inference.domain.routes import Arm, Role, Route, VersionRef
+from inference.metrics import Metrics
+from inference.routing import LoadedRoute, RouteTable, arms_of
+from inference.versions import PackageVersions, Version, VersionRefused
+from model_package import MemoryPackageStore
+from model_package.testing import facts, write_logistic_package
+from prometheus_client import CollectorRegistry
+
+CONTRACT = "c" * 64
+
+
+class CountedVersions:
+    """Versions from packages, which counts loads and can hold them back."""
+
+    def __init__(self, packages: MemoryPackageStore) -> None:
+        self._versions = PackageVersions(packages, lambda _model: CONTRACT)
+        self.loads: list[str] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def load(self, model: str, ref: VersionRef) -> Version:
+        self.loads.append(ref.version)
+        await self.gate.wait()
+        return await self._versions.load(model, ref)
+
+
+class Stage:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.packages = MemoryPackageStore()
+        self.versions = CountedVersions(self.packages)
+        self.registry = CollectorRegistry()
+        self.table: RouteTable[LoadedRoute] = RouteTable(
+            versions=self.versions,
+            needs=arms_of,
+            build=lambda loaded: loaded,
+            metrics=Metrics(self.registry),
+            log=structlog.get_logger(),
+        )
+
+    def written(self, weight: float, *, model: str = "m", contract: str = CONTRACT) -> Path:
+        folder = self.folder / f"{model}-{weight}-{contract[:1]}"
+        write_logistic_package(folder, facts=facts(model, ("a",), contract_hash=contract), weights=(weight,))
+        return folder
+
+    def version(self, weight: float, *, model: str = "m", contract: str = CONTRACT) -> VersionRef:
+        put = self.packages.put(self.written(weight, model=model, contract=contract))
+        return VersionRef(put.version, put.digest, put.uri)
+
+    def refused(self, reason: str) -> float | None:
+        return self.registry.get_sample_value(
+            "inference_routes_refused_total", {"model": "m", "reason": reason}
+        )
+
+    def serving(self) -> tuple[int, list[str]]:
+        loaded = self.table.find("m")
+        return loaded.route.revision, [version.ref.version for version in loaded.versions.values()]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def _route(revision: int, *versions: VersionRef) -> Route:
+    arms = tuple(
+        Arm(f"arm-{index}", Role.CHAMPION, version, 10_000 // len(versions))
+        for index, version in enumerate(versions)
+    )
+    return Route("m", revision, "salt", "", arms)
+
+
+async def test_a_route_serves_its_versions(stage: Stage) -> None:
+    one, two = stage.version(1.0), stage.version(2.0)
+    await stage.table.apply(_route(1, one, two))
+    assert stage.serving() == (1, [one.version, two.version])
+    assert stage.table.lacking is None
+
+
+async def test_a_model_without_a_route_is_unknown(stage: Stage) -> None:
+    with pytest.raises(UnknownModel, match="'m' has no route"):
+        stage.table.find("m")
+
+
+async def test_an_older_or_equal_revision_changes_nothing(stage: Stage) -> None:
+    one, two = stage.version(1.0), stage.version(2.0)
+    await stage.table.apply(_route(5, one))
+    await stage.table.apply(_route(4, two))
+    await stage.table.apply(_route(5, two))
+    assert stage.serving() == (5, [one.version])
+    assert stage.versions.loads == [one.version]
+
+
+async def test_the_route_before_serves_while_the_next_one_loads(stage: Stage) -> None:
+    one, two = stage.version(1.0), stage.version(2.0)
+    await stage.table.apply(_route(1, one))
+    stage.versions.gate.clear()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(stage.table.apply(_route(2, two)))
+        while two.version not in stage.versions.loads:
+            await asyncio.sleep(0)
+        assert stage.serving() == (1, [one.version])
+        stage.versions.gate.set()
+    assert stage.serving() == (2, [two.version])
+
+
+async def test_going_back_needs_no_loading(stage: Stage) -> None:
+    one, two = stage.version(1.0), stage.version(2.0)
+    for revision, version in enumerate((one, two, one), start=1):
+        await stage.table.apply(_route(revision, version))
+    assert stage.serving() == (3, [one.version])
+    assert stage.versions.loads == [one.version, two.version]
+
+
+async def test_a_version_that_no_recent_route_names_is_let_go(stage: Stage) -> None:
+    versions = [stage.version(float(weight)) for weight in range(3)]
+    for revision, version in enumerate([*versions, versions[0]], start=1):
+        await stage.table.apply(_route(revision, version))
+    assert stage.versions.loads == [version.version for version in [*versions, versions[0]]]
+
+
+@pytest.mark.parametrize(
+    ("reason", "ref"),
+    [
+        ("DIGEST_MISMATCH", lambda stage: _with(stage.version(2.0), digest="0" * 64)),
+        ("MISSING_FILE", lambda _stage: VersionRef("v", "1" * 64, f"memory:///{'1' * 64}")),
+        ("UNSAFE_PATH", lambda _stage: VersionRef("v", "not a digest", "memory:///x")),
+        ("CONTRACT_MISMATCH", lambda stage: stage.version(2.0, contract="d" * 64)),
+        ("MODEL_MISMATCH", lambda stage: stage.version(2.0, model="other")),
+    ],
+)
+async def test_a_bad_package_keeps_the_route_before(stage: Stage, reason: str, ref: object) -> None:
+    one = stage.version(1.0)
+    await stage.table.apply(_route(1, one))
+
+    await stage.table.apply(_route(2, ref(stage)))  # type: ignore[operator]
+
+    assert stage.serving() == (1, [one.version])
+    assert stage.table.refusals["m"].reason == reason
+    assert stage.refused(reason) == 1
+    assert stage.table.lacking is None
+
+
+async def test_one_bad_arm_refuses_the_whole_route(stage: Stage) -> None:
+    good = stage.version(1.0)
+    await stage.table.apply(_route(1, good))
+    await stage.table.apply(_route(2, good, _with(stage.version(2.0), digest="0" * 64)))
+    assert stage.serving() == (1, [good.version])
+
+
+async def test_weights_that_make_no_sense_refuse_the_route(stage: Stage) -> None:
+    one = stage.version(1.0)
+    arm = Arm("champion", Role.CHAMPION, one, 9_999)
+    await stage.table.apply(Route("m", 1, "", "", (arm,)))
+    assert stage.table.refusals["m"].reason == "INVALID_ROUTE"
+
+
+async def test_a_model_whose_only_route_was_refused_is_not_ready_until_its_package_arrives(
+    stage: Stage,
+) -> None:
+    folder = stage.written(1.0)
+    package = MemoryPackageStore().put(folder)
+    ref = VersionRef(package.version, package.digest, package.uri)
+    await stage.table.apply(_route(1, ref))
+    with pytest.raises(ModelNotReady, match=r"has no manifest\.json"):
+        stage.table.find("m")
+    assert "MISSING_FILE" in (stage.table.lacking or "")
+
+    stage.packages.put(folder)
+    await stage.table.retry_refused()
+
+    await stage.table.all_warm()
+    assert stage.serving() == (1, [ref.version])
+
+
+async def test_a_refused_route_is_not_tried_again_once_a_newer_one_serves(stage: Stage) -> None:
+    bad, good = _with(stage.version(1.0), digest="0" * 64), stage.version(2.0)
+    await stage.table.apply(_route(1, bad))
+    await stage.table.apply(_route(2, good))
+    stage.versions.loads.clear()
+    await stage.table.retry_refused()
+    assert stage.versions.loads == []
+
+
+async def test_a_withdrawn_route_is_forgotten(stage: Stage) -> None:
+    await stage.table.apply(_route(1, stage.version(1.0)))
+    await stage.table.withdraw("m")
+    with pytest.raises(UnknownModel):
+        stage.table.find("m")
+    assert stage.table.revision_seen("m") == -1
+
+
+async def test_what_scores_may_refuse_a_route_too(stage: Stage) -> None:
+    def refuse(_loaded: LoadedRoute) -> LoadedRoute:
+        raise VersionRefused("UNKNOWN_MODEL", "the project has no such model")
+
+    stage.table._build = refuse
+    await stage.table.apply(_route(1, stage.version(1.0)))
+    assert stage.table.refusals["m"].reason == "UNKNOWN_MODEL"
+
+
+def _with(ref: VersionRef, *, digest: str) -> VersionRef:
+    return VersionRef(ref.version, digest, ref.package_uri)
