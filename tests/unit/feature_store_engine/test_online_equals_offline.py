@@ -380,16 +380,16 @@ class PerilousRows(MemoryFeatureRows):
 
     def __init__(self, perils: Iterator[int]) -> None:
         super().__init__()
-        self._perils = perils
+        self.perils = perils
 
     async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        await self._turns(next(self._perils))
+        await self._turns(next(self.perils))
         return await super().read(keys)
 
     async def replace(
         self, keys: Sequence[bytes], expected: Sequence[bytes], rows: Sequence[bytes]
     ) -> Mapping[int, bytes | None]:
-        peril = next(self._perils)
+        peril = next(self.perils)
         await self._turns(peril)
         if peril >= 5:
             done = peril - 5
@@ -459,8 +459,8 @@ async def test_two_writers_that_meet_die_and_repeat_leave_the_rows_of_one_quiet_
             for partition, end in held.items():
                 committed[partition] = max(committed[partition], min(end, len(partitions[partition])))
     rest = [ride for partition, rides_ in partitions.items() for ride in rides_[committed[partition] :]]
-    while not await writers[0].handle(rest):
-        pass
+    rows.perils = cycle([0])
+    await writers[0].handle(rest)
 
     quiet = MemoryFeatureRows()
     await Applier([DriverRides.view, CityRides.view], quiet, MemoryClaims()).apply(batch_of(log))

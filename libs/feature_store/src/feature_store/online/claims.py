@@ -61,7 +61,7 @@ async def claimed_repeats(claims: Claims, batch: EventBatch) -> NDArray[np.bool_
     members, wanted = [], []
     for partition, generation, indexes in _by_generation(batch.partition, batch.offset):
         members.append(indexes)
-        ids = [digest(batch.ids[index]) for index in indexes]
+        ids = [digest(record_id) for record_id in batch.ids[indexes].tolist()]
         wanted.append(Claim(batch.source.topic, partition, generation, ids, batch.offset[indexes].tolist()))
     for indexes, owned in zip(members, await claims.claim(wanted), strict=True):
         found[indexes[owned]] = True
@@ -85,7 +85,7 @@ def repeats(
     ids: Sequence[str] | NDArray[np.object_], partition: NDArray[np.int32], offset: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """Return which records of a log, given in any order, `Claims` would have found to be repeats: bool[n]."""
-    encoded = pa.array(ids, pa.string()).dictionary_encode()
+    encoded = pa.array(list(ids), pa.string()).dictionary_encode()
     if len(encoded.dictionary) == len(offset):
         return np.zeros(len(offset), np.bool_)
     codes = encoded.indices.to_numpy(zero_copy_only=False)

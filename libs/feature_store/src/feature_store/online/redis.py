@@ -13,11 +13,14 @@ from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, cast
 
+import numpy as np
+from hiredis import pack_command
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError
 
 from feature_store.online.claims import GENERATIONS_KEPT, claim_key
 from feature_store.online.ports import ReadRows, StoreUnavailable
+from feature_store.rows import WORD
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -51,9 +54,21 @@ async def connect(url: str, *, timeout_s: float = 5.0) -> Redis | RedisCluster:
             await single.aclose()
             raise
     if not is_node:
+        pool = single.connection_pool
+        pool.connection_class = type("PackingConnection", (_PackingInC, pool.connection_class), {})
+        # The one connection that there is would go on packing in Python.
+        await pool.disconnect()
+        pool.reset()  # type: ignore[no-untyped-call]
         return single
     await single.aclose()
     return RedisCluster.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+
+
+class _PackingInC:
+    """Mixed into the client's connections: packs commands in C, which for rows is several times as fast."""
+
+    def pack_command(self, *args: bytes | str | int) -> list[bytes]:
+        return [pack_command(cast("tuple[bytes]", args))]
 
 
 class RedisFeatureRows:
@@ -108,7 +123,14 @@ class RedisClaims:
                 claim_key(claim.topic, claim.partition, claim.generation - back)
                 for back in (0, 1, GENERATIONS_KEPT)
             ]
-            pipeline.execute_command("EVAL", _CLAIM, len(keys), *keys, *claim.ids[part], *claim.offsets[part])
+            pipeline.execute_command(
+                "EVAL",
+                _CLAIM,
+                len(keys),
+                *keys,
+                b"".join(claim.ids[part]),
+                np.array(claim.offsets[part], WORD).tobytes(),
+            )
         with _store_errors():
             replies = await pipeline.execute() if parts else []
         repeats: list[list[int]] = [[] for _ in claims]

@@ -34,8 +34,7 @@ class ViewEvents:
         partition: int64[m].
         offset: int64[m].
         contributions: int64[accumulators of the view, m].
-        counts: False for a repeat of an earlier record: the row notes that it was handled, and nothing else.
-            bool[m].
+        index: Each event's index in its batch.
     """
 
     event_time_us: NDArray[np.int64]
@@ -43,10 +42,10 @@ class ViewEvents:
     partition: NDArray[np.int64]
     offset: NDArray[np.int64]
     contributions: NDArray[np.int64]
-    counts: NDArray[np.bool_]
+    index: NDArray[np.int64]
 
     @classmethod
-    def of(cls, plan: ViewPlan, batch: EventBatch, counts: NDArray[np.bool_]) -> Self:
+    def of(cls, plan: ViewPlan, batch: EventBatch) -> Self:
         """Compute what each event of a batch contributes to each accumulator of a view."""
         return cls(
             batch.event_time_us,
@@ -54,7 +53,7 @@ class ViewEvents:
             batch.partition.astype(np.int64),
             batch.offset,
             plan.contributions(batch.columns, len(batch)),
-            counts,
+            np.arange(len(batch)),
         )
 
     def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> ViewEvents:
@@ -65,12 +64,17 @@ class ViewEvents:
             self.partition[chosen],
             self.offset[chosen],
             self.contributions[:, chosen],
-            self.counts[chosen],
+            self.index[chosen],
         )
 
 
 def apply(
-    plan: ViewPlan, layout: RowLayout, rows: NDArray[np.int64], events: ViewEvents, targets: NDArray[np.int64]
+    plan: ViewPlan,
+    layout: RowLayout,
+    rows: NDArray[np.int64],
+    events: ViewEvents,
+    targets: NDArray[np.int64],
+    repeats: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     """Apply events to rows, in place.
 
@@ -80,9 +84,11 @@ def apply(
         rows: int64[n, words], contiguous.
         events: m events.
         targets: The row of each event, int64[m].
+        repeats: Which events of the batch repeat an earlier record: a row notes that it has seen them, and no
+            more.
 
     Returns:
-        Which rows took at least one event: bool[n]. The others are untouched.
+        Which rows took or noted an event: bool[n]. The others are untouched.
     """
     words = rows.reshape(-1)
     applied = targets * layout.words + APPLIED + events.partition
@@ -90,7 +96,7 @@ def apply(
     np.maximum.at(words, applied, events.offset)
     changed = np.zeros(len(rows), np.bool_)
     changed[targets[fresh]] = True
-    fresh &= events.counts
+    fresh &= ~repeats[events.index]
     if not fresh.all():
         events, targets = events.take(fresh), targets[fresh]
     newest_before = rows[:, NEWEST].copy()
