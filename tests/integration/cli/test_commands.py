@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -218,3 +221,18 @@ async def test_a_topic_that_is_not_there_is_said_so(cli: Cli) -> None:
     result = await cli.run("tail", "no.such.topic")
     assert result.exit_code == 3
     assert "no.such.topic does not exist" in " ".join(result.stderr.split())
+
+
+async def test_following_a_topic_ends_at_an_interrupt_without_a_word(cli: Cli, buried: str) -> None:
+    following = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tidemark_cli", "tail", buried, "--from-beginning", "--json"),
+        env=dict(os.environ) | cli.environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert following.stdout is not None
+    async with asyncio.timeout(30):
+        assert json.loads(await following.stdout.readline())["topic"] == buried
+        following.send_signal(signal.SIGINT)
+        _, error = await following.communicate()
+    assert (following.returncode, error) == (130, b"")

@@ -24,7 +24,7 @@ class Shell:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tidemark_cli", "demo", "--project", "tiny_project", *arguments),
             cwd=self.folder,
-            env=dict(os.environ) | {"PYTHONPATH": str(HERE)},  # noqa: TID251 - what a shell would do
+            env=dict(os.environ) | {"PYTHONPATH": str(HERE)},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -209,7 +209,7 @@ async def supervise(script: Path, environment: dict[str, str], *habits: str) -> 
     """Starts a supervisor as `tidemark demo` would be started, and waits for its first line."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(script), str(script.parent / "logs"), *habits,
-        env=dict(os.environ) | environment,  # noqa: TID251 - what a shell would do
+        env=dict(os.environ) | environment,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None

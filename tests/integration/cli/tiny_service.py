@@ -1,4 +1,4 @@
-# ruff: noqa: T201, TID251 - a program of its own, not part of the platform
+# ruff: noqa: T201 - a program of its own, not part of the platform
 """A process that behaves like a service, or misbehaves as its arguments (its habits) say."""
 
 import os

@@ -28,37 +28,43 @@ _UNITS = {None: "minutes", "s": "seconds", "m": "minutes", "h": "hours"}
 _DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"]
 
 
+LiveFrom = Annotated[
+    datetime | None,
+    typer.Option(
+        "--from", formats=_DATES, metavar="DATE", help="Learn from what comes before, live from here. UTC."
+    ),
+]
+LiveTo = Annotated[
+    datetime | None, typer.Option("--to", formats=_DATES, metavar="DATE", help="Live until here. UTC.")
+]
+Tick = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="The step of event time, such as 15m, 1h or 30s.")
+]
+Speed = Annotated[
+    float | None,
+    typer.Option(min=1e-3, metavar="N", help="N times real time; as fast as it goes when left out."),
+]
+Keep = Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards, until `--stop`.")]
+Stop = Annotated[bool, typer.Option("--stop", help="Stop what an earlier --keep left running.")]
+DemoProject = Annotated[
+    str, typer.Option(envvar="TIDEMARK_PROJECT", metavar="MODULE", help="The project whose demo it is.")
+]
+Folder = Annotated[Path, typer.Option(help="Where everything of the run goes.")]
+Handover = Annotated[int | None, typer.Option(hidden=True)]
+
+
 def demo(  # noqa: PLR0913 - options are parameters
     *,
-    live_from: Annotated[
-        datetime | None,
-        typer.Option(
-            "--from",
-            formats=_DATES,
-            metavar="DATE",
-            help="Learn from what comes before, live from here. UTC.",
-        ),
-    ] = None,
-    live_to: Annotated[
-        datetime | None, typer.Option("--to", formats=_DATES, metavar="DATE", help="Live until here. UTC.")
-    ] = None,
-    tick: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="The step of event time, such as 15m, 1h or 30s.")
-    ] = None,
-    speed: Annotated[
-        float | None,
-        typer.Option(min=1e-3, metavar="N", help="N times real time; as fast as it goes when left out."),
-    ] = None,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Leave everything running afterwards, until `--stop`.")
-    ] = False,
-    stop: Annotated[bool, typer.Option("--stop", help="Stop what an earlier --keep left running.")] = False,
-    project: Annotated[
-        str, typer.Option(envvar="TIDEMARK_PROJECT", metavar="MODULE", help="The project whose demo it is.")
-    ] = "examples.flights",
-    folder: Annotated[Path, typer.Option(help="Where everything of the run goes.")] = Path("build/demo"),
+    live_from: LiveFrom = None,
+    live_to: LiveTo = None,
+    tick: Tick = None,
+    speed: Speed = None,
+    keep: Keep = False,
+    stop: Stop = False,
+    project: DemoProject = "examples.flights",
+    folder: Folder = Path("build/demo"),
     as_json: AsJson = False,
-    handover: Annotated[int | None, typer.Option(hidden=True)] = None,
+    handover: Handover = None,
 ) -> None:
     """Watch the whole platform live: real events, real services, a real model.
 
