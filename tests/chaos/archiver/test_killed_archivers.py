@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,7 +25,7 @@ TOPIC = "clicks.v1"
 AT_US = 1_356_998_400_000_000
 EVENTS = 6_000
 WAVE = 100
-KILLS = 3
+KILLS = 2
 
 StartArchiver = Callable[[], Awaitable[asyncio.subprocess.Process]]
 
@@ -96,6 +97,26 @@ async def publish(kafka: str, count: int) -> set[tuple[int, int]]:
             for position in await publisher.publish_all(TOPIC, events[start : start + WAVE])
         ]
     return {(where.partition, where.offset) for where in positions}
+
+
+async def test_an_archiver_that_slept_through_its_replacement_writes_nothing_twice(
+    kafka: str, start_archiver: StartArchiver, tmp_path: Path
+) -> None:
+    lake = tmp_path / "lake"
+    sleeper = await start_archiver()
+    published = await publish(kafka, EVENTS)
+    await until_kept(lake, WAVE, sleeper)
+    sleeper.send_signal(signal.SIGSTOP)
+    assert len(kept(lake)) < EVENTS, "it slept too late to have a batch in hand"
+    successor = await start_archiver()
+    await until_kept(lake, EVENTS, successor)
+    sleeper.send_signal(signal.SIGCONT)
+    published |= await publish(kafka, WAVE)
+    assert await until_kept(lake, EVENTS + WAVE, sleeper, successor) == Counter(published)
+    sleeper.terminate()
+    successor.terminate()
+    assert [await sleeper.wait(), await successor.wait()] == [0, 0]
+    assert kept(lake) == Counter(published)
 
 
 async def test_every_offset_is_in_the_lake_once_whatever_is_killed(

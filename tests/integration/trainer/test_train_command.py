@@ -199,6 +199,17 @@ async def test_a_table_without_a_declared_field_is_named(run: Run, shop: Any, tm
     assert "has no column customer" in answer.told
 
 
+async def test_a_damaged_table_is_named(
+    run: Run, shop: Any, archive: Callable[..., None], tmp_path: Path
+) -> None:
+    archive(shop.world(10))
+    (file,) = (tmp_path / "lake" / "sources" / shop.visits.topic).glob("*.parquet")
+    file.write_bytes(file.read_bytes()[:100])
+    answer = await run(*train())
+    assert answer.status == 2
+    assert f"UnreadableTable: lake table {tmp_path / 'lake'}/sources/shop.visits.v1" in answer.told
+
+
 async def test_a_cut_before_the_first_event_is_told(
     run: Run, shop: Any, archive: Callable[..., None]
 ) -> None:

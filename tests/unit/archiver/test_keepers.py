@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from archiver.adapters.platform import KEPT_TOPICS, PlatformKeeper
 from archiver.adapters.sources import SourceKeeper
+from archiver.domain.tables import SchemaError
 from bus.events import Event
 from bus.received import Received
 from bus.topics import MODELS_REGISTERED, PREDICTIONS_MADE, ROUTES_CHANGED, VARIANTS_COMPARED
@@ -200,6 +201,12 @@ def test_a_source_keeps_what_features_see_and_counts_the_rest() -> None:
     assert batch.event_time_us.tolist() == [1_356_998_400_000_000] * 2
     assert kept.left_out == {"MISSING_FIELD": 1, "FUTURE_EVENT": 1}
     assert kept.rejections == ()
+
+
+def test_a_sources_fields_that_would_share_a_column_are_named() -> None:
+    alike = Source("clicks.v1", format=Json({"page": "text", "Page": "text"}), event_time=None)
+    with pytest.raises(SchemaError, match=r"source clicks\.v1: fields 'page' and 'Page'"):
+        SourceKeeper(alike)
 
 
 def test_an_event_that_arrived_twice_is_two_rows() -> None:

@@ -25,6 +25,7 @@ class EventLake(Protocol):
         Raises:
             EmptyLake: there is no such table, or no such event.
             MissingColumn: the table lacks a field of the source.
+            UnreadableTable: it cannot be read.
         """
 
 

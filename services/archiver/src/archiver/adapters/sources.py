@@ -7,7 +7,7 @@ from bus.received import Received
 from feature_store import Incoming, Source, decode_events
 from feature_store.events import arrow_schema
 
-from archiver.domain.tables import LakeTable, source_path
+from archiver.domain.tables import LakeTable, source_path, unambiguous
 from archiver.keeping import Kept
 
 
@@ -15,11 +15,15 @@ class SourceKeeper:
     """Keeps the events that pass a source's checks, and of them the fields that its format declares.
 
     What fails is counted, not rejected: `feature` reads the same topic and dead-letters it.
+
+    Raises:
+        SchemaError: two of the fields would share a column.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.table = LakeTable(source_path(source.topic), source.topic, arrow_schema(source))
+        schema = unambiguous(arrow_schema(source), f"source {source.topic}")
+        self.table = LakeTable(source_path(source.topic), source.topic, schema)
 
     def keep(self, records: Sequence[Received]) -> Kept:
         """Rows of what is valid; an event that arrived twice is two rows."""

@@ -69,17 +69,25 @@ def derive_schema(message: Nested) -> pa.Schema:
     Raises:
         SchemaError: two fields would share a column.
     """
-    columns = [*ENVELOPE, *_columns(message)]
+    return unambiguous(pa.schema([*ENVELOPE, *_columns(message)]), message.name)
+
+
+def unambiguous(schema: pa.Schema, name: str) -> pa.Schema:
+    """The schema itself, if its columns differ by more than their case.
+
+    Raises:
+        SchemaError: two would be the same column of the lake.
+    """
     seen: dict[str, str] = {}
-    for column in columns:
-        other = seen.get(column.name.lower())
+    for column in schema.names:
+        other = seen.get(column.lower())
         if other is not None:
             raise SchemaError(
-                f"{message.name}: fields {other!r} and {column.name!r} would share a column (lake columns "
-                "ignore case and join nested names with '__'); rename one of them"
+                f"{name}: fields {other!r} and {column!r} would share a column (lake columns ignore case and "
+                "join nested names with '__'); rename one of them"
             )
-        seen[column.name.lower()] = column.name
-    return pa.schema(columns)
+        seen[column.lower()] = column
+    return schema
 
 
 def new_columns(existing: pa.Schema, wanted: pa.Schema, table: str) -> Sequence[pa.Field]:

@@ -4,12 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 from feature_store import EventBatch, Source
 from feature_store.events import arrow_schema, from_arrow
 
 from trainer.domain.datasets import TableVersion
-from trainer.domain.errors import EmptyLake, MissingColumn
+from trainer.domain.errors import EmptyLake, MissingColumn, UnreadableTable
 from trainer.ports import SourceEvents
 
 
@@ -24,16 +24,21 @@ class DeltaEvents:
         location = f"{self._uri}/sources/{source.topic}"
         try:
             table = DeltaTable(location)
+            rows = _rows(table, source, location, until_us)
         except TableNotFoundError:
             raise EmptyLake(
                 f"the lake has no table {location}: check LAKE_URI, and that the archiver runs with this "
                 "project"
             ) from None
-        rows = _rows(table, source, location, until_us)
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise UnreadableTable(
+                f"lake table {location} cannot be read: {error}; if a file is gone or damaged, delete the "
+                "table, and the archiver reads its topic again"
+            ) from error
         if not rows.num_rows:
             raise EmptyLake(
-                f"lake table {location} (version {table.version()}) holds no event recorded by --until: "
-                "let the archiver catch up, or choose a later --until"
+                f"lake table {location} (version {table.version()}) holds no event recorded by --until: let "
+                "the archiver catch up, or choose a later --until"
             )
         batch = from_arrow(source, rows)
         return SourceEvents(batch, TableVersion(table.version(), _next_offsets(batch), len(batch)))

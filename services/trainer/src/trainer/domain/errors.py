@@ -17,6 +17,10 @@ class EmptyLake(TrainingError):
     """A table that the model needs is not in the lake, or holds no event recorded by the cut."""
 
 
+class UnreadableTable(TrainingError):
+    """A table of the lake cannot be read: a file of it is gone or damaged, or the store is away."""
+
+
 class MissingColumn(TrainingError):
     """A table of the lake lacks a field that the project's source declares."""
 
