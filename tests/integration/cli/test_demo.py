@@ -116,6 +116,11 @@ async def test_a_kept_demo_runs_on_until_it_is_stopped(shell: Shell) -> None:
     assert not (shell.folder / "build/demo/environment").exists()
 
 
+async def test_a_kept_demo_that_broke_a_promise_runs_on_and_says_so(shell: Shell) -> None:
+    code, _, _ = await shell.run("--keep", "--speed", "7")
+    assert (code, len(shell.running())) == (1, 2)
+
+
 async def test_a_kept_demo_that_fails_before_it_is_kept_says_so(shell: Shell) -> None:
     code, _, error = await shell.run("--keep", "--speed", "5")
     assert code == 1

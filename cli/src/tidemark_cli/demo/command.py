@@ -103,26 +103,28 @@ def demo(  # noqa: PLR0913 - options are parameters
     async def hold(outcome: DemoOutcome, environment: Mapping[str, str]) -> None:
         assert handover is not None
         tell(outcome)
-        await kept.hold(environment, handover)
+        await kept.hold(environment, handover_fd=handover, exit_code=_code(outcome))
 
     outcome = _run(live, replace(request, hold=hold) if handover is not None else request, console)
     if handover is None:
         tell(outcome)
-    raise typer.Exit(DONE if outcome.promises_kept else FAILED)
+    raise typer.Exit(_code(outcome))
+
+
+def _code(outcome: DemoOutcome) -> int:
+    return DONE if outcome.promises_kept else FAILED
 
 
 def _keep(kept: KeptDemo) -> int:
     """Runs this very command behind, and returns when it holds or has ended."""
-    code = run_behind(this_program(*sys.argv[1:], "--handover"))
-    if code is not None:
-        return INTERRUPTED if code < 0 else code
-    Console(stderr=True).print(
-        f"Everything runs on. Look around with `source {kept.environment_path}`, "
-        "end it with `tidemark demo --stop`.",
-        soft_wrap=True,
-        highlight=False,
-    )
-    return DONE
+    ended = run_behind(this_program(*sys.argv[1:], "--handover"))
+    if ended.held:
+        text = (
+            f"Everything runs on. Look around with `source {kept.environment_path}`, "
+            "end it with `tidemark demo --stop`."
+        )
+        Console(stderr=True).print(text, soft_wrap=True, highlight=False)
+    return INTERRUPTED if ended.exit_code < 0 else ended.exit_code
 
 
 def _load(project: str) -> Live:

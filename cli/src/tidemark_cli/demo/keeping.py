@@ -23,7 +23,6 @@ import psutil
 from tidemark_cli.failures import Failure
 from tidemark_cli.platform.die_with_parent import tie_command, untie
 
-_HELD = b"held"
 _STOP_SECONDS = 90.0
 
 
@@ -71,14 +70,17 @@ class KeptDemo:
         self._forget()
         return process is not None
 
-    async def hold(self, environment: Mapping[str, str], handover_fd: int) -> None:
-        """Hands over to nobody: from here on this process lives until SIGTERM, when this returns."""
+    async def hold(self, environment: Mapping[str, str], *, handover_fd: int, exit_code: int) -> None:
+        """Hands over to nobody: from here on this process lives until SIGTERM, when this returns.
+
+        The command in front ends with `exit_code`.
+        """
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
         self._note(environment)
         _leave_terminal(self.folder / "demo.log")
         untie()
-        os.write(handover_fd, _HELD)
+        os.write(handover_fd, bytes([exit_code]))
         os.close(handover_fd)
         try:
             await stop.wait()
@@ -96,11 +98,19 @@ class KeptDemo:
         self._note_path.unlink(missing_ok=True)
 
 
-def run_behind(command: Sequence[str]) -> int | None:
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command behind ended for the one in front: its exit code, and whether it runs on, held."""
+
+    exit_code: int
+    held: bool
+
+
+def run_behind(command: Sequence[str]) -> Ended:
     """Runs a command that gets one more argument, the descriptor to hand over on, in a process behind.
 
-    Returns its exit code if it ended, None if it holds. An interrupt stops it, a second one kills it; this
-    process ends soon after, so its signal handlers are not put back.
+    Returns when it has ended or holds. An interrupt stops it, a second one kills it; this process ends soon
+    after, so its signal handlers are not put back.
     """
     reading, writing = os.pipe()
     behind = subprocess.Popen(  # noqa: S603 - this very program
@@ -121,11 +131,13 @@ def run_behind(command: Sequence[str]) -> int | None:
         asked = True
 
     _on_interrupt(interrupt)
-    held = os.read(reading, len(_HELD)) == _HELD
+    handed_over = os.read(reading, 1)
     os.close(reading)
-    if held:
+    if handed_over:
         _on_interrupt(signal.SIG_IGN)  # it belongs to nobody now: too late to interrupt it from here
-    return None if held and not asked else behind.wait()
+    if handed_over and not asked:
+        return Ended(handed_over[0], held=True)
+    return Ended(behind.wait(), held=False)
 
 
 def _on_interrupt(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:

@@ -32,7 +32,7 @@ async def main(service: Service, settings: Settings, database: Database) -> None
     """Builds the parts and runs them until the service is told to stop."""
     publisher = KafkaPublisher(settings.kafka_bootstrap_servers, client_id=_NAME)
     async with database:
-        await migrate(database)
+        await _migrate(service, database)
         registry = SqlRegistry(database, routes_topic=ROUTES_CHANGED.name)
         packages = StorePackages(PackageStore(settings.packages_uri))
         relay = OutboxRelay(
@@ -58,6 +58,17 @@ async def main(service: Service, settings: Settings, database: Database) -> None
                 tasks.create_task(_consume(service, settings.kafka_bootstrap_servers, publisher, runner))
         finally:
             await publisher.close()
+
+
+async def _migrate(service: Service, database: Database) -> None:
+    while not service.stop.is_set():
+        try:
+            await migrate(database)
+        except Unavailable as error:
+            service.log.warning("the database is away", reason=str(error))
+            await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            return
 
 
 async def _consume(
