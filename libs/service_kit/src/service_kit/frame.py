@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from service_kit.settings import Settings
 
 DRAIN_SECONDS: Final = 30.0
+_COLLECT_AFTER: Final = (50_000, 20, 50)
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -58,9 +60,18 @@ def run(
     and 1 when it raises, when the deadline passes, or at a second signal.
     """
     log = configure_logs(name, settings)
+    _spare_the_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         status = runner.run(_serve(Service(name, log), settings.metrics_port, main, drain_seconds))
     sys.exit(status)
+
+
+def _spare_the_collector() -> None:
+    # A service makes many short-lived objects and few cycles. Python looks for cycles every 700 objects,
+    # which was a fifth to a third of a consumer's time (measured with the bus at 60 k events/s); what was
+    # imported never goes.
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
 
 
 async def _serve(
