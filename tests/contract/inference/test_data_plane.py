@@ -279,6 +279,9 @@ async def test_concurrent_requests_get_their_own_answers(plane: DataPlane) -> No
     requests = [question(f"c{n % 40}", prediction_id=f"c{n}") for n in range(400)]
     replies = await asyncio.gather(*[_score(plane, request) for request in requests])
     assert [reply.prediction_id for reply in replies] == [f"c{n}" for n in range(400)]
+    assert {tuple(reply.feature_statuses) for reply in replies} == {
+        (PRESENT, PRESENT, MISSING, *[PRESENT] * 4)
+    }
     assert [reply.features[1].value for reply in replies] == [float(n % 40) for n in range(400)]
 
 

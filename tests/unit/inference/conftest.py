@@ -1,4 +1,4 @@
-"""Puts the kit of the contract suite, a project and planes to start, where tests and `load_project` find it."""
+"""Puts the contract suite's kit, a project and planes to start, where tests and `load_project` find it."""
 
 import sys
 from pathlib import Path

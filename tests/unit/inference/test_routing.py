@@ -1,4 +1,4 @@
-"""A route is followed once all of it is warm; until then, and when it is refused, the one before serves on."""
+"""A route is followed once all of it is warm; until then, or when it is refused, the one before serves on."""
 
 import asyncio
 from pathlib import Path
@@ -25,9 +25,11 @@ class CountedVersions:
         self.loads: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
+        self.loading = asyncio.Event()
 
     async def load(self, model: str, ref: VersionRef) -> Version:
         self.loads.append(ref.version)
+        self.loading.set()
         await self.gate.wait()
         return await self._versions.load(model, ref)
 
@@ -103,10 +105,10 @@ async def test_the_route_before_serves_while_the_next_one_loads(stage: Stage) ->
     one, two = stage.version(1.0), stage.version(2.0)
     await stage.table.apply(_route(1, one))
     stage.versions.gate.clear()
+    stage.versions.loading.clear()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(stage.table.apply(_route(2, two)))
-        while two.version not in stage.versions.loads:
-            await asyncio.sleep(0)
+        await stage.versions.loading.wait()
         assert stage.serving() == (1, [one.version])
         stage.versions.gate.set()
     assert stage.serving() == (2, [two.version])

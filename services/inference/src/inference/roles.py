@@ -103,7 +103,7 @@ async def serve(
     )
     async with running(*background):
         on_listening(await server.start())
-        async with running(_announce(service, server, follower, table)):
+        async with running(_announce(service, server, follower, table, rows)):
             await service.stop.wait()
         await server.stop(_GRACE_SECONDS)
 
@@ -151,7 +151,11 @@ def _server(settings: InferenceSettings, plane: ScoringPlane, metrics: Metrics) 
 
 
 async def _announce(
-    service: Service, server: GrpcServer, follower: Follower, table: RouteTable[ServedModel]
+    service: Service,
+    server: GrpcServer,
+    follower: Follower,
+    table: RouteTable[ServedModel],
+    rows: GuardedRows,
 ) -> None:
     """Say that requests are welcome once every route was read and is warm; from then on for good.
 
@@ -163,6 +167,7 @@ async def _announce(
     )
     await follower.read_once()
     await table.all_warm()
+    await rows.tried()
     announced.set()
     await server.set_serving(serving=True)
     service.log.info("ready", models=sorted(table.loaded))

@@ -196,6 +196,9 @@ class RouteTable(Generic[S]):
 
     def _refuse(self, refusal: Refusal) -> None:
         model = refusal.route.model
+        if self._refused.get(model) == refusal:
+            # Tried again in vain: it was said before.
+            return
         self._refused[model] = refusal
         self._tell_whether_all_are_warm()
         self._metrics.route_refused(model, refusal.reason)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from feature_store.online.assembler import VectorAssembler
+import numpy as np
+from feature_store import Requests
+from feature_store.expressions import dtype_of, null_of
+from feature_store.online import VectorAssembler
 
 from inference.domain.assignment import choose, point
 from inference.domain.requests import Requirements
@@ -102,5 +105,17 @@ class ServedModels:
                 contract = self._project.contract(model)
             except KeyError as error:
                 raise VersionRefused("UNKNOWN_MODEL", error.args[0]) from error
-            self._assemblers[model] = contract, VectorAssembler(contract)
+            self._assemblers[model] = contract, _warm_assembler(contract)
         return self._assemblers[model]
+
+
+def _warm_assembler(contract: Contract) -> VectorAssembler:
+    """Assemble once, so that no request waits for what is computed at first use, such as a zone's table."""
+    assembler = VectorAssembler(contract)
+    nothing = Requests(
+        time_us=np.zeros(1, np.int64),
+        entities={name: np.array([""], dtype=object) for name in contract.entities},
+        context={name: np.array([null_of(kind)], dtype_of(kind)) for name, kind in contract.inputs.items()},
+    )
+    assembler.assemble(nothing, [None] * len(contract.views))
+    return assembler

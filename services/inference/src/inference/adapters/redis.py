@@ -62,6 +62,7 @@ class GuardedRows:
         self._sleep = sleep
         self._rows: FeatureRows | None = None
         self._tripped = asyncio.Event()
+        self._tried = asyncio.Event()
 
     def request(self, keys: Sequence[bytes], on_rows: OnRows) -> None:
         """See `FeatureRows.request`."""
@@ -75,6 +76,10 @@ class GuardedRows:
 
         self._rows.request(keys, learn)
 
+    async def tried(self) -> None:
+        """Return once it is known whether the store answers, so that a healthy start serves no defaults."""
+        await self._tried.wait()
+
     async def run(self) -> None:
         """Connect, and connect again whenever the breaker opens, until cancelled."""
         while True:
@@ -83,13 +88,16 @@ class GuardedRows:
                     if await _answers(rows):
                         await self._use(rows)
             except StoreUnavailable as error:
+                self._log.warning("feature rows are unreadable", reason=str(error))
                 self._metrics.redis_failed(error)
+            self._tried.set()
             await self._sleep(self._retry_seconds)
 
     async def _use(self, rows: FeatureRows) -> None:
         self._breaker.succeeded()
         self._tripped.clear()
         self._rows = rows
+        self._tried.set()
         self._log.info("feature rows are readable")
         try:
             await self._tripped.wait()

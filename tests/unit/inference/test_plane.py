@@ -1,0 +1,384 @@
+"""The plane answers what arrives together together, bounds what it lets in, and leaves nobody waiting."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import structlog
+from feature_store.online import ReadRows
+from inference.adapters.wire import asked_of, route_of
+from inference.domain.batching import Line
+from inference.domain.errors import (
+    DeadlinePassed,
+    InvalidRequest,
+    LogUnavailable,
+    NoScore,
+    Overloaded,
+    ScoringError,
+    UnknownModel,
+)
+from inference.domain.requests import Asked
+from inference.metrics import Metrics
+from inference.plane import ScoringPlane
+from inference.routing import RouteTable, arms_of
+from inference.scored import Scored
+from inference.serving import ServedModel, ServedModels
+from inference.versions import PackageVersions
+from inference_kit.stock import DURABLE_MODEL, NOW_US, Stock, question
+from model_package import Golden, PackageStore, write_package
+from model_package.testing import facts
+from onnx import TensorProto, helper
+from prometheus_client import CollectorRegistry
+from tidemark.registry.v1.route_pb2 import VersionRef
+
+LIMIT, BATCH = 6, 4
+DEFAULTED = 4
+
+
+class HeldRows:
+    """Feature rows that come when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[Sequence[bytes]] = []
+        self._waiting: list[Callable[[ReadRows], None]] = []
+
+    def request(self, keys: Sequence[bytes], on_rows: Callable[[ReadRows], None]) -> None:
+        self.asked.append(keys)
+        self._waiting.append(on_rows)
+
+    def come(self, *, readable: bool = True, rows: Sequence[bytes | None] | None = None) -> None:
+        number = len(self.asked) - len(self._waiting)
+        found = [None] * len(self.asked[number]) if rows is None else rows
+        self._waiting.pop(0)(ReadRows(found, readable=readable))
+
+
+class ListedPredictions:
+    """A prediction log in a list."""
+
+    def __init__(self) -> None:
+        self.offered: list[Scored] = []
+        self.written: list[Scored] = []
+        self.away = False
+
+    def offer(self, scored: Scored) -> None:
+        self.offered.append(scored)
+
+    async def write(self, scored: Scored) -> None:
+        if self.away:
+            raise LogUnavailable("away")
+        self.written.append(scored)
+
+
+class Stage:
+    def __init__(self, folder: Path) -> None:
+        self.stock = Stock(folder)
+        self.rows = HeldRows()
+        self.predictions = ListedPredictions()
+        self.registry = CollectorRegistry()
+        self.now_s = 100.0
+        metrics, log = Metrics(self.registry), structlog.get_logger()
+        models = ServedModels(self.stock.project)
+        self.routes: RouteTable[ServedModel] = RouteTable(
+            versions=PackageVersions(PackageStore(self.stock.packages), models.contract_hash),
+            needs=arms_of,
+            build=models.build,
+            metrics=metrics,
+            log=log,
+        )
+        self.plane = ScoringPlane(
+            routes=self.routes,
+            rows=self.rows,
+            predictions=self.predictions,
+            line=Line(limit=LIMIT, batch=BATCH),
+            metrics=metrics,
+            now_s=lambda: self.now_s,
+            log=log,
+        )
+
+    async def follow(self, **changes: Any) -> None:
+        model = changes.get("model", "returns")
+        versions = changes.pop("versions", [self.stock.version(model=model)])
+        await self.routes.apply(route_of(self.stock.route(*versions, **changes).SerializeToString()))
+
+    def ask(
+        self, tasks: asyncio.TaskGroup, *names: str, time_left_s: float | None = None, **changes: Any
+    ) -> list[asyncio.Task[Scored | ScoringError]]:
+        async def score(asked: Asked) -> Scored | ScoringError:
+            try:
+                return await self.plane.score(asked, time_left_s)
+            except ScoringError as error:
+                return error
+
+        return [tasks.create_task(score(_asked(name, **changes))) for name in names]
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> Stage:
+    stage = Stage(tmp_path)
+    await stage.follow()
+    return stage
+
+
+def _asked(name: str, **changes: Any) -> Asked:
+    request = question(name, **{"prediction_id": name, **changes})
+    return asked_of(request, now_us=NOW_US, new_id=lambda: "generated")
+
+
+async def _turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_the_first_request_waits_for_nobody(stage: Stage) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        (asked,) = stage.ask(tasks, "a")
+        await _turns(1)
+        assert len(stage.rows.asked) == 1
+        stage.rows.come()
+    assert isinstance(asked.result(), Scored)
+
+
+async def test_what_arrives_while_a_batch_is_scored_is_the_next_batch(stage: Stage) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        first = stage.ask(tasks, "a")
+        await _turns()
+        rest = stage.ask(tasks, "b", "c", "d")
+        await _turns()
+        assert len(stage.rows.asked) == 1
+        stage.rows.come()
+        await _turns()
+        assert len(stage.rows.asked) == 2
+        stage.rows.come()
+    ids = [task.result().asked.prediction_id for task in first + rest]  # type: ignore[union-attr]
+    assert ids == ["a", "b", "c", "d"]
+    assert [scored.asked.prediction_id for scored in stage.predictions.offered] == ids
+
+
+async def test_a_batch_asks_for_a_row_that_many_need_once(stage: Stage) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        stage.ask(tasks, "a")
+        await _turns()
+        stage.ask(tasks, "b", "c", "b")
+        await _turns()
+        stage.rows.come()
+        await _turns()
+        keys = list(stage.rows.asked[1])
+        stage.rows.come()
+    assert keys == [b"tm:f:user_orders:b", b"tm:f:item_orders:nothing", b"tm:f:user_orders:c"]
+
+
+async def test_a_batch_is_bounded(stage: Stage) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        stage.ask(tasks, "a")
+        await _turns()
+        stage.ask(tasks, *"bcdefg")
+        await _turns()
+        for expected in (1, BATCH, 2):
+            assert len(stage.rows.asked[-1]) == expected + 1
+            stage.rows.come()
+            await _turns()
+
+
+async def test_who_finds_the_line_full_is_turned_away_at_once(stage: Stage) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        stage.ask(tasks, "a")
+        await _turns()
+        stage.ask(tasks, *"bcdefg")
+        (late,) = stage.ask(tasks, "h")
+        await _turns()
+        assert isinstance(late.result(), Overloaded)
+        for _ in range(3):
+            stage.rows.come()
+            await _turns()
+    assert len(stage.predictions.offered) == LIMIT + 1
+
+
+async def test_rows_that_cannot_be_read_become_defaults(stage: Stage) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        (asked,) = stage.ask(tasks, "a")
+        await _turns()
+        stage.rows.come(readable=False)
+    scored = asked.result()
+    assert isinstance(scored, Scored)
+    assert scored.vectors.statuses[scored.row, :3].tolist() == [DEFAULTED] * 3
+
+
+async def test_a_row_that_is_junk_becomes_defaults(stage: Stage) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        (asked,) = stage.ask(tasks, "a")
+        await _turns()
+        stage.rows.come(rows=[b"junk", None])
+    scored = asked.result()
+    assert isinstance(scored, Scored)
+    assert scored.vectors.statuses[scored.row, 0] == DEFAULTED
+
+
+async def test_a_request_whose_deadline_passed_in_the_line_is_not_scored(stage: Stage) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        stage.ask(tasks, "a")
+        await _turns()
+        (hasty,) = stage.ask(tasks, "b", time_left_s=1.0)
+        (patient,) = stage.ask(tasks, "c", time_left_s=10.0)
+        await _turns()
+        stage.now_s += 5.0
+        stage.rows.come()
+        await _turns()
+        assert next(iter(stage.rows.asked[1])) == b"tm:f:user_orders:c"
+        stage.rows.come()
+    assert isinstance(hasty.result(), DeadlinePassed)
+    assert isinstance(patient.result(), Scored)
+
+
+async def test_a_request_whose_caller_left_is_neither_scored_nor_recorded(stage: Stage) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        stage.ask(tasks, "a")
+        await _turns()
+        (gone,) = stage.ask(tasks, "b")
+        await _turns()
+        gone.cancel()
+        await _turns()
+        stage.rows.come()
+        await _turns()
+        assert len(stage.rows.asked) == 1
+    assert [scored.asked.prediction_id for scored in stage.predictions.offered] == ["a"]
+
+
+async def test_a_caller_that_leaves_while_rows_are_read_is_not_recorded(stage: Stage) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        (gone,) = stage.ask(tasks, "a")
+        await _turns()
+        gone.cancel()
+        await _turns()
+        stage.rows.come()
+        await _turns()
+        stage.ask(tasks, "b")
+        await _turns()
+        stage.rows.come()
+    assert [scored.asked.prediction_id for scored in stage.predictions.offered] == ["b"]
+
+
+async def test_one_vector_without_a_score_spoils_no_other(stage: Stage, tmp_path: Path) -> None:
+    await stage.follow(versions=[_log_of_basket(tmp_path / "log", stage.stock)])
+    negative = question().context
+    negative["basket"].number = -1.0
+    async with asyncio.TaskGroup() as tasks:
+        stage.ask(tasks, "a")
+        await _turns()
+        (bad,) = stage.ask(tasks, "b", context=negative)
+        (good,) = stage.ask(tasks, "c")
+        await _turns()
+        stage.rows.come()
+        await _turns()
+        stage.rows.come()
+    assert isinstance(bad.result(), NoScore)
+    scored = good.result()
+    assert isinstance(scored, Scored)
+    assert scored.score == pytest.approx(np.log(3.5))
+
+
+async def test_an_error_nobody_foresaw_leaves_nobody_waiting(stage: Stage) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        (asked,) = stage.ask(tasks, "a")
+        await _turns()
+        stage.rows.come(rows=[None])
+        await _turns()
+        (next_one,) = stage.ask(tasks, "b")
+        await _turns()
+        stage.rows.come()
+    assert isinstance(asked.result(), NoScore)
+    assert isinstance(next_one.result(), Scored)
+
+
+async def test_a_batch_may_hold_several_models_and_arms(stage: Stage) -> None:
+    two = [stage.stock.version(bias=-1.0), stage.stock.version(bias=1.0)]
+    await stage.follow(versions=two)
+    await stage.follow(model=DURABLE_MODEL)
+    async with asyncio.TaskGroup() as tasks:
+        stage.ask(tasks, "a")
+        await _turns()
+        asked = stage.ask(tasks, "b", "c")
+        asked += stage.ask(tasks, "d", model=DURABLE_MODEL)
+        await _turns()
+        stage.rows.come()
+        await _turns()
+        assert len(stage.rows.asked) == 2
+        stage.rows.come()
+    answers = [task.result() for task in asked]
+    assert [answer.asked.prediction_id for answer in answers] == ["b", "c", "d"]  # type: ignore[union-attr]
+    assert [scored.asked.prediction_id for scored in stage.predictions.written] == ["d"]
+
+
+async def test_a_durable_models_reply_fails_when_it_cannot_be_recorded(stage: Stage) -> None:
+    await stage.follow(model=DURABLE_MODEL)
+    stage.predictions.away = True
+    async with asyncio.TaskGroup() as tasks:
+        (asked,) = stage.ask(tasks, "a", model=DURABLE_MODEL)
+        await _turns()
+        stage.rows.come()
+    assert isinstance(asked.result(), LogUnavailable)
+
+
+async def test_requests_answered_together_each_keep_their_own_errors(stage: Stage) -> None:
+    requests: list[Asked | ScoringError] = [
+        _asked("a"),
+        InvalidRequest("context[x]", "has no value"),
+        _asked("b", model="no-such"),
+        _asked("c"),
+    ]
+    async with asyncio.TaskGroup() as tasks:
+        asked = tasks.create_task(stage.plane.score_many(requests, None))
+        await _turns()
+        stage.rows.come()
+    assert [type(answer) for answer in asked.result()] == [Scored, InvalidRequest, UnknownModel, Scored]
+
+
+async def test_requests_that_find_no_room_together_are_refused_together(stage: Stage) -> None:
+    with pytest.raises(Overloaded):
+        await stage.plane.score_many([_asked(str(number)) for number in range(LIMIT + 1)], None)
+    assert stage.rows.asked == []
+
+
+async def test_what_was_served_is_counted(stage: Stage) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        stage.ask(tasks, "a")
+        await _turns()
+        assert stage.registry.get_sample_value("inference_waiting_requests") == 0
+        stage.ask(tasks, "b")
+        await _turns()
+        assert stage.registry.get_sample_value("inference_waiting_requests") == 1
+        for _ in range(2):
+            stage.rows.come()
+            await _turns()
+    labels = {"model": "returns", "variant": "champion", "status": "OK"}
+    assert stage.registry.get_sample_value("inference_requests_total", labels) == 2
+    missing = {"model": "returns", "status": "MISSING"}
+    assert stage.registry.get_sample_value("inference_features_total", missing) == 6
+    assert stage.registry.get_sample_value("inference_batch_size_count") == 2
+
+
+def _log_of_basket(folder: Path, stock: Stock) -> VersionRef:
+    """A version whose score is the logarithm of the basket: none for a negative one."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gather", ["features", "index"], ["basket"], axis=1),
+            helper.make_node("Log", ["basket"], ["score"]),
+        ],
+        "log",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, 7])],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, [None, 1])],
+        [helper.make_tensor("index", TensorProto.INT64, [1], [5])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    contract = stock.project.contract("returns")
+    write_package(
+        folder,
+        facts=facts("returns", contract.feature_names, contract_hash=contract.hash.hex()),
+        model=model.SerializeToString(),
+        golden=Golden(np.ones((1, 7), np.float32), np.zeros(1)),
+        reference_profile={},
+    )
+    put = PackageStore(stock.packages).put(folder)
+    return VersionRef(version=put.version, digest=put.digest, package_uri=put.uri)
