@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from bus.clocks import wall_clock_us
 from bus.positions import TopicPartition
-from bus.runner import ConsumerRunner, Membership
+from bus.runner import Batching, ConsumerRunner, Membership
 
 from shadow_comparator.adapters import wire
 from shadow_comparator.adapters.comparisons import LedgerComparisonLog
@@ -74,6 +74,8 @@ def assemble(  # noqa: PLR0913 - one keyword a dependency
         handler=joining.on_facts,
         publisher=publisher,
         service=NAME,
+        # Nobody waits for a join, and a few large batches cost a fraction of many small ones.
+        batching=Batching(max_wait_ms=settings.join_wait // timedelta(milliseconds=1)),
         positions=joining.resume_from,
         stack=settings.tidemark_stack,
         membership=membership,

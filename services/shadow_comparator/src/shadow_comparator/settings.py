@@ -18,10 +18,13 @@ class ComparatorSettings(Settings):
     """
 
     tidemark_project: Annotated[str, Field(min_length=1)]
-    prediction_log_prefix: Annotated[str, Field(min_length=1, max_length=64)] = "tm:c"
+    prediction_log_prefix: Annotated[str, Field(min_length=1, max_length=64)] = "tm:join"
     answer_ttl: timedelta = timedelta(days=45)
     outcome_ttl: timedelta = timedelta(days=7)
     evidence_ttl: timedelta = timedelta(days=400)
+    join_wait: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(seconds=10))] = timedelta(
+        milliseconds=250
+    )
     comparison_window: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=1)
     comparison_mature_coverage: Annotated[float, Field(gt=0, le=1)] = 0.97
     comparison_mature_age: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(days=3)

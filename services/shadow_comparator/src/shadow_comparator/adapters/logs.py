@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from shadow_comparator.adapters.ledger import Ledger, Page
     from shadow_comparator.domain import joining
+    from shadow_comparator.domain.facts import Outcome, Prediction
     from shadow_comparator.domain.windows import Answer, Truth, Window
 
 _PREDICTION: Final = b"p"
@@ -56,6 +57,10 @@ class Keeping:
         return ":".join([self.prefix, kind, *(f"{len(part)}:{part}" for part in parts)]).encode()
 
 
+_Brought = dict[bytes, tuple[bytes, "Prediction"]]
+"""Answers of an entry by field: as bytes, and as they are."""
+
+
 class LedgerPredictionLog:
     """`PredictionLog`: a hash a request."""
 
@@ -65,14 +70,13 @@ class LedgerPredictionLog:
 
     async def join(self, entries: Sequence[joining.Entry]) -> list[Record]:
         """See `PredictionLog.join`."""
-        pages = await self._ledger.exchange([self._write(entry) for entry in entries])
-        return [_record(entry, page) for entry, page in zip(entries, pages, strict=True)]
+        brought = [_brought(entry) for entry in entries]
+        writes = [self._write(entry, answers) for entry, answers in zip(entries, brought, strict=True)]
+        pages = await self._ledger.exchange(writes)
+        return [_record(*one) for one in zip(entries, brought, pages, strict=True)]
 
-    def _write(self, entry: joining.Entry) -> Write:
-        answers = [
-            Entry(_PREDICTION + codec.identity(*one.identity), 0, codec.prediction_bytes(one))
-            for one in entry.predictions
-        ]
+    def _write(self, entry: joining.Entry, brought: _Brought) -> Write:
+        answers = [Entry(name, 0, content) for name, (content, _) in brought.items()]
         outcomes = [
             Entry(_OUTCOME + b"%d" % one.revision, 0, codec.outcome_bytes(one)) for one in entry.outcomes
         ]
@@ -80,19 +84,26 @@ class LedgerPredictionLog:
         return Write(self._keeping.key("j", entry.label, entry.request_key), [*answers, *outcomes], keep_ms)
 
 
-def _record(entry: joining.Entry, page: Page) -> Record:
-    return Record(
-        tuple(
-            codec.prediction_of(content)
-            for name, (_, content) in sorted(page.fields.items())
-            if name.startswith(_PREDICTION)
-        ),
-        tuple(
-            codec.outcome_of(entry.label, entry.request_key, int(name[1:]), content)
-            for name, (_, content) in sorted(page.fields.items())
-            if name.startswith(_OUTCOME)
-        ),
-    )
+def _brought(entry: joining.Entry) -> _Brought:
+    found: _Brought = {}
+    for one in entry.predictions:
+        found.setdefault(_PREDICTION + codec.identity(*one.identity), (codec.prediction_bytes(one), one))
+    return found
+
+
+def _record(entry: joining.Entry, brought: _Brought, page: Page) -> Record:
+    predictions: list[Prediction] = []
+    outcomes: list[Outcome] = []
+    for name, (_, content) in sorted(page.fields.items()):
+        if name.startswith(_OUTCOME):
+            outcomes.append(codec.outcome_of(entry.label, entry.request_key, int(name[1:]), content))
+            continue
+        # Most of what comes back is what was just written: reading it again would double the cost of an
+        # answer.
+        ours = brought.get(name)
+        kept = ours[1] if ours is not None and ours[0] == content else codec.prediction_of(content)
+        predictions.append(kept)
+    return Record(tuple(predictions), tuple(outcomes))
 
 
 class LedgerWindowLog:
