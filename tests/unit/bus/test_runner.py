@@ -110,6 +110,24 @@ async def test_a_record_without_an_envelope_becomes_a_dead_letter_and_the_rest_g
     assert rig.buried() == [("MALFORMED_ENVELOPE", broken, b"\x00")]
 
 
+async def test_a_malformed_record_that_another_group_dead_letters_is_counted_and_passed_over(
+    rig: Rig,
+) -> None:
+    malformed = OutgoingRecord(b"k", b"\x00", [])
+    await rig.bus.publisher.publish_records(TOPIC, [malformed])
+    positions = await rig.publish(range(3))
+
+    async def reject_the_last(batch: Sequence[Received]) -> list[Rejection]:
+        return [Rejection(one, "TOO_LATE", "it is late") for one in batch if one.event.id == "2"]
+
+    rig.effects.behave = reject_the_last
+    async with rig.running(buried_elsewhere=[TOPIC]):
+        await rig.effects.until(lambda: len(rig.effects.ids) == 3)
+    assert rig.buried() == [("TOO_LATE", positions[2], b"2")]
+    labels = {"group": "group", "topic": TOPIC, "reason": "MALFORMED_ENVELOPE"}
+    assert rig.bus.registry.get_sample_value("tidemark_consumer_passed_over_records_total", labels) == 1
+
+
 async def test_what_is_too_large_for_the_dead_letters_is_named_there_without_its_value(rig: Rig) -> None:
     class Narrow(MemoryPublisher):
         async def publish_records(self, topic: str, records: Sequence[OutgoingRecord]) -> list[Position]:

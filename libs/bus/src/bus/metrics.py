@@ -34,6 +34,13 @@ class _Families:
         self.rejections = counter(
             "consumer_rejections", "Records sent to dead letters.", "group", "topic", "reason"
         )
+        self.passed_over = counter(
+            "consumer_passed_over_records",
+            "Malformed records that another group dead-letters.",
+            "group",
+            "topic",
+            "reason",
+        )
         self.failures = counter("consumer_handler_failures", "Calls of the handler that raised.", "group")
         self.waits = counter("consumer_waits", "Waits for a dependency that was away.", "group")
         self.abandoned = counter(
@@ -110,6 +117,10 @@ class ConsumerMetrics:
     def rejected(self, topic: str, reason: str) -> None:
         """Count a dead letter."""
         self._own.rejections.labels(self._group, topic, reason).inc()
+
+    def passed_over(self, topic: str, reason: str) -> None:
+        """Count a malformed record that is another group's to dead-letter."""
+        self._own.passed_over.labels(self._group, topic, reason).inc()
 
     def finished(self, records_by_topic: Mapping[str, int]) -> None:
         """Count a batch."""

@@ -16,7 +16,7 @@ from bus.topics import PROGRESSED, dead_letter_of
 from bus.watermarks import Watermark
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from bus.clocks import Clock
     from bus.dead_letters import Undertaker
@@ -49,6 +49,7 @@ class Pipeline:
         patience: Patience,
         metrics: ConsumerMetrics,
         publish_progress: bool,
+        buried_elsewhere: Collection[str],
         clock: Clock,
     ) -> None:
         self._group = group
@@ -58,6 +59,7 @@ class Pipeline:
         self._patience = patience
         self._metrics = metrics
         self._publish_progress = publish_progress
+        self._buried_elsewhere = frozenset(buried_elsewhere)
         self._clock = clock
 
     async def process(self, batch: Sequence[LogRecord], known: Marks) -> Marks:
@@ -66,7 +68,8 @@ class Pipeline:
         Raises:
             Interrupted: the batch was given up.
         """
-        received, refusals = parse(batch)
+        received, malformed = parse(batch)
+        refusals = self._own(malformed)
         if received:
             refusals.extend(refused(batch, await self._delivery.deliver(received)))
         if refusals:
@@ -77,6 +80,16 @@ class Pipeline:
             await self._patience.until_available(lambda: self._publisher.publish(PROGRESSED.name, progress))
         self._metrics.finished(Counter(record.topic for record in batch))
         return marks
+
+    def _own(self, malformed: Sequence[Refusal]) -> list[Refusal]:
+        """Leave to another group what it dead-letters: one record, one dead letter, however many read it."""
+        own: list[Refusal] = []
+        for refusal in malformed:
+            if refusal.record.topic in self._buried_elsewhere:
+                self._metrics.passed_over(refusal.record.topic, refusal.reason)
+            else:
+                own.append(refusal)
+        return own
 
     async def _bury(self, refusals: Sequence[Refusal]) -> None:
         by_topic: dict[str, list[Refusal]] = {}

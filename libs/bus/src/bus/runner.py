@@ -63,7 +63,13 @@ class DrainTimeoutError(BusError):
 
 
 class ConsumerRunner:
-    """Feeds a handler from topics as one member of a group."""
+    """Feeds a handler from topics as one member of a group.
+
+    Args:
+        positions: Where to resume; at the group's commits where None.
+        buried_elsewhere: Topics whose malformed records another group dead-letters: here they are counted and
+            passed over, so that one record is one dead letter. What the handler refuses is buried anyway.
+    """
 
     def __init__(  # noqa: PLR0913 - one keyword a decision that its caller takes
         self,
@@ -78,6 +84,7 @@ class ConsumerRunner:
         retry: Retry = Retry(),  # noqa: B008 - frozen
         positions: Positions | None = None,
         publish_progress: bool = True,
+        buried_elsewhere: Collection[str] = (),
         stack: str = "local",
         clock: Clock = wall_clock_us,
         membership: Membership = Membership(),  # noqa: B008 - frozen
@@ -103,6 +110,7 @@ class ConsumerRunner:
             patience=self._patience,
             metrics=self._metrics,
             publish_progress=publish_progress,
+            buried_elsewhere=buried_elsewhere,
             clock=clock,
         )
         self._backlog = Backlog()
