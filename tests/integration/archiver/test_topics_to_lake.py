@@ -12,6 +12,7 @@ import pytest
 import structlog
 from archiver.__main__ import archive, topics_of
 from archiver.settings import ArchiverSettings
+from bus.dead_letters import read_dead_letters
 from bus.events import Event
 from bus.follow import Follower
 from bus.kafka.tail import KafkaTail
@@ -25,7 +26,7 @@ from bus.tracker import ProgressTracker
 from deltalake import DeltaTable
 from feature_store import load_project
 from local_stack import LocalStack
-from prometheus_client import CollectorRegistry
+from prometheus_client import REGISTRY, CollectorRegistry
 from service_kit import Service
 from tidemark.outcomes.v1.outcome_pb2 import OutcomeObserved
 
@@ -71,7 +72,7 @@ async def archiver(kafka: str, lake: Path, group: str, flush_ms: int = 100) -> A
         kafka_bootstrap_servers=kafka, tidemark_project=PROJECT, lake_uri=str(lake), flush_ms=flush_ms
     )
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(archive(service, chosen))
+        tasks.create_task(archive(service, chosen, load_project(PROJECT)))
         yield service
         service.stop.set()
 
@@ -163,7 +164,13 @@ async def test_bad_records_are_named_or_counted_and_hold_nothing_up(
         left_out = service.metrics.get_sample_value(
             "archiver_left_out_total", {"table": f"sources/{TOPIC}", "reason": "MISSING_FIELD"}
         )
+        passed_over = REGISTRY.get_sample_value(
+            "tidemark_consumer_passed_over_records_total",
+            {"group": group, "topic": TOPIC, "reason": "MALFORMED_ENVELOPE"},
+        )
     assert left_out == 1
+    assert passed_over == 1
+    assert await read_dead_letters(kafka, TOPIC) == []
     assert DeltaTable(tmp_path / "outcomes_observed").to_pyarrow_table().column("_id").to_pylist() == ["good"]
     (letter,) = await dead_letters(kafka, OUTCOMES_OBSERVED.name)
     assert letter.event.id == "garbage"

@@ -1,11 +1,12 @@
 """`python -m archiver`: every topic worth keeping, once, in Delta tables."""
 
+import sys
 from collections.abc import Sequence
 
 from bus.producer import KafkaPublisher
 from bus.runner import Batching, ConsumerRunner
 from bus.topics import CATALOGUE, Topic, ensure_topics
-from feature_store import Project, load_project
+from feature_store import DefinitionError, Project, load_project
 from service_kit import Service, run
 
 from archiver.adapters.delta import DeltaLake
@@ -18,9 +19,8 @@ from archiver.metrics import Metrics
 from archiver.settings import ArchiverSettings
 
 
-async def archive(service: Service, settings: ArchiverSettings) -> None:
+async def archive(service: Service, settings: ArchiverSettings, project: Project) -> None:
     """Keep until told to stop."""
-    project = load_project(settings.tidemark_project)
     keepers = keepers_of(project)
     lake = DeltaLake(settings.lake_uri, Upkeep(history_days=settings.history_days))
     for keeper in keepers:
@@ -38,6 +38,8 @@ async def archive(service: Service, settings: ArchiverSettings) -> None:
             service=service.name,
             batching=Batching(settings.flush_records, settings.flush_ms),
             positions=keeping.resume_from,
+            # `feature` says whether an upstream event is good, its envelope included: one owner, one letter.
+            buried_elsewhere=list(project.sources),
             stack=settings.tidemark_stack,
         )
         service.health.watch("archive", lambda: runner.not_ready_because)
@@ -63,6 +65,15 @@ def topics_of(project: Project) -> Sequence[Topic]:
     return [*sources, *CATALOGUE]
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Keep what TIDEMARK_PROJECT reads, and what the platform says, until told to stop."""
     settings = ArchiverSettings()
-    run("archiver", settings, lambda service: archive(service, settings))
+    try:
+        project = load_project(settings.tidemark_project)
+    except DefinitionError as error:
+        sys.exit(f"archiver: TIDEMARK_PROJECT={settings.tidemark_project!r} cannot be loaded: {error}")
+    run("archiver", settings, lambda service: archive(service, settings, project))
+
+
+if __name__ == "__main__":
+    main()
