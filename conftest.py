@@ -20,4 +20,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
     if skipped:
-        terminalreporter.write_line(f"{len(skipped)} skipped: every test must run here, so this run fails", red=True)
+        terminalreporter.write_line(
+            f"{len(skipped)} skipped: every test must run here, so this run fails", red=True
+        )

@@ -38,7 +38,9 @@ def checkout(tmp_path: Path) -> Path:
     for entry in ROOT.iterdir():
         if entry.name not in {"build", ".git"}:
             (tmp_path / entry.name).symlink_to(entry)
-    (ROOT / ".venv/.installed").touch()  # what runs these tests is installed: make must not do it again from here
+    (
+        ROOT / ".venv/.installed"
+    ).touch()  # what runs these tests is installed: make must not do it again from here
     return tmp_path
 
 
