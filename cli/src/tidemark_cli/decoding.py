@@ -2,6 +2,7 @@
 
 import base64
 import json
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from bus.times import format_rfc3339
 from bus.topics import CATALOGUE, is_dead_letter
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError, Message
+from tidemark.scoring.v1.feature_vector_pb2 import FeatureStatus, FeatureVector
+from tidemark.scoring.v1.prediction_pb2 import PredictionMade
 
 from tidemark_cli.failures import WrongUsage
 from tidemark_cli.projects import see_working_folder
@@ -68,8 +71,29 @@ def describe(seen: Seen) -> dict[str, Any]:
 
 
 def message_values(message: Message) -> Any:
-    """Returns a message as JSON values, under its fields' own names."""
-    return MessageToDict(message, preserving_proto_field_name=True)
+    """Returns a message as JSON values, under its fields' own names; a vector as numbers instead of bytes."""
+    values = MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    if isinstance(message, PredictionMade) and message.HasField("features"):
+        values["features"] |= _vector(message.features)
+    return values
+
+
+def _vector(vector: FeatureVector) -> dict[str, Any]:
+    whole = len(vector.values) - len(vector.values) % 4
+    floats = (number for (number,) in struct.iter_unpack("<f", vector.values[:whole]))
+    return {
+        "contract_hash": vector.contract_hash.hex(),
+        # Seven digits are all that a float32 has to say.
+        "values": [float(f"{number:.7g}") for number in floats],
+        "statuses": [_status(number) for number in vector.statuses],
+    }
+
+
+def _status(number: int) -> str:
+    known = FeatureStatus.DESCRIPTOR.values_by_number
+    return known[number].name.removeprefix("FEATURE_STATUS_") if number in known else str(number)
 
 
 def decode(value: bytes | None, kind: type[Message] | None) -> Any:

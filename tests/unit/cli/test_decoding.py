@@ -1,4 +1,5 @@
 import base64
+import struct
 
 import pytest
 from bus.events import Event, to_headers
@@ -6,6 +7,7 @@ from bus.inspect import see
 from bus.memory import MemoryRecord
 from google.protobuf.message import Message
 from tidemark.registry.v1.model_pb2 import ModelRegistered
+from tidemark.scoring.v1.prediction_pb2 import PredictionMade
 from tidemark_cli import decoding
 from tidemark_cli.failures import WrongUsage
 
@@ -29,7 +31,26 @@ def test_an_event_is_described_with_its_position_envelope_and_message() -> None:
         "subject": "late",
         "time": "1970-01-01T00:00:00Z",
         "recorded_time": "1970-01-01T00:00:01Z",
-        "data": {"model": "late", "version": "v", "training_rows": "3"},
+        "data": decoding.message_values(MESSAGE),
+    }
+
+
+def test_a_message_shows_its_zeros_too() -> None:
+    told = decoding.message_values(MESSAGE)
+    assert (told["model"], told["training_rows"], told["digest"], told["metrics"]) == ("late", "3", "", {})
+
+
+def test_a_prediction_shows_its_vector_as_numbers() -> None:
+    prediction = PredictionMade(prediction_id="p")
+    assert "features" not in decoding.message_values(prediction)
+    prediction.features.contract_hash = b"\x0a\xff"
+    prediction.features.values = struct.pack("<3f", 0.1, -4.0, 1e9) + b"cut"
+    prediction.features.statuses = bytes([1, 2, 99])
+    assert decoding.message_values(prediction)["features"] == {
+        "contract_hash": "0aff",
+        "values": [0.1, -4.0, 1e9],
+        "statuses": ["PRESENT", "MISSING", "99"],
+        "rows": [],
     }
 
 

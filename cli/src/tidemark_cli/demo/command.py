@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from tidemark_cli.demo.contract import DemoOutcome, DemoRequest, Live
-from tidemark_cli.demo.keeping import KeptDemo, run_behind, this_program
+from tidemark_cli.demo.keeping import DEFAULT_FOLDER, KeptDemo, run_behind, this_program
 from tidemark_cli.failures import DONE, FAILED, INTERRUPTED, Failure, WrongUsage
 from tidemark_cli.options import AsJson
 from tidemark_cli.output import print_json, say
@@ -62,7 +62,7 @@ def demo(  # noqa: PLR0913 - options are parameters
     keep: Keep = False,
     stop: Stop = False,
     project: DemoProject = "examples.flights",
-    folder: Folder = Path("build/demo"),
+    folder: Folder = DEFAULT_FOLDER,
     as_json: AsJson = False,
     handover: Handover = None,
 ) -> None:
@@ -121,7 +121,7 @@ def _keep(kept: KeptDemo) -> int:
     if ended.held:
         text = (
             f"Everything runs on. Look around with `source {kept.environment_path}`, "
-            "end it with `tidemark demo --stop`."
+            f"end it with `{kept.stop_command}`."
         )
         Console(stderr=True).print(text, soft_wrap=True, highlight=False)
     return INTERRUPTED if ended.exit_code < 0 else ended.exit_code

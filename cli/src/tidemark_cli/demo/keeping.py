@@ -23,6 +23,7 @@ import psutil
 from tidemark_cli.failures import Failure
 from tidemark_cli.platform.die_with_parent import tie_command, untie
 
+DEFAULT_FOLDER = Path("build/demo")
 _STOP_SECONDS = 90.0
 
 
@@ -36,6 +37,14 @@ class KeptDemo:
     def environment_path(self) -> Path:
         """A file for a shell to source, with where everything is."""
         return self.folder / "environment"
+
+    @property
+    def stop_command(self) -> str:
+        """What a person writes to stop it."""
+        command = ["tidemark", "demo", "--stop"]
+        return shlex.join(
+            command if self.folder == DEFAULT_FOLDER else [*command, "--folder", str(self.folder)]
+        )
 
     @property
     def _note_path(self) -> Path:
@@ -55,7 +64,7 @@ class KeptDemo:
     def refuse_if_kept(self) -> None:
         """Raises `Failure` if a demo still runs in the folder."""
         if self.process():
-            raise Failure(f"a demo still runs in {self.folder}: stop it with `tidemark demo --stop`")
+            raise Failure(f"a demo still runs in {self.folder}: stop it with `{self.stop_command}`")
 
     def stop(self) -> bool:
         """Stops the kept demo with everything it started; False if there was none."""
