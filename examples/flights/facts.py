@@ -44,8 +44,8 @@ class ScoringRequest:
 
     Attributes:
         flight_id: Prediction id and request key in one: the flight's outcome finds the prediction by it.
-        entities: `origin`, `destination`, `carrier` and `tail_number`, which is empty where the record names no
-            aircraft.
+        entities: `origin`, `destination`, `carrier` and `tail_number`, which is empty where the record
+            names no aircraft.
     """
 
     flight_id: str

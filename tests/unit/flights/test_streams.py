@@ -109,9 +109,9 @@ def test_a_question_says_in_proto_what_it_says(two_days: Streams) -> None:
 
 
 def test_a_question_without_an_aircraft_names_none(two_days: Streams) -> None:
-    unnamed = [one for one in two_days.requests.requests(slice(None)) if "tail_number" not in one.entities]
-    assert unnamed
-    assert all(set(one.entities) == {"origin", "destination", "carrier"} for one in unnamed)
+    keys = [one.entities["tail_number"] for one in two_days.requests.requests(slice(None))]
+    assert keys.count("") > 0
+    assert all(key.startswith("N") for key in keys if key)
 
 
 def test_a_lag_makes_events_known_later_and_changes_nothing_else(two_days: Streams) -> None:
