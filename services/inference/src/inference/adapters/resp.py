@@ -118,6 +118,10 @@ class RespRows:
 
     def request(self, keys: Sequence[bytes], on_rows: OnRows) -> None:
         """See `FeatureRows.request`."""
+        if not keys:
+            # A model that reads no rows asks for none; MGET of nothing is an error.
+            on_rows(ReadRows([], readable=True))
+            return
 
         def on_reply(reply: Any) -> None:
             if isinstance(reply, list):
