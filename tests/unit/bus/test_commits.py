@@ -81,3 +81,20 @@ async def test_offsets_that_are_ours_no_longer_are_dropped_and_later_ones_commit
         group.go_on.release()
         await commits.flush()
     assert group.commits == [{A: 2}]
+
+
+async def test_what_was_added_during_a_commit_that_failed_goes_with_it_and_nothing_empty_is_committed() -> None:
+    group = Group()
+    group.lost = True
+    async with committing(group) as commits:
+        commits.add({A: 1})
+        await group.asked.acquire()
+        commits.add({A: 2})
+        group.go_on.release()
+        await commits.flush()
+        group.lost = False
+        commits.add({A: 3})
+        for _ in range(2):
+            group.go_on.release()
+        await commits.flush()
+    assert group.commits == [{A: 3}]

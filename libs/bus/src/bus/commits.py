@@ -49,7 +49,9 @@ class Commits:
             self._changed.clear()
             offsets, self._waiting = self._waiting, {}
             try:
-                await self._commit(offsets)
+                # What was added during a commit that failed is given up with it, and nothing is left then.
+                if offsets:
+                    await self._commit(offsets)
             except (PartitionsLost, Interrupted) as lost:
                 # Their next owner reads on from the last commit: effects are idempotent.
                 _log.warning("offsets not committed: %s", lost)
