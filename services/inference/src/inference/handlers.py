@@ -88,19 +88,18 @@ async def on_predictions_made(
 ) -> tuple[list[ShadowScore], list[Refused]]:
     """Score each prediction's vector with every shadow of its model's route: one run a version.
 
-    A prediction of a route revision that was not read yet waits for the routes topic to be read to its end:
-    serving cannot know a revision that is not there. Predictions of older revisions are scored by the shadows
-    of the newest. `caught_up` returns when every route that is published now has been read, and raises
-    `Unavailable` while it cannot.
+    A prediction of a route revision that was not read yet waits for the routes topic to be read to its end, for
+    serving cannot know a revision that is not there. What is newest then says which shadows score, whatever
+    revision the prediction is of. `caught_up` returns when every route that is published now has been read,
+    and raises `Unavailable` while it cannot.
     """
-    if any(_is_ahead(logged, routes) for logged in predictions):
+    if any(logged.route_revision > routes.revision_seen(logged.model) for logged in predictions):
         await caught_up()
     scores: list[ShadowScore] = []
-    refused = [_unknown_route(logged) for logged in predictions if _is_ahead(logged, routes)]
-    known = [logged for logged in predictions if not _is_ahead(logged, routes)]
-    for model in dict.fromkeys(logged.model for logged in known):
+    refused: list[Refused] = []
+    for model in dict.fromkeys(logged.model for logged in predictions):
         shadows = _find(routes, model)
-        of_model = [logged for logged in known if logged.model == model]
+        of_model = [logged for logged in predictions if logged.model == model]
         for version in shadows.versions:
             fitting, unfit = _divide(of_model, version)
             refused += unfit
@@ -109,15 +108,6 @@ async def on_predictions_made(
             scores += found
             metrics.shadow_scored(model, version.ref.version, len(found))
     return scores, refused
-
-
-def _is_ahead(logged: Logged, routes: RouteTable[Shadows]) -> bool:
-    return logged.route_revision > routes.revision_seen(logged.model)
-
-
-def _unknown_route(logged: Logged) -> Refused:
-    detail = f"route revision {logged.route_revision} of {logged.model!r} was never published"
-    return Refused(logged, "UNKNOWN_ROUTE", detail)
 
 
 def _find(routes: RouteTable[Shadows], model: str) -> Shadows:
