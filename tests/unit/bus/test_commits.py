@@ -83,7 +83,7 @@ async def test_offsets_that_are_ours_no_longer_are_dropped_and_later_ones_commit
     assert group.commits == [{A: 2}]
 
 
-async def test_what_was_added_during_a_commit_that_failed_goes_with_it_and_nothing_empty_is_committed() -> None:
+async def test_what_was_added_during_a_failing_commit_goes_with_it_and_nothing_empty_is_committed() -> None:
     group = Group()
     group.lost = True
     async with committing(group) as commits:
