@@ -130,3 +130,29 @@ async def test_processes_that_start_together_migrate_once(platform: Platform, sp
     async with httpx.AsyncClient() as client:
         replies = [await client.get(f"{each.url('HTTP_PORT')}/v1/models") for each in started]
     assert [reply.status_code for reply in replies] == [200, 200]
+
+
+async def test_without_a_broker_rest_goes_on_and_it_is_not_ready(
+    tmp_path: Path, store: PackageStore, folder: Path
+) -> None:
+    environment = {
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/registry.sqlite",
+        "PACKAGES_URI": str(folder / "packages"),
+    }
+    claim = put_package(store, tmp_path / "package", model="alone", weight=6.0)
+    async with Platform(tmp_path / "logs", environment) as platform, asyncio.TaskGroup() as tasks:
+        spec = ProcessSpec("alone", "control_plane", ports=("HTTP_PORT",))
+        starting = tasks.create_task(platform.start(spec))
+        await asyncio.sleep(0)
+        process = platform.processes["alone"]
+        transport = httpx.AsyncHTTPTransport(retries=10)
+        async with httpx.AsyncClient(base_url=process.url("HTTP_PORT"), transport=transport) as rest:
+            await rest.post("/v1/models/alone/versions", json=registration_body(claim))
+            reply = await rest.put("/v1/models/alone/route", json={"champion": claim.version})
+            ready = await rest.get(f"{process.metrics_url}/readyz")
+        assert (reply.status_code, ready.status_code) == (201, 503)
+        assert "has not joined group control-plane" in ready.text
+        assert not starting.done()
+        starting.cancel()
+        assert await process.stop(deadline_seconds=20) == 0
