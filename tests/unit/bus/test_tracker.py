@@ -1,7 +1,7 @@
 """Waiting for progress, over a log in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,7 +10,8 @@ from bus.follow import MemoryTail
 from bus.memory import MemoryLog, MemoryPublisher
 from bus.positions import TopicPartition
 from bus.progress import progress_event
-from bus.records import OutgoingRecord
+from bus.records import LogRecord, OutgoingRecord
+from bus.testing import IMPATIENT
 from bus.topics import PROGRESSED
 from bus.tracker import ProgressTimeoutError, ProgressTracker
 from bus.watermarks import Watermark
@@ -18,10 +19,25 @@ from bus.watermarks import Watermark
 A, B = TopicPartition("t", 0), TopicPartition("t", 1)
 
 
+class FaultyTail(MemoryTail):
+    """A tail that is away as often as told."""
+
+    def __init__(self, log: MemoryLog, topic: str) -> None:
+        super().__init__(log, topic)
+        self.away = 0
+
+    async def poll(self, timeout_ms: int) -> Sequence[LogRecord]:
+        if self.away:
+            self.away -= 1
+            raise Unavailable("no broker")
+        return await super().poll(timeout_ms)
+
+
 class Rig:
     def __init__(self) -> None:
         self.log = MemoryLog()
         self.publisher = MemoryPublisher(self.log)
+        self.tail = FaultyTail(self.log, PROGRESSED.name)
         self.committed: dict[TopicPartition, int] = {}
         self.away = False
 
@@ -32,8 +48,8 @@ class Rig:
 
     @asynccontextmanager
     async def tracking(self) -> AsyncIterator[ProgressTracker]:
-        tail = MemoryTail(self.log, PROGRESSED.name)
-        async with asyncio.timeout(10), ProgressTracker("memory", tail=tail, commits=self.commits) as tracker:
+        tracking = ProgressTracker("memory", tail=self.tail, commits=self.commits, retry=IMPATIENT)
+        async with asyncio.timeout(10), tracking as tracker:
             yield tracker
 
     async def tell(self, marks: Mapping[TopicPartition, Watermark]) -> None:
@@ -86,6 +102,15 @@ async def test_a_timeout_says_which_partitions_are_behind_and_by_how_much(rig: R
             ProgressTimeoutError, match=r"t\[0\] at 1, 2 short of 3; t\[1\] at 0, 7 short of 7"
         ):
             await tracker.reached("g", {A: 3, B: 7}, timeout_s=0)
+
+
+async def test_a_broker_that_is_away_for_a_while_costs_no_progress(rig: Rig) -> None:
+    async with rig.tracking() as tracker:
+        await rig.tell({A: Watermark(1)})
+        await tracker.reached("g", {A: 1}, timeout_s=5)
+        rig.tail.away = 3
+        await rig.tell({A: Watermark(2)})
+        await tracker.reached("g", {A: 2}, timeout_s=5)
 
 
 async def test_unreadable_progress_is_passed_over(rig: Rig) -> None:

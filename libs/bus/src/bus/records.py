@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_EVENT_BYTES: Final = 1_000_000
 _RECORD_OVERHEAD_BYTES: Final = 64
+_HEADER_OVERHEAD_BYTES: Final = 4
 
 
 class OutgoingRecord(NamedTuple):
@@ -27,8 +28,11 @@ class OutgoingRecord(NamedTuple):
     @property
     def size_bytes(self) -> int:
         """An upper estimate of the record's size in the log, uncompressed."""
-        headers = sum(len(name) + len(value) + 4 for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers + _RECORD_OVERHEAD_BYTES
+        size = len(self.key or b"") + len(self.value or b"") + _RECORD_OVERHEAD_BYTES
+        # A plain loop: this runs for every event, and a generator takes twice the time.
+        for name, value in self.headers:
+            size += len(name) + len(value) + _HEADER_OVERHEAD_BYTES
+        return size
 
 
 class LogRecord(Protocol):

@@ -178,6 +178,7 @@ class ConsumerRunner:
     async def _live(self) -> None:
         failures = 0
         while not self._stopping:
+            self._readiness.lost(_GROUP, f"has not joined group {self._group} yet")
             try:
                 await self._feed.open(self)
                 failures = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
@@ -13,7 +14,9 @@ from tidemark.pipelines.v1.progress_pb2 import ProgressMade
 from bus.errors import BusError, Unavailable
 from bus.kafka.admin import committed_offsets
 from bus.kafka.tail import KafkaTail
+from bus.positions import TopicPartition
 from bus.progress import Behind, ProgressMarks
+from bus.retrying import Retry
 from bus.topics import PROGRESSED
 from bus.watermarks import Watermark
 
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bus.follow import Tail
-    from bus.positions import TopicPartition
     from bus.progress import Targets
     from bus.records import LogRecord
 
@@ -32,6 +34,7 @@ __all__ = ["ProgressTimeoutError", "ProgressTracker"]
 
 _log = logging.getLogger(__name__)
 _POLL_MS: Final = 100
+_JITTER: Final = secrets.SystemRandom().random
 
 
 class ProgressTimeoutError(BusError, TimeoutError):
@@ -61,18 +64,21 @@ class ProgressTracker:
         client_id: str = "progress-tracker",
         tail: Tail | None = None,
         commits: Commits | None = None,
+        retry: Retry = Retry(),  # noqa: B008 - frozen
     ) -> None:
         self._tail = tail or KafkaTail(bootstrap, PROGRESSED.name, client_id=client_id)
         self._commits: Commits = commits or (lambda group: committed_offsets(bootstrap, group))
+        self._retry = retry
         self._marks = ProgressMarks()
         self._moved = asyncio.Event()
+        self._next: dict[TopicPartition, int] = {}
         self._following: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self._tail.open({})
-        ends = await self._tail.ends()
+        self._next = dict(await self._tail.ends())
         await self._tail.close()
-        await self._tail.open(ends)
+        await self._tail.open(self._next)
         self._following = asyncio.ensure_future(self._follow())
         return self
 
@@ -116,13 +122,28 @@ class ProgressTracker:
             _log.warning("the commits of %s are not known: %s", group, error)
 
     async def _follow(self) -> None:
+        failures = 0
         while True:
-            for record in await self._tail.poll(_POLL_MS):
-                self._take(record)
+            try:
+                for record in await self._tail.poll(_POLL_MS):
+                    self._take(record)
+                failures = 0
+            except Unavailable as error:
+                failures += 1
+                _log.warning("progress is not heard: %s", error)
+                await asyncio.sleep(self._retry.wait_ms(failures, _JITTER()) / 1000)
+                await self._reopen()
+
+    async def _reopen(self) -> None:
+        await self._tail.close()
+        # Should it fail again, the next poll says so.
+        with suppress(Unavailable):
+            await self._tail.open(self._next)
 
     def _take(self, record: LogRecord) -> None:
         try:
             self._marks.merge(ProgressMade.FromString(record.value or b""))
         except DecodeError as error:
             _log.warning("passed over unreadable progress at %s@%d: %s", record.topic, record.offset, error)
+        self._next[TopicPartition(record.topic, record.partition)] = record.offset + 1
         self._moved.set()
