@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
+from bus.errors import Unavailable
 from bus.producer import KafkaPublisher
 from bus.topics import ensure_topics
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -52,7 +53,12 @@ def main(
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    count = asyncio.run(_publish_to(bootstrap, streams, Pace(_speed(speed), SystemClock()), partitions))
+    pace = Pace(_speed(speed), SystemClock())
+    try:
+        count = asyncio.run(_publish_to(bootstrap, streams, pace, partitions))
+    except Unavailable as error:
+        typer.echo(f"{error}; is Kafka up, and --bootstrap or KAFKA_BOOTSTRAP_SERVERS right?", err=True)
+        raise typer.Exit(1) from None
     typer.echo(f"published {count:,} events on {bootstrap}")
 
 
