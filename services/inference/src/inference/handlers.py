@@ -88,7 +88,7 @@ async def on_predictions_made(
 ) -> tuple[list[ShadowScore], list[Refused]]:
     """Score each prediction's vector with every shadow of its model's route: one run a version.
 
-    A prediction of a route revision that was not read yet waits for the routes topic to be read to its end, for
+    A prediction of a route revision that was not read yet waits for the routes topic to be read to its end:
     serving cannot know a revision that is not there. What is newest then says which shadows score, whatever
     revision the prediction is of. `caught_up` returns when every route that is published now has been read,
     and raises `Unavailable` while it cannot.

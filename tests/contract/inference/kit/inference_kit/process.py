@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
 from bus.events import Event, from_record
 from bus.kafka.tail import KafkaTail
@@ -25,6 +26,7 @@ from inference_kit.stock import PROJECT, Stock
 
 KIT = Path(__file__).parents[1]
 SAYS_PORT = re.compile(r'"grpc_port": (\d+)')
+SAYS_METRICS_PORT = re.compile(r'"metrics_port": (\d+)')
 SETTLED_SECONDS = 0.5
 
 
@@ -52,6 +54,15 @@ class Process:
     async def address(self) -> str:
         """Where it listens, once it says so."""
         return f"127.0.0.1:{(await self.says(SAYS_PORT))[1]}"
+
+    async def page(self, name: str) -> str:
+        """What it answers on its own port: metrics, readyz, healthz."""
+        port = (await self.says(SAYS_METRICS_PORT))[1]
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}/{name}") as answer,
+        ):
+            return await answer.text()
 
     async def says(self, pattern: re.Pattern[str], within_seconds: float = 60) -> re.Match[str]:
         """Return when something stands in the log that this start has written."""
