@@ -65,7 +65,22 @@ def order_class() -> type[Message]:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("shop.Order"))
 
 
+def closed_class() -> type[Message]:
+    """Build a proto2 message, whose enum is closed."""
+    proto = descriptor_pb2.FileDescriptorProto(name="shop/closed.proto", package="shop", syntax="proto2")
+    status = proto.enum_type.add(name="Status")
+    status.value.add(name="UNSPECIFIED", number=0)
+    closed = proto.message_type.add(name="Closed")
+    closed.field.add(
+        name="status", number=1, type="TYPE_ENUM", type_name=".shop.Status", label="LABEL_OPTIONAL"
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(proto)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("shop.Closed"))
+
+
 Order: Any = order_class()
+Closed: Any = closed_class()
 DEPARTED = FlightDeparted(flight_id="f1", carrier="AA", origin="JFK", destination="LAX", distance_miles=2475)
 DEPARTED.departed_at.FromMicroseconds(1_357_034_400_000_005)
 
@@ -156,6 +171,35 @@ def test_fields_of_a_later_schema_are_passed_over() -> None:
     later = DEPARTED.SerializeToString() + b"\xf2\x07\x03new"
     columns, refused = decode(Protobuf(FlightDeparted), later)
     assert (columns["flight_id"], refused) == (["f1"], [])
+
+
+def test_another_message_whose_bytes_can_be_read_is_refused_and_its_neighbours_kept() -> None:
+    good, other = DEPARTED.SerializeToString(), FlightArrived(flight_id="f2")
+    other.ended_at.FromMicroseconds(5)
+    columns, refused = decode(Protobuf(FlightDeparted), good, other.SerializeToString(), good)
+    assert [columns["flight_id"][0], columns["flight_id"][2]] == ["f1", "f1"]
+    declared = "another type than flights.v1.FlightDeparted declares"
+    assert refused == [(1, Reason.WRONG_TYPE, f"departure_delay_minutes was written as {declared}.")]
+
+
+@pytest.mark.parametrize(
+    ("payload", "name"),
+    [
+        (b"\x0d\x00\x00\x00\x00", "count"),
+        (b"\x2a\x01x", "status"),
+        (b"\x4a\x02\x08\x01", "place__city"),
+        (b"\x60\x01", "tags"),
+    ],
+)
+def test_a_field_written_as_another_type_is_refused_by_name(payload: bytes, name: str) -> None:
+    _, [(_, reason, detail)] = decode(Protobuf(Order), payload)
+    assert reason == Reason.WRONG_TYPE
+    assert detail == f"{name} was written as another type than shop.Order declares."
+
+
+def test_a_closed_enums_value_of_a_later_schema_is_read_as_not_set() -> None:
+    columns, refused = decode(Protobuf(Closed), b"\x08\x63")
+    assert (columns["status"], refused) == ([None], [])
 
 
 @pytest.mark.parametrize("damaged", [b"\x0a\xff", b"\x00", b"\xff" * 12, b"\x0a\x02\xc3\x28"], ids=bytes.hex)

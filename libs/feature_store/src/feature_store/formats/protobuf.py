@@ -5,7 +5,9 @@ Numbers of every width become float64 (exact up to 2^53), enums their names with
 Bytes, repeated fields, maps and recursive messages are no fields: features cannot read them.
 
 A field with explicit presence (`optional`, a oneof, a message's) that is not set is null. A field without it
-is never null: proto3 cannot tell an unset one from its zero.
+is never null: proto3 cannot tell an unset one from its zero. A field that was written as another type than
+declared is refused, where protobuf itself would read it as not set: it is another message altogether, or a
+schema changed the field's type. Fields that the message does not have are passed over.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from feature_store.errors import DefinitionError, caller
 from feature_store.expressions import NULL_TIME_US, FieldType
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 _TIMESTAMP: Final = "google.protobuf.Timestamp"
 _NANOS_A_SECOND: Final = 1_000_000_000
 _UNSPECIFIED: Final = "UNSPECIFIED"
+_VARINT: Final = 0
 
 _KINDS: Final[Mapping[int, FieldType]] = {
     FieldDescriptor.CPPTYPE_INT32: FieldType.NUMBER,
@@ -78,6 +82,31 @@ class _Leaf:
         return self.optional and not message.HasField(self.path[-1])
 
 
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """A message that holds leaves: the payload itself, or one nested in it."""
+
+    path: tuple[str, ...]
+    fields: Mapping[int, FieldDescriptor]
+
+    def mistyped(self, payload: Any) -> list[str]:
+        """Return which of its fields were written as another type; protobuf keeps those as unknown ones."""
+        message = payload
+        for name in self.path:
+            message = getattr(message, name)
+        unknown = UnknownFieldSet(message)
+        if not len(unknown):
+            return []
+        found = [unknown[index] for index in range(len(unknown))]
+        wrong = {one.field_number for one in found if self._is_mistyped(one.field_number, one.wire_type)}
+        return ["__".join((*self.path, self.fields[number].name)) for number in sorted(wrong)]
+
+    def _is_mistyped(self, number: int, wire_type: int) -> bool:
+        field = self.fields.get(number)
+        # Of a proto2 enum, a value from the future is kept as unknown as well.
+        return field is not None and not (field.enum_type and wire_type == _VARINT)
+
+
 @dataclass(frozen=True, eq=False)
 class Protobuf:
     """Payloads that are one protobuf message, bare."""
@@ -85,6 +114,7 @@ class Protobuf:
     message: type[Message]
     fields: Mapping[str, FieldType] = attribute(init=False)
     _leaves: tuple[_Leaf, ...] = attribute(init=False, repr=False)
+    _holders: tuple[_Holder, ...] = attribute(init=False, repr=False)
 
     def __post_init__(self) -> None:
         descriptor = getattr(self.message, "DESCRIPTOR", None)
@@ -97,6 +127,7 @@ class Protobuf:
             )
         leaves = tuple(_leaves(descriptor, ()))
         object.__setattr__(self, "_leaves", leaves)
+        object.__setattr__(self, "_holders", tuple(_holders(descriptor, leaves)))
         object.__setattr__(self, "fields", {leaf.name: leaf.kind for leaf in leaves})
 
     @property
@@ -107,6 +138,7 @@ class Protobuf:
     def decode(self, values: Sequence[bytes], rejects: Rejects) -> Columns:
         """Return the columns of these payloads; see `Format.decode`."""
         messages = self._parse(values, rejects)
+        self._refuse_mistyped(messages, rejects)
         return {leaf.name: _column(leaf, messages, rejects) for leaf in self._leaves}
 
     def _parse(self, values: Sequence[bytes], rejects: Rejects) -> list[Message]:
@@ -123,6 +155,23 @@ class Protobuf:
             name = self.message.DESCRIPTOR.full_name
             rejects.add(index, Reason.MALFORMED_PAYLOAD, f"The {len(value)} bytes are no {name}: {error}.")
             return self.message()
+
+    def _refuse_mistyped(self, messages: Sequence[Message], rejects: Rejects) -> None:
+        for holder in self._holders:
+            for index, message in enumerate(messages):
+                for name in holder.mistyped(message):
+                    declared = f"another type than {self.message.DESCRIPTOR.full_name} declares"
+                    rejects.add(index, Reason.WRONG_TYPE, f"{name} was written as {declared}.")
+
+
+def _holders(descriptor: Descriptor, leaves: Sequence[_Leaf]) -> Iterator[_Holder]:
+    for path in dict.fromkeys([(), *(leaf.path[:-1] for leaf in leaves)]):
+        holder: Descriptor | None = descriptor
+        for name in path:
+            assert holder is not None
+            holder = holder.fields_by_name[name].message_type
+        assert holder is not None
+        yield _Holder(path, {member.number: member for member in holder.fields})
 
 
 def _leaves(descriptor: Descriptor, above: tuple[FieldDescriptor, ...]) -> Iterator[_Leaf]:
