@@ -182,11 +182,20 @@ def test_what_is_wrong_is_named_with_file_and_line(write: Callable[..., Path], c
     assert str(caught.value).startswith(f"{folder}/labels.py:{line}: {message.format(folder=folder)}")
 
 
-def test_a_module_that_does_not_exist_is_named() -> None:
-    with pytest.raises(
-        DefinitionError, match="project no_such_project: importing it raised ModuleNotFoundError"
-    ):
-        load_project("no_such_project")
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        ("no_such_project", "project no_such_project: there is no module 'no_such_project'. Put the folder"),
+        ("no_such.project", "project no_such.project: there is no module 'no_such'. Put the folder"),
+        ("shop.project", "project shop.project: there is no module 'shop.project'. Put the folder"),
+        ("", "project '': it has no name. Name a module, such as examples.flights."),
+    ],
+)
+def test_a_module_that_does_not_exist_is_named(write: Callable[..., Path], module: str, told: str) -> None:
+    write()
+    with pytest.raises(DefinitionError) as caught:
+        load_project(module)
+    assert str(caught.value).startswith(told)
 
 
 def test_a_project_without_definitions_is_refused(write: Callable[..., Path]) -> None:

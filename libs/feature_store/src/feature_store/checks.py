@@ -184,14 +184,27 @@ class That:
 
     def refuse(self, columns: Columns, kinds: Mapping[str, FieldType], rejects: Rejects) -> None:
         """Refuse rows where the condition is not true."""
-        del kinds
         n = len(next(iter(columns.values())))
         holds: NDArray[Any] = self.condition.evaluate(columns, n)
         for index in np.flatnonzero(~holds).tolist():
             values = ", ".join(
-                f"{name} is {columns[name][index]!r}" for name in sorted(self.condition.fields())
+                f"{name} is {_shown(kinds[name], columns[name][index])}"
+                for name in sorted(self.condition.fields())
             )
             rejects.add(index, self.reason, f"{self.condition} does not hold: {values}.")
+
+
+def _shown(kind: FieldType, value: Any) -> str:
+    """Return a value as its sender would write it, and not as a column holds it."""
+    if nulls(kind, np.array([value]))[0]:
+        return "null"
+    match kind:
+        case FieldType.TIME:
+            return f"{np.datetime64(int(value), 'us')}Z"
+        case FieldType.FLAG:
+            return "true" if value else "false"
+        case _:
+            return repr(value) if isinstance(value, str) else str(value)
 
 
 def _type(name: str, fields: Mapping[str, FieldType]) -> FieldType:

@@ -123,9 +123,18 @@ def _import(module: str, project: str) -> ModuleType:
         at = Location(error.filename or module, error.lineno or 1)
         raise DefinitionError(f"project {project}", f"it is no valid Python: {error.msg}", at=at) from error
     except Exception as error:
-        raise DefinitionError(
-            f"project {project}", f"importing it raised {type(error).__name__}: {error}", at=_origin(error)
-        ) from error
+        raise _failed_import(module, project, error) from error
+
+
+def _failed_import(module: str, project: str, error: Exception) -> DefinitionError:
+    if not module:
+        instead = "Name a module, such as examples.flights."
+        return DefinitionError("project ''", "it has no name", instead=instead)
+    if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+        instead = "Put the folder that holds it on PYTHONPATH, or correct the name."
+        return DefinitionError(f"project {project}", f"there is no module {error.name!r}", instead=instead)
+    problem = f"importing it raised {type(error).__name__}: {error}"
+    return DefinitionError(f"project {project}", problem, at=_origin(error))
 
 
 def _origin(error: BaseException) -> Location | None:
