@@ -227,3 +227,29 @@ async def test_what_was_gathered_is_handed_over_at_once_on_a_stop_or_a_move(rig:
             assert sum(rig.feed.committed.values()) == 6
     assert len(rig.effects.ids) == 6
     assert sum(rig.feed.committed.values()) == 6
+
+
+async def test_a_second_life_knows_at_once_how_far_the_first_had_come(rig: Rig) -> None:
+    positions = await rig.publish(range(9))
+    async with rig.running():
+        await rig.effects.until(lambda: len(rig.effects.ids) == 9)
+    ends = {where: sum(at.partition == where.partition for at in positions) for where in (HERE, THERE)}
+    async with rig.running() as runner:
+        await rig.feed.caught_up()
+        assert {where: mark.next_offset for where, mark in runner.watermarks.items()} == ends
+
+
+async def test_a_partition_with_work_left_holds_the_low_watermark_before_its_first_batch(rig: Rig) -> None:
+    await rig.publish(range(10))
+    seen = []
+
+    async def look(_batch: Sequence[Received]) -> None:
+        seen.append(runner.low_watermark)
+
+    rig.effects.behave = look
+    async with rig.running(batching=Batching(max_records=2)) as runner:
+        await rig.effects.until(lambda: len(rig.effects.ids) == 10)
+        # One partition is being read, of the other nothing is known yet.
+        assert seen[0] == seen[1] == (0, 0)
+        await rig.feed.committed_to(rig.bus.log.received(TOPIC)[-1].position)
+    assert runner.low_watermark == (TIME_US + 9 + 7, TIME_US + 9)

@@ -42,13 +42,16 @@ class Feed(Protocol):
 
     async def start_from(
         self, partitions: Collection[TopicPartition], offsets: Mapping[TopicPartition, int] | None
-    ) -> None:
-        """Begin to deliver what was assigned.
+    ) -> Mapping[TopicPartition, int]:
+        """Begin to deliver what was assigned; return the offset at which each partition begins.
 
         Args:
             partitions: What was assigned.
             offsets: Where to begin; at the group's commits when None. What is not in them begins at the
                 beginning.
+
+        Raises:
+            PartitionsLost: they have moved on already.
         """
 
     async def poll(self, timeout_ms: int) -> Mapping[TopicPartition, Sequence[LogRecord]]:
@@ -68,4 +71,4 @@ class Feed(Protocol):
         """Say how long the log has not answered; 0 when nothing is being asked of it."""
 
     async def keep_alive(self) -> None:
-        """Tell the group that this member lives although it does not poll."""
+        """Tell the group that this member lives although it does not poll; never fails."""

@@ -44,6 +44,7 @@ class MemoryFeed:
     async def close(self) -> None:
         """See `Feed.close`."""
         self._rebalances = None
+        self._next = {}
 
     async def rebalance(self, partitions: Collection[TopicPartition]) -> None:
         """Take all partitions away and give these instead, as when members come and go."""
@@ -58,10 +59,12 @@ class MemoryFeed:
 
     async def start_from(
         self, partitions: Collection[TopicPartition], offsets: Mapping[TopicPartition, int] | None
-    ) -> None:
+    ) -> Mapping[TopicPartition, int]:
         """See `Feed.start_from`."""
         known = self.committed if offsets is None else offsets
         self._next = {where: known.get(where, 0) for where in partitions}
+        self._moved.set()
+        return dict(self._next)
 
     async def poll(self, timeout_ms: int) -> Mapping[TopicPartition, Sequence[LogRecord]]:
         """See `Feed.poll`."""

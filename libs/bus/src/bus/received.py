@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bus.positions import Position
+
 if TYPE_CHECKING:
     from bus.events import Event
 
@@ -18,6 +20,11 @@ class Received:
     partition: int
     offset: int
     event: Event
+
+    @property
+    def position(self) -> Position:
+        """Where it is."""
+        return Position(self.topic, self.partition, self.offset)
 
 
 @dataclass(frozen=True, slots=True)

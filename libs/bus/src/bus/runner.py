@@ -19,6 +19,7 @@ from bus.commits import Commits
 from bus.dead_letters import Undertaker
 from bus.delivery import Delivery
 from bus.errors import BusError, Unavailable
+from bus.feeds import PartitionsLost
 from bus.kafka.feed import KafkaFeed, Membership
 from bus.metrics import ConsumerMetrics
 from bus.patience import Interrupted, Patience, Readiness
@@ -204,11 +205,13 @@ class ConsumerRunner:
     async def _start(self, partitions: list[TopicPartition]) -> None:
         try:
             offsets = await self._patience.until_available(lambda: self._resume_at(partitions))
-        except Interrupted:
+            begins = await self._feed.start_from(partitions, offsets)
+        except (Interrupted, PartitionsLost):
             return
-        # They may have moved on while the answer was on its way.
+        # They may have moved on while the answers were on their way.
         if self._unpositioned is partitions:
-            await self._feed.start_from(partitions, offsets)
+            for where, begin in begins.items():
+                self._mark(where, self._marks.get(where, Watermark(begin)))
             self._unpositioned = None
             self._readiness.regained(_GROUP)
 
@@ -254,10 +257,13 @@ class ConsumerRunner:
                 "%s: abandoned %d records uncommitted; they will be read again", self._group, len(batch)
             )
             return
-        self._marks.update(marks)
         self._commits.add({where: mark.next_offset for where, mark in marks.items()})
-        for where, mark in self._marks.items():
-            self._metrics.at(where, mark, self._lag(where, mark))
+        for where, mark in {**self._marks, **marks}.items():
+            self._mark(where, mark)
+
+    def _mark(self, where: TopicPartition, mark: Watermark) -> None:
+        self._marks[where] = mark
+        self._metrics.at(where, mark, self._lag(where, mark))
 
     async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         await self._patience.until_available(lambda: self._feed.commit(offsets))

@@ -111,15 +111,21 @@ class KafkaFeed:
 
     async def start_from(
         self, partitions: Collection[TopicPartition], offsets: Mapping[TopicPartition, int] | None
-    ) -> None:
+    ) -> Mapping[TopicPartition, int]:
         """See `Feed.start_from`."""
         consumer = self._opened
         ours = [KafkaTopicPartition(*where) for where in partitions]
-        if offsets is not None:
-            for where in ours:
-                # An offset that was deleted meanwhile is out of range, which resets it to the first there is.
-                consumer.seek(where, offsets.get(TopicPartition(*where), 0))
-        consumer.resume(*ours)
+        try:
+            if offsets is not None:
+                for where in ours:
+                    # An offset deleted meanwhile is out of range, which resets it to the first there is.
+                    consumer.seek(where, offsets.get(TopicPartition(*where), 0))
+            consumer.resume(*ours)
+            return {TopicPartition(*where): await consumer.position(where) for where in ours}
+        except IllegalStateError as error:
+            raise PartitionsLost(f"group {self._group} moved on before it began: {error}") from error
+        except KafkaError as error:
+            raise Unavailable(f"could not begin to read {self._topics}: {error!r}") from error
 
     async def poll(self, timeout_ms: int) -> Mapping[TopicPartition, Sequence[LogRecord]]:
         """See `Feed.poll`."""
@@ -159,8 +165,10 @@ class KafkaFeed:
     async def keep_alive(self) -> None:
         """See `Feed.keep_alive`."""
         # While partitions move, polling would wait for the move, which waits for the caller.
-        if not self.rebalancing:
-            await self._opened.getmany(_NOWHERE, timeout_ms=0)
+        if self._consumer is not None and not self.rebalancing:
+            # What is wrong with the group is the next poll's to say.
+            with contextlib.suppress(KafkaError):
+                await self._consumer.getmany(_NOWHERE, timeout_ms=0)
 
     @property
     def _opened(self) -> AIOKafkaConsumer:
