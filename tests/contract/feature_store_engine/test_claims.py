@@ -52,7 +52,9 @@ async def test_partitions_and_topics_have_their_own_claims(claims: Claims, own: 
     assert await claims.claim(others) == [[], []]
 
 
-async def test_a_claim_is_recognised_in_the_next_generation_and_then_forgotten(claims: Claims, own: str) -> None:
+async def test_a_claim_is_recognised_in_the_next_generation_and_then_forgotten(
+    claims: Claims, own: str
+) -> None:
     await claims.claim([claim(own, "a", generation=5)])
     assert await claims.claim([claim(own, "a", 10, generation=6)]) == [[0]]
     assert await claims.claim([claim(own, "a", 20, generation=7)]) == [[]]

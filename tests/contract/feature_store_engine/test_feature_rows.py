@@ -40,7 +40,9 @@ async def test_a_row_is_replaced_while_its_revision_is_the_expected_one(rows: Fe
     assert await rows.read([key]) == [row(2)]
 
 
-async def test_each_refused_replacement_tells_what_is_stored_and_leaves_it(rows: FeatureRows, own: str) -> None:
+async def test_each_refused_replacement_tells_what_is_stored_and_leaves_it(
+    rows: FeatureRows, own: str
+) -> None:
     count = 2 * ROWS_A_CALL + 3
     keys = [row_key(own, str(number)) for number in range(count)]
     stored = [row(7, str(number).encode()) for number in range(count)]

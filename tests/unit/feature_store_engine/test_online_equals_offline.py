@@ -157,7 +157,7 @@ def mean(numbers: list[float]) -> float | None:
 
 
 def last(rides_: list[Ride]) -> float | None:
-    pairs = [(ride.at_us, ride.fare + 0.0) for ride in rides_ for _ in fares([ride])]
+    pairs = [(ride.at_us, ride.fare + 0.0) for ride in rides_ if ride.fare is not None]
     return max(pairs)[1] if pairs else None
 
 

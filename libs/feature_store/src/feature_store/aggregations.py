@@ -111,9 +111,7 @@ class Accumulator:
         if self.value is None:
             return part.astype(np.int64)
         numbers = self.value.evaluate(columns, n).astype(np.float64, copy=False)
+        if self.kind is Kind.LAST:
+            return np.where(part & ~np.isnan(numbers), sortable(numbers), NO_NUMBER)
         part = part & usable(numbers)
-        if self.kind is Kind.COUNT:
-            return part.astype(np.int64)
-        if self.kind is Kind.SUM:
-            return np.where(part, fixed(numbers), 0)
-        return np.where(part, sortable(numbers), NO_NUMBER)
+        return part.astype(np.int64) if self.kind is Kind.COUNT else np.where(part, fixed(numbers), 0)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 import numpy as np
 from hiredis import pack_command
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from feature_store.online.claims import GENERATIONS_KEPT, claim_key
 from feature_store.online.ports import ReadRows, StoreUnavailable
@@ -32,6 +32,8 @@ ROWS_A_CALL: Final = 64
 IDS_A_CALL: Final = 1000
 """Lua cannot unpack many more than 7,000 values."""
 
+# The cluster's client has errors of its own beside the family.
+_AWAY: Final = (RedisError, RedisClusterException, OSError, TimeoutError)
 _REPLACE: Final = files(__package__).joinpath("replace_rows.lua").read_text()
 _CLAIM: Final = files(__package__).joinpath("claim_ids.lua").read_text()
 
@@ -159,7 +161,7 @@ class RedisRowReader:
         try:
             async with asyncio.timeout(self.deadline_s):
                 return ReadRows(await self._mget(keys) if keys else (), readable=True)
-        except (RedisError, OSError, TimeoutError) as error:
+        except _AWAY as error:
             self.on_failure(error)
             return ReadRows([None] * len(keys), readable=False)
 
@@ -175,7 +177,7 @@ def _store_errors() -> Iterator[None]:
     """Turn the client's errors into `StoreUnavailable`."""
     try:
         yield
-    except (RedisError, OSError, TimeoutError) as error:
+    except _AWAY as error:
         raise StoreUnavailable(
             f"the feature store does not answer: {error!r}; is Redis up and REDIS_URL right?"
         ) from error
