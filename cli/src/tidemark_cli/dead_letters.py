@@ -1,6 +1,7 @@
 """`tidemark dlq`: what was given up on, why, and sending it back."""
 
 import json
+from collections.abc import Coroutine
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ from bus.topics import dead_letter_of, is_dead_letter
 
 from tidemark_cli.decoding import as_text, decode, known_messages
 from tidemark_cli.failures import Failure, WrongUsage
-from tidemark_cli.options import AsJson, Kafka, Project, ask_kafka, reach_kafka
+from tidemark_cli.options import AsJson, Kafka, Project, Result, ask_kafka, reach_kafka
 from tidemark_cli.output import print_facts, print_json, print_table, say
 
 app = typer.Typer(
@@ -59,7 +60,7 @@ def list_letters(
     if topic is None:
         _list_twins(reach, as_json=as_json)
         return
-    letters = ask_kafka(dead_letters.read_dead_letters(reach, topic, limit=limit, reason=reason))
+    letters = _ask(dead_letters.read_dead_letters(reach, topic, limit=limit, reason=reason))
     if as_json:
         print_json([_summary(letter) for letter in letters])
         return
@@ -154,7 +155,7 @@ def replay_letters(
     letters = [_read(reach, topic, offset) for offset in offsets] if offsets else _all(reach, topic, reason)
     if letters and not yes:
         typer.confirm(f"Send {len(letters)} back to {letters[0].original.topic}?", abort=True, err=True)
-    sent = ask_kafka(_replay(reach, letters))
+    sent = _ask(_replay(reach, letters))
     if as_json:
         pairs = zip(letters, sent, strict=True)
         print_json([{"was": str(letter.where), "is": str(position)} for letter, position in pairs])
@@ -181,8 +182,15 @@ def _read(reach: str, topic: str, offset: int) -> DeadLetter:
 
 
 def _all(reach: str, topic: str, reason: str | None) -> list[DeadLetter]:
-    newest_first = ask_kafka(dead_letters.read_dead_letters(reach, topic, limit=_ALL, reason=reason))
+    newest_first = _ask(dead_letters.read_dead_letters(reach, topic, limit=_ALL, reason=reason))
     return newest_first[::-1]
+
+
+def _ask(work: Coroutine[Any, Any, Result]) -> Result:
+    try:
+        return ask_kafka(work)
+    except dead_letters.NotADeadLetter as error:
+        raise Failure(str(error)) from error
 
 
 def _summary(letter: DeadLetter) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Dead letters: written, read, and made records again."""
 
+from dataclasses import replace
+
 import pytest
 from bus.dead_letters import NotADeadLetter, Refusal, Undertaker, exhume, replay, revive
 from bus.events import Event, from_record, to_headers
@@ -73,6 +75,9 @@ async def test_letters_are_replayed_to_where_they_came_from_and_stay() -> None:
     record = MemoryRecord("flights", 0, 3, 7, event.key, event.data, to_headers(event))
     await publisher.publish_records("flights.dlq", [UNDERTAKER.bury(Refusal(record, "R", "d"), TIME_US)])
     letters = [exhume(one) for one in log.read(TopicPartition("flights.dlq", 0))]
+    with pytest.raises(NotADeadLetter, match="the 9 bytes of its value are at flights"):
+        await replay(publisher, [*letters, replace(letters[0], missing_bytes=9)])
+    assert log.events("flights") == []
     assert await replay(publisher, letters) == [Position("flights", 0, 0)]
     assert log.events("flights") == [event]
     assert len(log.read(TopicPartition("flights.dlq", 0))) == 1

@@ -203,7 +203,9 @@ async def replay(publisher: RecordPublisher, letters: Sequence[DeadLetter]) -> l
     """Send letters back to the topics they came from, in the order given; return where they are now.
 
     The letters stay where they are: a dead-letter topic is a log of what was given up, not a queue.
+
+    Raises:
+        NotADeadLetter: the value of one was too long to be kept; none of them was sent.
     """
-    return [
-        (await publisher.publish_records(letter.original.topic, [revive(letter)]))[0] for letter in letters
-    ]
+    revived = [(letter.original.topic, revive(letter)) for letter in letters]
+    return [(await publisher.publish_records(topic, [record]))[0] for topic, record in revived]
