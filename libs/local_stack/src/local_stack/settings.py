@@ -24,7 +24,7 @@ class StackSettings(BaseSettings):
     redis_url: str | None = Field(None, alias="REDIS_URL")
     backend: Backend = Field(Backend.AUTO, alias="TIDEMARK_STACK_BACKEND")
     cache: Path = Field(Path("~/.cache/tidemark"), alias="TIDEMARK_CACHE")
-    maven_url: str = Field("https://repo1.maven.org/maven2", alias="TIDEMARK_MAVEN_URL", pattern="^https?://")
+    maven_url: str | None = Field(None, alias="TIDEMARK_MAVEN_URL", pattern="^https?://")
 
     @property
     def cache_folder(self) -> Path:
