@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -157,27 +158,27 @@ async def test_waiting_for_a_dependency_keeps_the_membership_however_long(
 
 
 async def test_members_that_come_and_go_lose_nothing_and_share_the_work(rig: Rig) -> None:
-    others = [NotingHandler(), NotingHandler()]
     done: set[str] = set()
+    numbers = iter(range(100_000))
 
     async def note(batch: Sequence[Received]) -> None:
         done.update(one.event.id for one in batch)
 
-    for handler in (rig.effects, *others):
-        handler.behave = note
+    async def share_with(other: NotingHandler) -> None:
+        """Keep publishing until the other member has had its part."""
+        async with rig.running(other, batching=Batching(max_records=10)):
+            while not other.ids:
+                await rig.publish(islice(numbers, 50))
+
+    rig.effects.behave = note
     async with rig.running(batching=Batching(max_records=10)):
-        await rig.publish(range(200))
-        async with rig.running(others[0], batching=Batching(max_records=10)):
-            await rig.publish(range(200, 400))
-            await others[0].until(lambda: len(others[0].ids) > 0)
-            await rig.publish(range(400, 600))
-        async with rig.running(others[1], batching=Batching(max_records=10)):
-            await rig.publish(range(600, 800))
-            await others[1].until(lambda: len(others[1].ids) > 0)
-        positions = await rig.publish(range(800, 1000))
+        await rig.publish(islice(numbers, 200))
+        await share_with(NotingHandler(note))
+        await share_with(NotingHandler(note))
+        positions = await rig.publish(islice(numbers, 200))
         async with ProgressTracker(rig.bootstrap) as tracker:
             await tracker.reached(rig.group, targets_of(positions), timeout_s=20)
-    assert done == {str(number) for number in range(1000)}
+    assert done == {str(number) for number in range(next(numbers))}
 
 
 async def test_it_resumes_where_its_own_store_says(rig: Rig) -> None:
