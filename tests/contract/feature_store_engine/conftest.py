@@ -1,4 +1,4 @@
-"""The stores that every suite of this folder runs over: this process's memory, a Valkey, and a cluster of three."""
+"""The stores that each suite of this folder runs over: memory, a Valkey, and a cluster of three."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def claims(client: Redis | RedisCluster | None) -> Claims:
 def claim(topic: str, ids: str, first: int = 0, *, partition: int = 0, generation: int = 0) -> Claim:
     """A claim of one id a letter, at offsets that follow each other."""
     offsets = range(first, first + len(ids))
-    return Claim(topic, partition, generation, [digest(letter) for letter in ids], list(offsets))
+    return Claim(topic, partition, generation, generation, [digest(letter) for letter in ids], list(offsets))
 
 
 async def test_new_ids_are_no_repeats(claims: Claims, own: str) -> None:
@@ -72,6 +72,6 @@ async def test_many_ids_are_claimed_at_once(claims: Claims, own: str) -> None:
     count = 2 * IDS_A_CALL + 5
     ids = [digest(str(number)) for number in range(count)]
     ids[-1] = ids[0]
-    many = Claim(own, 0, 0, ids, list(range(count)))
+    many = Claim(own, 0, 0, 0, ids, list(range(count)))
     assert await claims.claim([many]) == [[count - 1]]
     assert await claims.claim([many, claim(own, "z", count)]) == [[count - 1], []]

@@ -45,7 +45,7 @@ async def test_while_the_server_is_gone_everything_is_unavailable_and_afterwards
     with pytest.raises(StoreUnavailable):
         await rows.replace([KEY], [b""], [b"row"])
     with pytest.raises(StoreUnavailable):
-        await claims.claim([Claim("t", 0, 0, [digest("a")], [0])])
+        await claims.claim([Claim("t", 0, 0, 0, [digest("a")], [0])])
     for node in stack.valkey.nodes:
         await node.start()
     assert await read_when_up(rows) == [b"row"]

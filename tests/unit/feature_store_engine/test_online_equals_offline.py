@@ -1,7 +1,7 @@
-"""One engine: what is served, what is recomputed from the log, and a plain reading of the definitions are the same bits.
+"""One engine: what is served, what is recomputed, and a plain reading of the definitions are the same bits.
 
-The oracle below is written from docs/architecture.md's words, event by event in plain Python, with fractions and no
-numpy arithmetic; it shares no code with the engine.
+The oracle below is written from docs/architecture.md's words, event by event in plain Python, with fractions
+and no numpy arithmetic; it shares no code with the engine.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ import asyncio
 import math
 import struct
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 from feature_store import (
     Count,
     Entity,
@@ -43,9 +41,13 @@ from feature_store.offline import Applied, AsOf, freshness_gap_us, point_in_time
 from feature_store.online import Applier, MemoryClaims, MemoryFeatureRows, VectorAssembler
 from feature_store.plans import plan_of
 from feature_store.rows import REVISION
-from feature_store.vectors import Vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from feature_store.vectors import Vectors
 
 MINUTE_US = 60_000_000
 unhurried = settings(deadline=None)
@@ -376,7 +378,7 @@ class Died(Exception):
 
 
 class PerilousRows(MemoryFeatureRows):
-    """Rows between whose steps other writers get their turn, and whose callers may die half-way through a write."""
+    """Rows between whose steps other writers get their turn, and whose callers may die in a write."""
 
     def __init__(self, perils: Iterator[int]) -> None:
         super().__init__()

@@ -30,7 +30,8 @@ class CompositeKeys:
             values: The values that keys are searched for among.
             groups: Groups are numbered from -1 (one without values) to `groups - 1`.
         """
-        self._least, self._span = (int(values.min()), int(np.ptp(values))) if len(values) else (0, 0)
+        self._least = int(values.min()) if len(values) else 0
+        self._span = int(values.max()) - self._least if len(values) else 0
         self._ranked: NDArray[np.int64] | None = None
         if (groups + 1) * (self._span + 3) > _KEY_LIMIT:
             ordered = np.sort(values)
@@ -44,8 +45,9 @@ class CompositeKeys:
 
         A value between two of the array's sorts after the lesser, and not after the greater.
         """
+        before = self._least - 1
         if self._ranked is None:
-            return group * self.base + np.clip(value - (self._least - 1), 0, self._span + 2)
+            return group * self.base + np.clip(value, before, before + self._span + 2) - before
         return group * self.base + self._ranked.searchsorted(value)
 
     def values(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:

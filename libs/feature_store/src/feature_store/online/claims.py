@@ -57,13 +57,16 @@ async def claimed_repeats(claims: Claims, batch: EventBatch) -> NDArray[np.bool_
     Raises:
         StoreUnavailable: the store is away; asking again is safe.
     """
-    found = np.zeros(len(batch.offset), np.bool_)
-    members, wanted = [], []
-    for partition, generation, indexes in _by_generation(batch.partition, batch.offset):
-        members.append(indexes)
+    found = np.zeros(len(batch), np.bool_)
+    members = list(_by_generation(batch.partition, batch.offset))
+    oldest: dict[int, int] = {}
+    wanted = []
+    for partition, generation, indexes in members:
         ids = [digest(record_id) for record_id in batch.ids[indexes].tolist()]
-        wanted.append(Claim(batch.source.topic, partition, generation, ids, batch.offset[indexes].tolist()))
-    for indexes, owned in zip(members, await claims.claim(wanted), strict=True):
+        first = oldest.setdefault(partition, generation)
+        offsets = batch.offset[indexes].tolist()
+        wanted.append(Claim(batch.source.topic, partition, generation, first, ids, offsets))
+    for (_, _, indexes), owned in zip(members, await claims.claim(wanted), strict=True):
         found[indexes[owned]] = True
     return found
 
@@ -73,8 +76,7 @@ def _by_generation(
 ) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
     """Yield (partition, generation, indexes by rising offset), generations of a partition in order."""
     order = np.lexsort((offset, partition))
-    generation = generation_of(offset[order])
-    groups = np.stack((partition[order], generation), axis=1)
+    groups = np.stack((partition[order], generation_of(offset[order])), axis=1)
     starts = np.flatnonzero(np.any(groups[1:] != groups[:-1], axis=1)) + 1
     for indexes in np.split(order, starts):
         if len(indexes):

@@ -63,7 +63,7 @@ class MemoryClaims:
                 owner = now.setdefault(record_id, offset)
             if owner != offset:
                 repeats.append(index)
-        self._owners.pop((topic, partition, generation - GENERATIONS_KEPT), None)
+        self._owners.pop((topic, partition, claim.oldest - GENERATIONS_KEPT), None)
         return repeats
 
 

@@ -53,6 +53,7 @@ class Claim:
         topic: The records' topic.
         partition: Their partition.
         generation: The generation of offsets (`claims.generation_of`) that all of them belong to.
+        oldest: The oldest generation of the batch's records of the partition: what these need is kept.
         ids: A digest of each record's id.
         offsets: Their offsets, rising.
     """
@@ -60,6 +61,7 @@ class Claim:
     topic: str
     partition: int
     generation: int
+    oldest: int
     ids: Sequence[bytes]
     offsets: Sequence[int]
 

@@ -121,18 +121,10 @@ class RedisClaims:
         ]
         for number, start in parts:
             claim, part = claims[number], slice(start, start + IDS_A_CALL)
-            keys = [
-                claim_key(claim.topic, claim.partition, claim.generation - back)
-                for back in (0, 1, GENERATIONS_KEPT)
-            ]
-            pipeline.execute_command(
-                "EVAL",
-                _CLAIM,
-                len(keys),
-                *keys,
-                b"".join(claim.ids[part]),
-                np.array(claim.offsets[part], WORD).tobytes(),
-            )
+            generations = claim.generation, claim.generation - 1, claim.oldest - GENERATIONS_KEPT
+            keys = [claim_key(claim.topic, claim.partition, generation) for generation in generations]
+            offsets = np.array(claim.offsets[part], WORD).tobytes()
+            pipeline.execute_command("EVAL", _CLAIM, len(keys), *keys, b"".join(claim.ids[part]), offsets)
         with _store_errors():
             replies = await pipeline.execute() if parts else []
         repeats: list[list[int]] = [[] for _ in claims]
