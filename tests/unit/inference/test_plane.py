@@ -119,6 +119,7 @@ class Stage:
 async def stage(tmp_path: Path) -> Stage:
     stage = Stage(tmp_path)
     await stage.follow()
+    stage.routes.complete()
     return stage
 
 

@@ -88,6 +88,9 @@ async def test_a_route_serves_its_versions(stage: Stage) -> None:
 
 
 async def test_a_model_without_a_route_is_unknown(stage: Stage) -> None:
+    with pytest.raises(ModelNotReady, match="not been read yet"):
+        stage.table.find("m")
+    stage.table.complete()
     with pytest.raises(UnknownModel, match="'m' has no route"):
         stage.table.find("m")
 
@@ -194,6 +197,7 @@ async def test_a_refused_route_is_not_tried_again_once_a_newer_one_serves(stage:
 
 async def test_a_withdrawn_route_is_forgotten(stage: Stage) -> None:
     await stage.table.apply(_route(1, stage.version(1.0)))
+    stage.table.complete()
     await stage.table.withdraw("m")
     with pytest.raises(UnknownModel):
         stage.table.find("m")

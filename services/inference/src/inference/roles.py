@@ -78,7 +78,8 @@ async def serve(
         metrics=metrics,
         log=service.log,
     )
-    follower = Follower(outside.routes, RouteListener(table, service.log))
+    listener = RouteListener(table, service.log)
+    follower = Follower(outside.routes, listener)
     rows = GuardedRows(outside.open_rows, Breaker(), metrics, service.log)
     predictions = KafkaPredictionLog(
         buffered=outside.later,
@@ -103,7 +104,7 @@ async def serve(
     )
     async with running(*background):
         on_listening(await server.start())
-        async with running(_announce(service, server, follower, table, rows)):
+        async with running(_announce(service, server, follower, listener, table, rows)):
             await service.stop.wait()
         await server.stop(_GRACE_SECONDS)
 
@@ -126,7 +127,8 @@ async def shadow(
         metrics=metrics,
         log=service.log,
     )
-    follower = Follower(routes, RouteListener(table, service.log))
+    listener = RouteListener(table, service.log)
+    follower = Follower(routes, listener)
     score = partial(
         on_predictions_made, routes=table, caught_up=follower.caught_up, metrics=metrics, now_s=stopwatch_s
     )
@@ -134,7 +136,19 @@ async def shadow(
     service.health.watch("routes", lambda: follower.not_ready_because)
     service.health.watch("consumer", lambda: runner.not_ready_because)
     async with running(follower.run(service.stop), _retry_refused(table, settings.retry_refused_seconds)):
-        await runner.run(service.stop)
+        # A prediction consumed before its route is known would go without its shadows.
+        if await _first(follower.read_once(), service.stop):
+            await listener.go_live()
+            await runner.run(service.stop)
+
+
+async def _first(awaited: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """Wait for something, unless `stop` comes first; tells whether it came."""
+    waiting = [asyncio.ensure_future(awaited), asyncio.ensure_future(stop.wait())]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for one in waiting:
+        one.cancel()
+    return not stop.is_set()
 
 
 def _server(settings: InferenceSettings, plane: ScoringPlane, metrics: Metrics) -> GrpcServer:
@@ -154,6 +168,7 @@ async def _announce(
     service: Service,
     server: GrpcServer,
     follower: Follower,
+    listener: RouteListener,
     table: RouteTable[ServedModel],
     rows: GuardedRows,
 ) -> None:
@@ -166,6 +181,7 @@ async def _announce(
         "routes", lambda: None if announced.is_set() else follower.not_ready_because or table.lacking
     )
     await follower.read_once()
+    await listener.go_live()
     await table.all_warm()
     await rows.tried()
     announced.set()

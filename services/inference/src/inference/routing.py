@@ -87,6 +87,7 @@ class RouteTable(Generic[S]):
         self._applying = asyncio.Lock()
         self._all_warm = asyncio.Event()
         self._all_warm.set()
+        self._is_complete = False
 
     @property
     def refusals(self) -> Mapping[str, Refusal]:
@@ -112,20 +113,26 @@ class RouteTable(Generic[S]):
         """What scores a model now, warm.
 
         Raises:
-            UnknownModel: It has none.
-            ModelNotReady: It has one whose versions could not be loaded.
+            UnknownModel: It has no route.
+            ModelNotReady: It has one whose versions could not be loaded, or may have one that was not read yet.
         """
         served = self._served.get(model)
         if served is not None:
             return served
         if model in self._refused:
             raise ModelNotReady(model, self._refused[model].detail)
+        if not self._is_complete:
+            raise ModelNotReady(model, "routes have not been read yet")
         raise UnknownModel(model)
 
     def revision_seen(self, model: str) -> int:
         """The newest revision of a model's route that was read, usable or not; -1 where none was."""
         seen = [held.route.revision for held in (self._loaded.get(model), self._refused.get(model)) if held]
         return max(seen, default=-1)
+
+    def complete(self) -> None:
+        """Say that every route there is was read: what is not here does not exist."""
+        self._is_complete = True
 
     async def apply(self, route: Route) -> None:
         """Follow a route from now on, or say why not and go on as before. An older revision is ignored."""

@@ -40,6 +40,9 @@ class Routes(Protocol):
     async def withdraw(self, model: str) -> None:
         """Forget a model's route."""
 
+    def complete(self) -> None:
+        """Every route there was at the start has been followed or refused."""
+
 
 class KafkaPredictionLog:
     """Records predictions on `predictions.made`.
@@ -147,22 +150,41 @@ class ShadowConsumer:
 
 
 class RouteListener:
-    """Hands routes from `routes.changed` to a table."""
+    """Hands routes from `routes.changed` to a table; until `go_live`, only the newest of each model.
+
+    What is followed after a start is then the same whether the topic has been compacted or not.
+    """
 
     def __init__(self, table: Routes, log: structlog.stdlib.BoundLogger) -> None:
         self._table = table
         self._log = log
+        self._is_live = False
+        self._newest: dict[str, Route | None] = {}
 
     async def __call__(self, received: Received) -> None:
         """See `bus.follow.OnEvent`."""
         event = received.event
-        if event.tombstone:
-            await self._table.withdraw(event.key.decode(errors="replace"))
-            return
         try:
-            route = route_of(event.data)
+            route = None if event.tombstone else route_of(event.data)
         except DecodeError as error:
             # Nobody can follow it: whoever published it hears of it here, and the route before it stands.
             self._log.error("route unreadable", offset=received.offset, key=event.key, reason=str(error))
             return
-        await self._table.apply(route)
+        model = route.model if route else event.key.decode(errors="replace")
+        self._newest[model] = route
+        if self._is_live:
+            await self._settle(model)
+
+    async def go_live(self) -> None:
+        """Follow what was read, and from now on whatever comes."""
+        self._is_live = True
+        while self._newest:
+            await self._settle(next(iter(self._newest)))
+        self._table.complete()
+
+    async def _settle(self, model: str) -> None:
+        route = self._newest.pop(model)
+        if route is None:
+            await self._table.withdraw(model)
+        else:
+            await self._table.apply(route)

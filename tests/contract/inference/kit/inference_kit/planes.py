@@ -53,7 +53,7 @@ async def _marker_of(stub: ScoringServiceStub) -> str:
     try:
         reply: ScoreResponse = await stub.Score(MARKER_QUESTION)
     except grpc.aio.AioRpcError as error:
-        if error.code() is not grpc.StatusCode.NOT_FOUND:
+        if error.code() not in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE}:
             raise
         return ""
     return reply.variant

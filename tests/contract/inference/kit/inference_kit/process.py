@@ -78,6 +78,11 @@ class Process:
         """All it has logged."""
         return self.log.read_text() if self.log.exists() else ""
 
+    async def ended(self) -> int:
+        """Return its exit code once it has ended by itself."""
+        assert self._running is not None
+        return await asyncio.to_thread(self._running.wait, 60)
+
     def kill(self) -> None:
         """End it as a crash would."""
         if self._running is not None:
