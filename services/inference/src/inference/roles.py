@@ -177,9 +177,13 @@ async def _announce(
     A route that is refused later must not take a whole fleet out of service: what was warm serves on.
     """
     announced = asyncio.Event()
-    service.health.watch(
-        "routes", lambda: None if announced.is_set() else follower.not_ready_because or table.lacking
-    )
+
+    def why_not() -> str | None:
+        if announced.is_set():
+            return None
+        return follower.not_ready_because or table.lacking or "is still getting warm"
+
+    service.health.watch("routes", why_not)
     await follower.read_once()
     await listener.go_live()
     await table.all_warm()
