@@ -12,6 +12,7 @@ from bus.events import Event
 from bus.inspect import tail
 from bus.kafka.admin import TopicSpec, create_topics
 from bus.producer import KafkaPublisher
+from bus.records import OutgoingRecord
 from bus.topics import Topic, ensure_topics
 
 
@@ -45,7 +46,7 @@ def oversize(number: int) -> Event:
 
 
 async def test_what_the_broker_refuses_is_named_and_what_follows_is_published(
-    kafka_bootstrap: str, narrow_topic: str, publisher: KafkaPublisher
+    kafka_bootstrap: str, narrow_topic: str, publisher: KafkaPublisher, caplog: pytest.LogCaptureFixture
 ) -> None:
     await publisher.publish(narrow_topic, event(1))
     with pytest.raises(EventTooLarge, match=r"max\.message\.bytes"):
@@ -54,6 +55,7 @@ async def test_what_the_broker_refuses_is_named_and_what_follows_is_published(
     await publisher.publish(narrow_topic, event(3))
     await publisher.publish(narrow_topic, event(4))
     assert await ids(kafka_bootstrap, narrow_topic, 3) == ["1", "3", "4"]
+    assert "fresh producer" in caplog.text
 
 
 async def test_a_refusal_in_one_topic_costs_nothing_in_another(
@@ -91,3 +93,16 @@ async def test_without_a_broker_the_start_fails_by_name(unused_tcp_port: int) ->
             pass
     with pytest.raises(Unavailable, match=f"127.0.0.1:{unused_tcp_port}"):
         await ensure_topics(f"127.0.0.1:{unused_tcp_port}", [])
+
+
+async def test_a_refusal_on_this_side_leaves_what_others_have_on_its_way_alone(
+    kafka_bootstrap: str, narrow_topic: str, publisher: KafkaPublisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    huge = OutgoingRecord(b"k", b"d" * 3_000_000, [])
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(20):
+            tasks.create_task(publisher.publish(narrow_topic, event(number)))
+        with pytest.raises(EventTooLarge):
+            await publisher.publish_records(narrow_topic, [huge])
+    assert set(await ids(kafka_bootstrap, narrow_topic, 20)) == {str(number) for number in range(20)}
+    assert "fresh producer" not in caplog.text

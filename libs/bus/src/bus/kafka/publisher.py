@@ -48,9 +48,15 @@ _MAX_REQUEST_BYTES: Final = 2 * 1024 * 1024
 _BATCH_BYTES: Final = 128 * 1024
 _REQUEST_TIMEOUT_MS: Final = 15_000
 _CLOSE_SECONDS: Final = 10.0
+# What others have on its way through a producer that is replaced is given so long to arrive.
+_REPLACE_SECONDS: Final = 2.0
 # After any refusal the client's sequence numbers no longer match the broker's, and all that follows is
 # refused with one of these: nothing of it was written, so a fresh producer may send it again.
 _OUT_OF_STEP: Final = (OutOfOrderSequenceNumber, UnknownProducerId, ProducerFenced, ProducerClosed)
+
+
+class _NeverSent(Exception):
+    """Refused on this side, by its cause: no sequence number was used up."""
 
 
 class KafkaPublisher:
@@ -125,7 +131,8 @@ class KafkaPublisher:
                 else:
                     positions[index] = Position(topic, outcome.partition, outcome.offset)
             if failures:
-                await self._replace(producer)
+                if not all(isinstance(failure, _NeverSent) for failure in failures):
+                    await self._replace(producer)
                 _raise_unless_out_of_step(topic, failures)
         self._metrics.published(topic, len(records))
         return [positions[index] for index in range(len(records))]
@@ -161,8 +168,9 @@ class KafkaPublisher:
     async def _replace(self, broken: AIOKafkaProducer) -> None:
         async with self._connecting:
             if self._producer is broken:
+                _log.warning("%s: the broker refused a batch; starting a fresh producer", self._client_id)
                 self._producer = None
-                await _stop(broken, 0.0)
+                await _stop(broken, _REPLACE_SECONDS)
 
 
 async def _send_all(
@@ -173,6 +181,10 @@ async def _send_all(
     for record in records:
         try:
             sent.append(await _send(producer, topic, record))
+        except (MessageSizeTooLargeError, UnknownTopicOrPartitionError) as error:
+            refused = _NeverSent()
+            refused.__cause__ = error
+            break
         except KafkaError as error:
             refused = error
             break
@@ -192,7 +204,8 @@ async def _send(producer: AIOKafkaProducer, topic: str, record: OutgoingRecord) 
 
 
 def _raise_unless_out_of_step(topic: str, failures: Sequence[BaseException]) -> None:
-    for failure in failures:
+    for found in failures:
+        failure = (found.__cause__ or found) if isinstance(found, _NeverSent) else found
         if isinstance(failure, (MessageSizeTooLargeError, RecordTooLargeError)):
             raise EventTooLarge(topic, str(failure)) from failure
         if isinstance(failure, UnknownTopicOrPartitionError):
@@ -208,7 +221,7 @@ async def _stop(producer: AIOKafkaProducer, within_seconds: float) -> None:
     _, late = await asyncio.wait([stopping], timeout=within_seconds)
     if late:
         # There is no public way to stop without delivering everything first, which may never end.
-        _log.warning("stopping a producer with undelivered events: the broker did not take them in time")
+        _log.warning("gave up events that the broker did not take in %g s", within_seconds)
         producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
     with suppress(KafkaError):
         await stopping
