@@ -1,10 +1,11 @@
 """`python -m shadow_comparator`: joins answers with outcomes, and compares versions window by window."""
 
 import asyncio
+import sys
 
 from bus.producer import KafkaPublisher
 from bus.topics import CATALOGUE, ensure_topics
-from feature_store import load_project
+from feature_store import DefinitionError, Project, load_project
 from feature_store.online.redis import connect
 from service_kit import Service, run
 
@@ -13,15 +14,14 @@ from shadow_comparator.bootstrap import NAME, assemble
 from shadow_comparator.settings import ComparatorSettings
 
 
-async def main(service: Service, settings: ComparatorSettings) -> None:
+async def compare(service: Service, settings: ComparatorSettings, project: Project) -> None:
     """Join and compare until told to stop."""
-    models = load_project(settings.tidemark_project).models
     await ensure_topics(settings.kafka_bootstrap_servers, CATALOGUE)
     client = await connect(settings.redis_url)
     async with KafkaPublisher(settings.kafka_bootstrap_servers, client_id=NAME) as publisher:
         parts = assemble(
             settings=settings,
-            thresholds={name: model.decision_threshold for name, model in models.items()},
+            thresholds={name: model.decision_threshold for name, model in project.models.items()},
             ledger=RedisLedger(client),
             publisher=publisher,
             registry=service.metrics,
@@ -33,6 +33,15 @@ async def main(service: Service, settings: ComparatorSettings) -> None:
     await client.aclose()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Compare the models of TIDEMARK_PROJECT until told to stop."""
     settings = ComparatorSettings()
-    run(NAME, settings, lambda service: main(service, settings))
+    try:
+        project = load_project(settings.tidemark_project)
+    except DefinitionError as error:
+        sys.exit(f"{NAME}: TIDEMARK_PROJECT={settings.tidemark_project!r} cannot be loaded: {error}")
+    run(NAME, settings, lambda service: compare(service, settings, project))
+
+
+if __name__ == "__main__":
+    main()
