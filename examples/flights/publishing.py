@@ -42,7 +42,7 @@ class Published:
 
 
 def topics(partitions: int | None = None) -> tuple[Topic, ...]:
-    """Declare the topics of the three streams; as many partitions as their sources say unless told otherwise."""
+    """Declare the topics of the three streams; partitions are as their sources say unless told otherwise."""
     keys = {departures: "flight_id", arrivals: "flight_id", weather: "origin"}
     return tuple(
         Topic(source.topic, None, key, partitions or source.partitions, _RETENTION)

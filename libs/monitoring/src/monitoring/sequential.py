@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """The paired differences of one group, as sums: enough for the mean and the deviation over many groups."""
+    """The paired differences of one group as sums: enough for the mean and deviation of many groups."""
 
     pairs: int
     total: float
