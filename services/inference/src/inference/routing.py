@@ -114,7 +114,7 @@ class RouteTable(Generic[S]):
 
         Raises:
             UnknownModel: It has no route.
-            ModelNotReady: It has one whose versions could not be loaded, or may have one that was not read yet.
+            ModelNotReady: It has one whose versions could not be loaded, or may have one not read yet.
         """
         served = self._served.get(model)
         if served is not None:
