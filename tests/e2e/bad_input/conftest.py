@@ -1,0 +1,6 @@
+"""Puts this suite's kit where its tests find it."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "kit"))

@@ -1,0 +1,1 @@
+"""A careless upstream, and the platform it is careless with."""
