@@ -77,7 +77,11 @@ weather = Source(
     ),
     event_time="observed_at",
     partitions=1,
-    checks=[Check.required("origin"), Check.range("temperature_f", -60, 130)],
+    checks=[
+        Check.required("origin"),
+        Check.range("temperature_f", -60, 130),
+        Check.range("wind_speed_mph", 0, 250),  # Newark reports 1,048 mph once
+    ],
     max_lateness=timedelta(days=2),
 )
 

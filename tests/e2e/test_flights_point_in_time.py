@@ -71,7 +71,10 @@ def decoded(source: Any, stream: EventStream) -> EventBatch:
         offsets=range(len(events)),
     )
     batch, rejects = decode_events(source, incoming)
-    assert not rejects
+    # The fortnight has the one report of the year that no check lets through: 1,048 mph at Newark.
+    assert [reject.index for reject in rejects] == [
+        index for index, event in enumerate(events) if b'"wind_speed_mph": 1048' in event.data
+    ]
     return batch
 
 
