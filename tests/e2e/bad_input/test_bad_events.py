@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     Letters = Mapping[Position, list[DeadLetter]]
 
 pytestmark = pytest.mark.stack
+
+KIT = Path(__file__).parent / "kit"
 
 
 @pytest.fixture(scope="module")
@@ -155,8 +158,8 @@ def test_repeats_that_counted_would_have_shown(scene: Scene, served: list[ScoreR
 
 def test_a_number_too_large_for_a_vector_is_missing(served: list[ScoreResponse]) -> None:
     (reply,) = [reply for reply in served if reply.prediction_id == truth.STORM]
-    wind = next(feature for feature in reply.features if feature.name == "origin_weather.wind_speed_mph")
-    assert (wind.status, wind.value) == (FeatureStatus.FEATURE_STATUS_MISSING, 10.0)
+    (pressure,) = [feature for feature in reply.features if feature.name == "origin_weather.pressure_hpa"]
+    assert (pressure.status, pressure.value) == (FeatureStatus.FEATURE_STATUS_MISSING, 1018.0)
 
 
 class Dlq:
@@ -226,6 +229,23 @@ async def test_what_is_too_large_even_for_a_dead_letter_is_named_and_kept_where_
     with pytest.raises(JobFailed, match=re.escape(f"error: {letter.where} cannot be replayed")) as refused:
         await Dlq(scene)("replay", bomb.topic, str(letter.where.offset), "--yes")
     assert "Traceback" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("counted", "letters")
+async def test_a_header_name_that_is_not_utf8_harms_nobody(scene: Scene) -> None:
+    # The compiled client refuses to send such a name; the one in Python does as it is told.
+    environment = {"PYTHONPATH": str(KIT), "AIOKAFKA_NO_EXTENSIONS": "1"}
+    job = JobSpec("latin-1", "careless.latin_1", (scene.bootstrap,), environment)
+    places = [Position(departures.topic, *where) for where in json.loads(await scene.platform.run(job))]
+    await scene.settled(places, *READERS)
+
+    good, bad = places
+    batch = scene.lake.events(departures)
+    kept = set(zip(batch.partition.tolist(), batch.offset.tolist(), strict=True))
+    assert (good.partition, good.offset) in kept
+    (letter,) = [letter for letter in await scene.letters(departures.topic) if letter.original == bad]
+    assert letter.reason == "OUT_OF_RANGE"
+    assert letter.headers[-1] == ("gr\\xf6\\xdfe", b"1")
 
 
 def position_of(text: str) -> Position:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from careless.records import Record
 
 STORM_STATION: Final = "GALE"
-"""A weather station that reports a wind which no float32 can hold."""
+"""A weather station that reports a pressure which no float32 can hold."""
 
 
 def odd_records() -> list[Record]:
@@ -51,7 +51,7 @@ def _payloads() -> Iterator[Record]:
     yield arrived("diverted", end=FlightEnd.FLIGHT_END_DIVERTED, arrival_delay_minutes=None)
     yield weather("more-than-declared", shoe_size=43, nested={"deep": [1, 2]})
     yield weather("nothing-measured", temperature_f=None, wind_speed_mph=None)
-    yield weather("storm", origin=STORM_STATION, wind_speed_mph=1e308)
+    yield weather("storm", origin=STORM_STATION, pressure_hpa=1e308)
     twice = {"origin": "JFK", "observed_at": format_rfc3339(EVENING_US)}
     yield reported("spaced-out", json.dumps(twice, indent=4).encode() + b"\n\n")
 
