@@ -9,6 +9,7 @@ reader.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
 from aiokafka.consumer import fetcher
@@ -16,7 +17,7 @@ from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBa
 from aiokafka.record.memory_records import _MemoryRecordsPy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import SupportsIndex
 
 
@@ -60,18 +61,22 @@ class _ForgivingBatch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
+        read = 0
         try:
-            return iter(list(self._batch))
+            for record in self._batch:
+                yield record
+                read += 1
         except UnicodeDecodeError:
-            return iter(_read_escaped(self._data))
+            yield from islice(_read_escaped(self._data), read, None)
 
 
-def _read_escaped(data: memoryview | None) -> list[Any]:
+def _read_escaped(data: memoryview | None) -> Iterable[Any]:
     assert data is not None
     batch = _DefaultRecordBatchPy(data)
     batch._maybe_uncompress()  # noqa: SLF001 - its first step, after which the buffer holds the records
     batch._buffer = _Escaping(batch._buffer)  # noqa: SLF001
-    return list(batch)
+    records: Iterable[Any] = batch
+    return records
 
 
 class _Escaping(bytearray):
