@@ -57,7 +57,8 @@ def learning_services(options: DemoOptions) -> list[ProcessSpec]:
     features = [ProcessSpec(f"feature-{number}", "feature") for number in range(1, options.features + 1)]
     return [
         *features,
-        ProcessSpec("archiver", "archiver"),
+        # Fewer, larger commits than by default: nobody reads the lake while flights are lived.
+        ProcessSpec("archiver", "archiver", environment={"FLUSH_MS": "6000"}),
         ProcessSpec(CONTROL_PLANE, "control_plane", ports=("HTTP_PORT",)),
     ]
 

@@ -13,7 +13,7 @@ from bus.buffered import BufferedPublisher
 from bus.errors import Unavailable
 from bus.kafka.tail import KafkaTail
 from bus.producer import KafkaPublisher
-from bus.runner import ConsumerRunner
+from bus.runner import Batching, ConsumerRunner
 from bus.topics import PREDICTIONS_MADE, ROUTES_CHANGED, SHADOW_MADE, ensure_topics
 from feature_store import DefinitionError, Project, load_project
 from model_package import PackageStore
@@ -33,9 +33,7 @@ _TOPIC_RETRY_SECONDS: Final = 1.0
 async def run_serving(service: Service, settings: InferenceSettings, project: Project) -> None:
     """Serve on real clients. Each connects when first needed: neither start nor scoring waits for one."""
     bootstrap = settings.kafka_bootstrap_servers
-    later = KafkaPublisher(
-        bootstrap, client_id="inference-predictions", linger_ms=settings.prediction_linger_ms
-    )
+    later = KafkaPublisher(bootstrap, client_id="inference-predictions")
     now = KafkaPublisher(bootstrap, client_id="inference-durable")
     async with AsyncExitStack() as clients:
         clients.push_async_callback(now.close)
@@ -66,6 +64,8 @@ async def run_shadow(service: Service, settings: InferenceSettings) -> None:
             group=SHADOW_GROUP,
             topics=[PREDICTIONS_MADE.name],
             handler=handler,
+            # Nobody waits for a shadow's answer: many are scored, published and committed at once.
+            batching=Batching(max_wait_ms=settings.shadow_wait_ms),
             publisher=publisher,
             service=SHADOW_GROUP,
             stack=settings.tidemark_stack,

@@ -20,7 +20,7 @@ from inference.domain.requests import check_requirements, check_shape
 from inference.scored import Scored, score_each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     import structlog
     from feature_store.online.ports import ReadRows
@@ -178,9 +178,13 @@ class ScoringPlane:
         read: ReadRows,
     ) -> None:
         try:
-            found = dict(zip(keys, read.rows, strict=True)) if read.readable else {}
-            for group in groups:
-                self._answer(group.tickets, group.assemble(found, readable=read.readable))
+            if len(batch) == 1:
+                self._answer(batch, groups[0].assemble(read.rows, readable=read.readable))
+            else:
+                found = dict(zip(keys, read.rows, strict=True))
+                for group in groups:
+                    rows = [found[key] for key in group.keys]
+                    self._answer(group.tickets, group.assemble(rows, readable=read.readable))
         except Exception as error:  # noqa: BLE001 - see _fail_all
             self._fail_all(batch, error, done)
         else:
@@ -253,8 +257,7 @@ class _Group:
         self._requests = _requests(tickets, model.requirements)
         self.keys = self._assembler.row_keys(self._requests)
 
-    def assemble(self, found: Mapping[bytes, bytes | None], *, readable: bool) -> Vectors:
-        rows = [found[key] for key in self.keys] if readable else ()
+    def assemble(self, rows: Sequence[bytes | None], *, readable: bool) -> Vectors:
         return self._assembler.assemble(self._requests, rows, readable=readable)
 
 

@@ -85,6 +85,8 @@ async def serve(
         buffered=outside.later,
         publisher=outside.now,
         metrics=metrics,
+        bound=settings.prediction_buffer,
+        linger_s=settings.prediction_linger_ms / 1000,
         durable_deadline_s=settings.durable_deadline_ms / 1000,
     )
     plane = ScoringPlane(
@@ -107,6 +109,7 @@ async def serve(
         async with running(_announce(service, server, follower, listener, table, rows)):
             await service.stop.wait()
         await server.stop(_GRACE_SECONDS)
+    predictions.close()
 
 
 async def shadow(

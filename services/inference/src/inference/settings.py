@@ -21,4 +21,5 @@ class InferenceSettings(Settings):
     prediction_buffer: Annotated[int, Field(ge=1)] = 20_000
     prediction_linger_ms: Annotated[int, Field(ge=0)] = 20
     durable_deadline_ms: Annotated[float, Field(gt=0)] = 1_000
+    shadow_wait_ms: Annotated[int, Field(ge=0, le=10_000)] = 100
     retry_refused_seconds: Annotated[float, Field(gt=0)] = 10
