@@ -1,6 +1,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+JOBS ?= 2
 UV := .tools/bin/uv
 RUN := .venv/bin
 export UV_PYTHON_DOWNLOADS = never
@@ -26,7 +27,7 @@ demo: install ## Watch a year of real flights run through a real Kafka and a rea
 	@$(RUN)/tidemark demo $(if $(TO),--to $(TO)) $(DEMO_ARGS)
 
 test: install ## Run every test, on a real Kafka and a real Valkey that it starts itself
-	@$(RUN)/pytest $(PYTEST_ARGS)
+	@$(RUN)/pytest --numprocesses $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 test-fast: install ## Run the unit tests only
 	@$(RUN)/pytest tests/unit $(PYTEST_ARGS)
