@@ -132,13 +132,19 @@ class ViewPlan:
 
     def contributions(self, columns: Mapping[str, NDArray[Any]], n: int) -> NDArray[np.int64]:
         """Return what each of `n` events brings to each accumulator: int64[accumulators, n]."""
-        computed: dict[tuple[str, str, str], NDArray[np.int64]] = {}
         brought = np.empty((len(self.accumulators), n), np.int64)
-        for number, accumulator in enumerate(self.accumulators):
-            if accumulator.identity not in computed:
-                computed[accumulator.identity] = accumulator.contributions(columns, n)
-            brought[number] = computed[accumulator.identity]
+        for number, first in enumerate(self._first_equal):
+            if first < number:
+                brought[number] = brought[first]
+            else:
+                brought[number] = self.accumulators[number].contributions(columns, n)
         return brought
+
+    @cached_property
+    def _first_equal(self) -> list[int]:
+        """The first accumulator, in whatever window, that takes events in as each does."""
+        identities = [accumulator.identity for accumulator in self.accumulators]
+        return [identities.index(identity) for identity in identities]
 
 
 def ring_of(aggregation: Aggregation) -> Ring:

@@ -13,16 +13,17 @@ one while this process works on the next.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from feature_store.online.claims import claimed_repeats
 from feature_store.online.ports import StoreUnavailable
+from feature_store.online.together import both
 from feature_store.online.work import CachedView, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable
+    from collections.abc import Iterable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from feature_store.definitions import View
     from feature_store.events import EventBatch
     from feature_store.online.ports import Claims, FeatureRows
-
-T = TypeVar("T")
-S = TypeVar("S")
 
 CACHED_ROWS: Final = 100_000
 """Rows kept decoded, a view: some 100 MB at the usual row."""
@@ -80,48 +78,44 @@ class Applier:
                 safe.
         """
         views = [view for view in self._views if view.view.source is batch.source]
-        repeats, works = await _both(
-            claimed_repeats(self._claims, batch), _all(self._begin(view, batch) for view in views)
-        )
+        repeats, works = await both(claimed_repeats(self._claims, batch), self._gather(views, batch))
         misses = sum(len(work.missing) for work in works)
         hits = sum(len(work.entities) for work in works) - misses
-        done = await _all(self._finish(work, repeats) for work in works)
-        written, conflicts = sum(written for written, _ in done), sum(lost for _, lost in done)
-        return Application(repeats, written, conflicts, hits, misses)
-
-    async def _begin(self, view: CachedView, batch: EventBatch) -> Work:
-        """Gather the rows that a batch touches."""
-        work = Work.of(view, batch)
-        if len(work.missing):
-            work.fill(await self._rows.read(work.keys(work.missing)))
-        return work
-
-    async def _finish(self, work: Work, repeats: NDArray[np.bool_]) -> tuple[int, int]:
-        """Apply the events and replace the rows; return how many were, and how many attempts were lost."""
         written = conflicts = 0
         for _ in range(ATTEMPTS):
-            changed, rows = work.apply(repeats)
-            refused = await self._rows.replace(work.keys(changed), work.revisions(changed), rows)
-            lost = {int(changed[index]): stored for index, stored in refused.items()}
+            replaced, works = await self._replace(works, repeats)
+            written, conflicts = written + replaced, conflicts + sum(len(work.entities) for work in works)
+            if not works:
+                return Application(repeats, written, conflicts, hits, misses)
+        names = ", ".join(work.view.view.name for work in works)
+        raise StoreUnavailable(f"rows of {names} were lost to other writers {ATTEMPTS} times in a row")
+
+    async def _gather(self, views: Iterable[CachedView], batch: EventBatch) -> list[Work]:
+        """Gather the rows that a batch touches, from the caches and the store."""
+        works = [Work.of(view, batch) for view in views]
+        stored = iter(await self._rows.read([key for work in works for key in work.keys(work.missing)]))
+        for work in works:
+            work.fill(list(islice(stored, len(work.missing))))
+        return works
+
+    async def _replace(self, works: Iterable[Work], repeats: NDArray[np.bool_]) -> tuple[int, list[Work]]:
+        """Apply the events and replace the rows; return how many were, and the work on the others."""
+        changes = [(work, *work.apply(repeats)) for work in works]
+        refused = await self._rows.replace(
+            [key for work, changed, _ in changes for key in work.keys(changed)],
+            [revision for work, changed, _ in changes for revision in work.revisions(changed)],
+            [row for _, _, rows in changes for row in rows],
+        )
+        left: list[Work] = []
+        first = 0
+        for work, changed, rows in changes:
+            lost = {
+                int(changed[number - first]): row
+                for number, row in refused.items()
+                if first <= number < first + len(changed)
+            }
+            first += len(changed)
             work.keep(changed, rows, lost)
-            written, conflicts = written + len(rows) - len(lost), conflicts + len(lost)
-            if not lost:
-                return written, conflicts
-            work = work.again(lost)
-        name = work.view.view.name
-        raise StoreUnavailable(f"rows of {name} were lost to other writers {ATTEMPTS} times in a row")
-
-
-async def _all(doing: Iterable[Awaitable[T]]) -> list[T]:
-    """Do several things at once; if one fails, fail when all have ended, so that none goes on unobserved."""
-    ended = await asyncio.gather(*doing, return_exceptions=True)
-    for result in ended:
-        if isinstance(result, BaseException):
-            raise result
-    return cast("list[T]", ended)
-
-
-async def _both(first: Awaitable[T], second: Awaitable[S]) -> tuple[T, S]:
-    """Do two things at once, in the manner of `_all`."""
-    ended = await _all(cast("list[Awaitable[object]]", [first, second]))
-    return cast("tuple[T, S]", tuple(ended))
+            if lost:
+                left.append(work.again(lost))
+        return first - len(refused), left
