@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ROWS_A_CALL: Final = 64
 """A script stops the server while it runs: 64 rows take about 0.2 ms of it."""
 ROWS_AT_ONCE: Final = 512
-"""More are sent in parts: the server works on one while this process packs the next, and others get a turn."""
+"""More are sent in parts: the server works on one while this process packs the next; others get a turn."""
 IDS_A_CALL: Final = 1000
 """Lua cannot unpack many more than 7,000 values."""
 
