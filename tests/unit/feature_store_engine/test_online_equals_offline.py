@@ -373,6 +373,24 @@ async def test_training_sees_what_was_recorded_by_then_in_any_order_of_the_lake(
     assert_is(vectors, knowns, asked)
 
 
+def test_an_event_recorded_at_the_very_moment_of_the_request_is_known_and_a_moment_later_is_not() -> None:
+    ride = Ride(
+        "ann", "rome", 33.0, shared=True, at_us=0, recorded_us=MINUTE_US, id="1", partition=0, offset=0
+    )
+    asked = [Asked("ann", "rome", 1.0, MINUTE_US), Asked("ann", "rome", 1.0, MINUTE_US - 1)]
+    vectors = point_in_time(contract, {"rides": batch_of([ride])}, requests_of(asked), AsOf())
+    assert_is(vectors, [[ride], []], asked)
+    assert vectors.statuses[0].tolist() == [1] * len(contract.features)
+
+
+def test_without_events_or_requests_there_is_nothing_to_go_wrong() -> None:
+    asked = [Asked("ann", "rome", None, 0), Asked(None, "", 1.0, 0)]
+    vectors = point_in_time(contract, {"rides": batch_of([])}, requests_of(asked), AsOf())
+    assert_is(vectors, [[], []], asked)
+    assert len(point_in_time(contract, {"rides": batch_of([])}, requests_of([]), AsOf())) == 0
+    assert len(VectorAssembler(contract).assemble(requests_of([]), [])) == 0
+
+
 class Died(Exception):
     """The writer was killed."""
 
