@@ -23,7 +23,7 @@ class DemoOptions:
             a step at every question.
         speed: Times real time; None is as fast as the consumers keep up.
         features: How many `feature` processes share the work.
-        partitions: Of the source topics.
+        partitions: Of every source topic; as declared when None.
     """
 
     folder: Path = Path("build/demo")
@@ -33,7 +33,7 @@ class DemoOptions:
     tick: timedelta = timedelta(minutes=15)
     speed: float | None = None
     features: int = 1
-    partitions: int = 4
+    partitions: int | None = None
 
     def __post_init__(self) -> None:
         if not self.learn_from < self.live_from < self.live_to:
