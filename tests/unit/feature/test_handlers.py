@@ -45,7 +45,9 @@ class CardLogins(FeatureView):
     logins_1h = Count(window="1h")
 
 
-fraud = Label("fraud", source=payments, request_key="payment_id", value=field("fraud"), when=~field("fraud").is_null())
+fraud = Label(
+    "fraud", source=payments, request_key="payment_id", value=field("fraud"), when=~field("fraud").is_null()
+)
 project = Project(
     module="payments",
     sources={source.topic: source for source in (payments, logins)},
@@ -110,7 +112,9 @@ async def test_valid_events_reach_the_rows_of_every_view_of_their_source(store: 
     assert store.count("feature_cache_misses_total", source=payments.topic) == 2
 
 
-async def test_each_event_that_fails_is_refused_with_its_reason_and_the_others_have_their_effect(store: Store) -> None:
+async def test_each_event_that_fails_is_refused_with_its_reason_and_the_others_have_their_effect(
+    store: Store,
+) -> None:
     wrong = [
         received(payments, 1, b"not json"),
         payment(2, amount=None),
@@ -136,10 +140,14 @@ async def test_a_batch_of_nothing_but_bad_events_writes_nothing(store: Store) ->
     assert store.rows.stored == {}
 
 
-async def test_an_outcome_says_what_was_true_and_when_it_was_known_and_continues_the_trace(store: Store) -> None:
+async def test_an_outcome_says_what_was_true_and_when_it_was_known_and_continues_the_trace(
+    store: Store,
+) -> None:
     await store.features.on_events([payment(7)])
     (event,) = store.outcomes()
-    assert OutcomeObserved.FromString(event.data) == OutcomeObserved(label="fraud", request_key="p7", value=1.0, revision=0)
+    assert OutcomeObserved.FromString(event.data) == OutcomeObserved(
+        label="fraud", request_key="p7", value=1.0, revision=0
+    )
     assert (event.id, event.key) == ("fraud:p7:0", b"p7")
     assert (event.time_us, event.recorded_time_us) == (AT_US + 7, AT_US + 17)
     assert event.traceparent == payment(7).event.traceparent
@@ -147,16 +155,22 @@ async def test_an_outcome_says_what_was_true_and_when_it_was_known_and_continues
 
 async def test_an_event_that_tells_no_truth_has_no_outcome(store: Store) -> None:
     await store.features.on_events([payment(0, fraud=None), payment(1, fraud=False)])
-    assert [(event.id, OutcomeObserved.FromString(event.data).value) for event in store.outcomes()] == [("fraud:p1:0", 0.0)]
+    assert [(event.id, OutcomeObserved.FromString(event.data).value) for event in store.outcomes()] == [
+        ("fraud:p1:0", 0.0)
+    ]
 
 
-async def test_handling_a_batch_again_changes_no_row_and_tells_the_same_outcomes_under_the_same_ids(store: Store) -> None:
+async def test_handling_a_batch_again_changes_no_row_and_tells_the_same_outcomes_under_the_same_ids(
+    store: Store,
+) -> None:
     batch = [payment(number) for number in range(5)]
     await store.features.on_events(batch)
     before = dict(store.rows.stored)
     await store.features.on_events(batch)
     assert store.rows.stored == before
-    assert [event.id for event in store.outcomes()] == [f"fraud:p{number}:0" for number in (*range(5), *range(5))]
+    assert [event.id for event in store.outcomes()] == [
+        f"fraud:p{number}:0" for number in (*range(5), *range(5))
+    ]
 
 
 async def test_an_event_published_twice_counts_once(store: Store) -> None:
