@@ -21,6 +21,6 @@ class FeatureSettings(Settings):
     """
 
     tidemark_project: Annotated[str, Field(min_length=1)]
-    batch_records: Annotated[int, Field(ge=1, le=50_000)] = 2_000
+    batch_records: Annotated[int, Field(ge=1, le=50_000)] = 4_000
     cached_rows: Annotated[int, Field(ge=1)] = 100_000
     redis_timeout_s: Annotated[float, Field(gt=0)] = 5.0

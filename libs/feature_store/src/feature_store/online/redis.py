@@ -32,7 +32,7 @@ ROWS_A_CALL: Final = 64
 """A script stops the server while it runs: 64 rows take about 0.2 ms of it."""
 ROWS_AT_ONCE: Final = 512
 """More are sent in parts: the server works on one while this process packs the next; others get a turn."""
-IDS_A_CALL: Final = 1000
+IDS_A_CALL: Final = 1_000
 """Lua cannot unpack many more than 7,000 values."""
 
 # The cluster's client has errors of its own beside the family.

@@ -1,0 +1,176 @@
+"""The feature store on a real Kafka and a real Valkey: events into rows, rows into vectors, and the past.
+
+Events are synthetic departures with the flights example's definitions: four views of a source, so an event
+touches four rows; as many airports, carriers and aircraft as New York's flights of 2013 have. Rates are of
+one process unless said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvloop
+from bus.producer import KafkaPublisher
+from bus.runner import Batching, ConsumerRunner
+from bus.topics import Topic, ensure_topics
+from bus.tracker import ProgressTracker
+from feature.__main__ import topics_of
+from feature.adapters.kafka import KafkaOutcomes
+from feature.adapters.store import RedisRows
+from feature.handlers import Features
+from feature.metrics import Metrics
+from feature.settings import FeatureSettings
+from feature_store import Project, load_project
+from local_stack import LocalStack
+from prometheus_client import CollectorRegistry
+
+from bench.store_events import EVENTS, MODEL, PROJECT, TOPIC, Row, departures, row
+from bench.store_reading import measure_past, measure_reading
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from bus.events import Event
+    from bus.received import Received, Rejection
+    from bus.runner import Handler
+
+REKEYED = Topic("bench.rekeyed.v1", None, "entity", 4, retention=None)
+
+
+def run() -> list[Row]:
+    """Measure everything on stacks of its own."""
+    return uvloop.run(measure())
+
+
+async def measure() -> list[Row]:
+    project = load_project(PROJECT)
+    events = departures()
+    rows = await measure_writing(project, events)
+    alone, together = [await processes_rate(project, events, count) for count in (1, 2)]
+    rows.append(row("store.feature_two_processes", together, "events/s", ("one process", alone)))
+    return [*rows, *measure_past(project, events)]
+
+
+async def measure_writing(project: Project, events: Sequence[Event]) -> list[Row]:
+    async with filled_stack(project, events) as stack:
+        settings = FeatureSettings(redis_url=stack.redis_url, tidemark_project=PROJECT)
+        batching = Batching(settings.batch_records)
+        floor = await consumed(stack, "floor", nothing, batching)
+        store = RedisRows(list(project.views.values()), settings)
+        async with KafkaPublisher(stack.kafka_bootstrap, client_id="outcomes") as publisher:
+            features = Features(project, store, KafkaOutcomes(publisher), Metrics(CollectorRegistry()))
+            fresh = await consumed(stack, "bench-feature", features.on_events, batching)
+        await store.close()
+        rekeyed = await rekey_rate(stack, events)
+        reading = await measure_reading(stack.redis_url, project.contract(MODEL))
+    return [
+        row(
+            "store.feature_events",
+            fresh,
+            "events/s",
+            ("the runner with an empty handler", floor),
+            ("value >= 30,000", fresh >= 30_000),
+        ),
+        row("store.rekeyed_events", rekeyed, "events/s", ("merged by compare-and-set", fresh)),
+        *reading,
+    ]
+
+
+@asynccontextmanager
+async def filled_stack(project: Project, events: Sequence[Event]) -> AsyncIterator[LocalStack]:
+    with tempfile.TemporaryDirectory() as folder:
+        async with LocalStack(Path(folder)) as stack:
+            await ensure_topics(stack.kafka_bootstrap, [*topics_of(project), REKEYED])
+            async with KafkaPublisher(stack.kafka_bootstrap, client_id="bench", linger_ms=5) as publisher:
+                for start in range(0, EVENTS, 5_000):
+                    await publisher.publish_all(TOPIC, events[start : start + 5_000])
+            yield stack
+
+
+async def nothing(_batch: Sequence[Received]) -> list[Rejection]:
+    return []
+
+
+async def consumed(stack: LocalStack, group: str, handler: Handler, batching: Batching) -> float:
+    """Return the events a second from the first batch to the last."""
+    stop, seen, start = asyncio.Event(), 0, 0.0
+
+    async def counted(batch: Sequence[Received]) -> Sequence[Rejection] | None:
+        nonlocal seen, start
+        start = start or time.perf_counter()
+        rejections = await handler(batch)
+        assert not rejections, rejections[0]
+        seen += len(batch)
+        if seen >= EVENTS:
+            stop.set()
+        return rejections
+
+    async with KafkaPublisher(stack.kafka_bootstrap, client_id=group) as publisher:
+        runner = ConsumerRunner(
+            bootstrap=stack.kafka_bootstrap,
+            group=group,
+            topics=[TOPIC],
+            handler=counted,
+            publisher=publisher,
+            service=group,
+            batching=batching,
+            registry=CollectorRegistry(),
+        )
+        await runner.run(stop)
+    return seen / (time.perf_counter() - start)
+
+
+async def rekey_rate(stack: LocalStack, events: Sequence[Event]) -> float:
+    """Return the events a second that are published once for each of four entities: half of re-keying."""
+    some = events[: EVENTS // 5]
+    async with KafkaPublisher(stack.kafka_bootstrap, client_id="rekey", linger_ms=5) as publisher:
+        start = time.perf_counter()
+        for begin in range(0, len(some), 2_000):
+            copies = [
+                replace(event, id=f"{event.id}:{number}", key=key)
+                for event in some[begin : begin + 2_000]
+                for number, key in enumerate((b"origin", b"carrier", event.key, event.key[::-1]))
+            ]
+            await publisher.publish_all(REKEYED.name, copies)
+        return len(some) / (time.perf_counter() - start)
+
+
+async def processes_rate(project: Project, events: Sequence[Event], count: int) -> float:
+    """Return the events a second of so many `python -m feature`, between the first and the last tenth."""
+    async with filled_stack(project, events) as stack:
+        environment = {
+            **stack.environment(),
+            "TIDEMARK_PROJECT": PROJECT,
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+        }
+        async with ProgressTracker(stack.kafka_bootstrap) as tracker:
+            started = [
+                await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "feature", env=environment, stderr=asyncio.subprocess.DEVNULL
+                )
+                for _ in range(count)
+            ]
+            try:
+                return await rate_between(tracker, EVENTS // 10, EVENTS - EVENTS // 10)
+            finally:
+                for process in started:
+                    process.kill()
+                    await process.wait()
+
+
+async def rate_between(tracker: ProgressTracker, first: int, last: int) -> float:
+    start, begun = 0.0, 0
+    while True:
+        done = sum(mark.next_offset for mark in tracker.marks("feature").values())
+        if done >= first and not start:
+            start, begun = time.perf_counter(), done
+        if done >= last:
+            return (done - begun) / (time.perf_counter() - start)
+        await asyncio.sleep(0.01)
