@@ -87,7 +87,7 @@ class _Past:
         return oldest * ring.width_us, np.maximum(as_of + 1, oldest) * ring.width_us
 
     def totals(self, reads: Sequence[Read]) -> NDArray[np.int64]:
-        """Return what counts and sums held: int64[reads, n]."""
+        """Return what counts and sums held, int64[reads, n]; anything where a request knew no event."""
         totals = np.zeros((len(reads), len(self._time_us)), np.int64)
         if not reads:
             return totals
@@ -102,7 +102,6 @@ class _Past:
         latest_us = np.max([end_us for _, end_us in bounds.values()], axis=0)
         for request, event in self.known.unknown(latest_us):
             self._take_off(reads, bounds, totals, request, event)
-        totals[:, ~self._any] = 0
         return totals
 
     def _take_off(
