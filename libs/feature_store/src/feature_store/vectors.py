@@ -78,7 +78,7 @@ class Vectors:
 
     values: NDArray[np.float32]
     statuses: NDArray[np.uint8]
-    positions: tuple[RowPositions, ...]
+    positions: Sequence[RowPositions]
 
     def __len__(self) -> int:
         return len(self.values)
@@ -136,26 +136,27 @@ class VectorPlan:
             for at, feature in enumerate(contract.features)
             if isinstance(feature, RequestTime)
         ]
+        # Values are made in this order: totals, lasts, computed ones.
+        made_at = [*self._total_at, *self._last_at, *(at for at, _ in self._computed)]
+        self._order = np.argsort(made_at)
 
     def _read_totals(self, features: Sequence[tuple[int, Feature]]) -> None:
-        """Prepare `value = total * scale`, and the division by another total where there is one."""
-        readings = [reading_of(feature.aggregation) for _, feature in features]
-        self._total_at = _indexes(at for at, _ in features)
-        self._scale = np.array([reading.scale for reading in readings])
+        """Prepare `value = total * scale`, and the division by another total of the first, which have one."""
+        readings = [(at, feature, reading_of(feature.aggregation)) for at, feature in features]
+        readings.sort(key=lambda one: one[2].denominator is None)
+        self._total_at = [at for at, _, _ in readings]
+        self._scale = np.array([reading.scale for _, _, reading in readings])
         self._numerator = _indexes(
-            self._number(self.totals, feature, reading.numerator)
-            for (_, feature), reading in zip(features, readings, strict=True)
+            self._number(self.totals, feature, reading.numerator) for _, feature, reading in readings
         )
-        divided = [
-            (place, self._number(self.totals, feature, reading.denominator))
-            for place, ((_, feature), reading) in enumerate(zip(features, readings, strict=True))
+        self._denominator = _indexes(
+            self._number(self.totals, feature, reading.denominator)
+            for _, feature, reading in readings
             if reading.denominator is not None
-        ]
-        self._divided = _indexes(place for place, _ in divided)
-        self._denominator = _indexes(number for _, number in divided)
+        )
 
     def _read_lasts(self, features: Sequence[tuple[int, Feature]]) -> None:
-        self._last_at = _indexes(at for at, _ in features)
+        self._last_at = [at for at, _ in features]
         self._last = _indexes(
             self._number(self.lasts, feature, reading_of(feature.aggregation).numerator)
             for _, feature in features
@@ -169,8 +170,21 @@ class VectorPlan:
             reads.append(read)
         return reads.index(read)
 
+    def compute(self, requests: Requests) -> NDArray[np.float64]:
+        """Return the features that need no row, float64[n, request-time features]; NaN where null."""
+        n = len(requests)
+        computed = np.empty((n, len(self._computed)))
+        with np.errstate(all="ignore"):
+            for number, (_, expression) in enumerate(self._computed):
+                computed[:, number] = expression.evaluate(requests.context, n)
+        return computed
+
     def finish(
-        self, readings: Readings, requests: Requests, readable: NDArray[np.bool_] | None = None
+        self,
+        readings: Readings,
+        requests: Requests,
+        readable: NDArray[np.bool_] | None = None,
+        computed: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Return values and statuses.
 
@@ -178,23 +192,23 @@ class VectorPlan:
             readings: What the accumulators hold.
             requests: The requests.
             readable: Which rows could be read, bool[n, views]; None for all.
+            computed: What `compute` returned for these requests, if somebody has called it already.
         """
-        n = len(requests)
-        numbers = np.empty((n, len(self.contract.features)))
+        if computed is None:
+            computed = self.compute(requests)
         with np.errstate(all="ignore"):
             # A division of zero by zero, a last that is not there, a computed value that is null: all are
             # NaN.
             kept = readings.totals.take(self._numerator, axis=1) * self._scale
-            kept[:, self._divided] /= readings.totals.take(self._denominator, axis=1)
-            numbers[:, self._total_at] = kept
-            if len(self._last):
-                numbers[:, self._last_at] = from_sortable(readings.lasts.take(self._last, axis=1))
-            for at, expression in self._computed:
-                numbers[:, at] = expression.evaluate(requests.context, n)
-            values = numbers.astype(np.float32)
+            kept[:, : len(self._denominator)] /= readings.totals.take(self._denominator, axis=1)
+            lasts = from_sortable(readings.lasts.take(self._last, axis=1))
+            numbers = np.concatenate((kept, lasts, computed), axis=1)
+            values = numbers.take(self._order, axis=1).astype(np.float32)
         statuses = self._row_statuses(readings, requests, readable).take(self._status_from, axis=1)
-        statuses[(statuses == _PRESENT) & ~np.isfinite(values)] = _MISSING
-        np.copyto(values, self.contract.defaults, where=statuses != _PRESENT)
+        there = statuses == _PRESENT
+        usable = there & np.isfinite(values)
+        np.copyto(statuses, _MISSING, where=there != usable)
+        np.copyto(values, self.contract.defaults, where=~usable)
         return values, statuses
 
     def _row_statuses(

@@ -50,7 +50,18 @@ class VectorAssembler:
         ]
         return [key for request in zip(*keys, strict=True) for key in request]
 
-    def assemble(self, requests: Requests, rows: Sequence[bytes | None], *, readable: bool = True) -> Vectors:
+    def compute(self, requests: Requests) -> NDArray[np.float64]:
+        """Return the features that need no rows: they may be computed while rows are being read."""
+        return self._plan.compute(requests)
+
+    def assemble(
+        self,
+        requests: Requests,
+        rows: Sequence[bytes | None],
+        *,
+        readable: bool = True,
+        computed: NDArray[np.float64] | None = None,
+    ) -> Vectors:
         """Return the vectors.
 
         Args:
@@ -59,6 +70,7 @@ class VectorAssembler:
                 format version, or of another definition of its view, is unreadable and its features are
                 DEFAULTED.
             readable: False where the store could not be read; then `rows` is not looked at.
+            computed: What `compute` returned for these requests, if somebody has called it already.
         """
         n, views, expected = len(requests), len(self._layouts), self._map
         if not readable:
@@ -73,13 +85,13 @@ class VectorAssembler:
             parts.append(self._map.read(matrix, time_us))
         if self._map is not expected:
             # Some rows were wider than expected; now that they are, all parts come out alike.
-            return self.assemble(requests, rows, readable=readable)
+            return self.assemble(requests, rows, readable=readable, computed=computed)
         read = parts[0] if len(parts) == 1 else RowReadings.concatenated(parts)
         mask = None
         if unreadable or not readable:
             mask = np.full((n, views), readable)
             mask.flat[unreadable] = False
-        values, statuses = self._plan.finish(self._map.readings(read), requests, mask)
+        values, statuses = self._plan.finish(self._map.readings(read), requests, mask, computed)
         return Vectors(values, statuses, self._map.positions(read))
 
     def _matrix(self, n: int, rows: Sequence[bytes | None]) -> tuple[NDArray[np.int64], list[int]]:

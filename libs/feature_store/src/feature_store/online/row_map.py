@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self, overload
 
 import numpy as np
 
 from feature_store.aggregations import NO_NUMBER
 from feature_store.rows import APPLIED, NEWEST, RECORDED, REVISION, WORD
-from feature_store.tiles import EMPTY_US, first, held
+from feature_store.tiles import EMPTY_US, held
 from feature_store.vectors import Readings, RowPositions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from feature_store.rows import RowLayout
     from feature_store.tiles import Ring
     from feature_store.vectors import Read, VectorPlan
+
+_NEVER: Final[int] = 2**63 - 1
+"""The age of a slot that a ring does not have: no request sees it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +73,9 @@ class RowMap:
         self._width_us = np.array([ring.width_us for _, ring in windows], np.int64)
         self._count = np.array([ring.count for _, ring in windows], np.int64)
         self._slots = np.arange(self._count.max(initial=0))[:, None]
+        counts = sorted(set(self._count.tolist()))
+        self._window_ring = np.array([counts.index(ring.count) for _, ring in windows], np.intp)
+        self._ages = _ages(counts)
         self._totals, self._totals_window = self._words(plan.totals), _windows_of(plan.totals, windows)
         self._last_times, self._last_values = self._words(plan.lasts), self._words(plan.lasts, block=1)
         self._lasts_window = _windows_of(plan.lasts, windows)
@@ -98,10 +104,11 @@ class RowMap:
     def _counted(self, heads: NDArray[np.int64], time_us: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which slots count: bool[n, slots, windows]."""
         head = heads.take(self._window_view, axis=1) // self._width_us
-        as_of = time_us[:, None] // self._width_us
-        oldest = first(head, as_of, self._count)
-        tile = held(head[:, None], self._count, self._slots)
-        return (tile >= oldest[:, None]) & (tile <= as_of[:, None]) & (self._slots < self._count)
+        ahead = (time_us[:, None] // self._width_us - head)[:, :, None]
+        age = self._ages[self._window_ring, head % self._count]
+        # A request ahead of the newest event finds the oldest tiles too old; one behind it, the newest too new.
+        counted: NDArray[np.bool_] = (age < self._count[:, None] - ahead) & (age >= -ahead)
+        return counted.transpose(0, 2, 1)
 
     def _read_lasts(self, matrix: NDArray[np.int64], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
         if not self._last_times.size:
@@ -118,14 +125,51 @@ class RowMap:
         """Return what a vector is made of."""
         return Readings(read.heads[:, : len(self._names)], read.totals, read.lasts)
 
-    def positions(self, read: RowReadings) -> tuple[RowPositions, ...]:
+    def positions(self, read: RowReadings) -> Sequence[RowPositions]:
         """Return what the rows had applied."""
+        return _Positions(self._names, self._applied, read.heads)
+
+
+class _Positions(Sequence[RowPositions]):
+    """What the rows of each view had applied, taken apart when somebody looks: after the score, if at all."""
+
+    def __init__(self, names: Sequence[str], applied: Sequence[slice], heads: NDArray[np.int64]) -> None:
+        self._names = names
+        self._applied = applied
+        self._heads = heads
+
+    @cached_property
+    def _each(self) -> tuple[RowPositions, ...]:
         views = len(self._names)
-        found = read.heads[:, :views] != EMPTY_US
+        found = self._heads[:, :views] != EMPTY_US
         return tuple(
-            RowPositions(name, found[:, number], read.heads[:, applied], read.heads[:, views + number])
+            RowPositions(name, found[:, number], self._heads[:, applied], self._heads[:, views + number])
             for number, (name, applied) in enumerate(zip(self._names, self._applied, strict=True))
         )
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> RowPositions: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[RowPositions]: ...
+    def __getitem__(self, index: int | slice) -> RowPositions | Sequence[RowPositions]:
+        return self._each[index]
+
+
+def _ages(counts: Sequence[int]) -> NDArray[np.int64]:
+    """Return how many tiles before its ring's head each slot lies, int64[rings, head's slot, slots].
+
+    A table, because looking up takes one operation and computing several. A slot that a ring does not have is
+    as old as can be.
+    """
+    most = max(counts, default=0)
+    ages = np.full((len(counts), most, most), _NEVER)
+    for ring, count in enumerate(counts):
+        head, slot = np.ogrid[:count, :count]
+        ages[ring, :count, :count] = head - held(head, count, slot)
+    return ages
 
 
 def _heads(starts: NDArray[np.int64], layouts: Sequence[RowLayout]) -> tuple[NDArray[np.int64], list[slice]]:
