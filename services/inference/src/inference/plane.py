@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from feature_store import Requests
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     import structlog
     from feature_store.online.ports import ReadRows
     from feature_store.vectors import Vectors
+    from numpy.typing import NDArray
 
     from inference.clocks import Stopwatch
     from inference.domain.batching import Line
-    from inference.domain.requests import Asked, Requirements
+    from inference.domain.requests import Asked
     from inference.metrics import Metrics
     from inference.ports import FeatureRows, PredictionLog
     from inference.routing import RouteTable
@@ -166,6 +167,8 @@ class ScoringPlane:
             # Requests of one moment share many entities.
             distinct = list(dict.fromkeys(keys)) if len(batch) > 1 else keys
             self._rows.request(distinct, partial(self._finish, batch, groups, distinct, done))
+            for group in groups:
+                group.prepare()
         except Exception as error:  # noqa: BLE001 - see _fail_all
             self._fail_all(batch, error, done)
 
@@ -248,28 +251,40 @@ def _by_arm(batch: Sequence[Ticket]) -> list[list[Ticket]]:
 class _Group:
     """Tickets of one arm: they share a contract and a scorer."""
 
-    __slots__ = ("_assembler", "_requests", "keys", "tickets")
+    __slots__ = ("_assembler", "_computed", "_context", "_inputs", "_problem", "_requests", "keys", "tickets")
 
     def __init__(self, tickets: Sequence[Ticket]) -> None:
         model = tickets[0].model
         self.tickets = tickets
         self._assembler = model.assembler
-        self._requests = _requests(tickets, model.requirements)
+        self._inputs = model.requirements.inputs
+        self._context: dict[str, NDArray[Any]] = {}
+        self._requests = Requests(
+            time_us=np.array([ticket.asked.request_time_us for ticket in tickets], dtype=np.int64),
+            entities={
+                name: np.array([ticket.asked.entities[name] for ticket in tickets], dtype=object)
+                for name in model.requirements.entities
+            },
+            context=self._context,
+        )
+        self._computed: NDArray[np.float64] | None = None
+        self._problem: Exception | None = None
         self.keys = self._assembler.row_keys(self._requests)
 
+    def prepare(self) -> None:
+        """Compute what needs no rows, while they are on their way; what goes wrong is said when they come."""
+        try:
+            self._computed = self._compute()
+        except Exception as error:  # noqa: BLE001 - raised by assemble
+            self._problem = error
+
+    def _compute(self) -> NDArray[np.float64]:
+        for name, kind in self._inputs.items():
+            values = [ticket.asked.context[name] for ticket in self.tickets]
+            self._context[name] = np.array(values, dtype=dtype_of(kind))
+        return self._assembler.compute(self._requests)
+
     def assemble(self, rows: Sequence[bytes | None], *, readable: bool) -> Vectors:
-        return self._assembler.assemble(self._requests, rows, readable=readable)
-
-
-def _requests(tickets: Sequence[Ticket], requirements: Requirements) -> Requests:
-    return Requests(
-        time_us=np.array([ticket.asked.request_time_us for ticket in tickets], dtype=np.int64),
-        entities={
-            name: np.array([ticket.asked.entities[name] for ticket in tickets], dtype=object)
-            for name in requirements.entities
-        },
-        context={
-            name: np.array([ticket.asked.context[name] for ticket in tickets], dtype=dtype_of(kind))
-            for name, kind in requirements.inputs.items()
-        },
-    )
+        if self._problem is not None:
+            raise self._problem
+        return self._assembler.assemble(self._requests, rows, readable=readable, computed=self._computed)

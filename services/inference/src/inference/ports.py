@@ -22,8 +22,8 @@ class FeatureRows(Protocol):
 
         Args:
             keys: Which rows.
-            on_rows: Called once, within a deadline, with what was read in the order of the keys. It never
-                fails: rows that could not be read are said to be unreadable.
+            on_rows: Called once, within a deadline but not before this returns, with what was read in the
+                order of the keys. Reading never fails: rows may be said to be unreadable.
         """
 
 

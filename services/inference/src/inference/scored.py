@@ -50,9 +50,8 @@ def score_each(scorer: Scorer, vectors: NDArray[np.float32]) -> Sequence[float |
         In the order of the vectors, the score or why there is none.
     """
     try:
-        scores: list[float] = scorer.score(vectors).tolist()
+        return scorer.score_list(vectors)
     except PackageError as error:
         if len(vectors) == 1:
             return [NoScore(str(error))]
         return [score_each(scorer, vectors[row : row + 1])[0] for row in range(len(vectors))]
-    return scores

@@ -49,8 +49,8 @@ class Routes(Protocol):
 class KafkaPredictionLog:
     """Records predictions on `predictions.made`.
 
-    What replies do not wait for is kept as it was scored and written out a little later, many at once: an event
-    written in a row of others costs half of one written between two requests.
+    What replies do not wait for is kept as it was scored and written out a little later, many at once: an
+    event written in a row of others costs two thirds of one written between two requests.
 
     Args:
         buffered: Delivers what replies do not wait for.
@@ -95,7 +95,7 @@ class KafkaPredictionLog:
         except (TimeoutError, Unavailable, EventTooLarge) as error:
             raise LogUnavailable(
                 f"{scored.asked.model!r} logs durably and its prediction {scored.asked.prediction_id!r} "
-                f"could not be recorded: {error or 'Kafka did not answer in time'}"
+                f"was not recorded: {error or 'Kafka did not answer in time'}"
             ) from error
 
     def close(self) -> None:

@@ -67,7 +67,8 @@ class GuardedRows:
     def request(self, keys: Sequence[bytes], on_rows: OnRows) -> None:
         """See `FeatureRows.request`."""
         if self._rows is None:
-            on_rows(ReadRows([None] * len(keys), readable=False))
+            unread = ReadRows([None] * len(keys), readable=False)
+            asyncio.get_running_loop().call_soon(on_rows, unread)
             return
 
         def learn(read: ReadRows) -> None:
