@@ -171,3 +171,30 @@ def test_a_computed_value_that_is_null_or_does_not_fit_is_missing() -> None:
     vectors = VectorAssembler(contract).assemble(asked, [None] * 6)
     assert vectors.values[:, 1].tolist() == [-3.0, -3.0, 2.0]
     assert vectors.statuses[:, 1].tolist() == [MISSING, MISSING, PRESENT]
+
+
+@pytest.mark.parametrize("tiles", [1, 2, 12, 60, 1_000])
+def test_however_many_tiles_a_window_has_the_newest_of_them_count(tiles: int) -> None:
+    class ManyTiles(FeatureView):
+        source, entity = clicks, user
+        ttl = timedelta(days=9)
+        clicks_kept = Count(window=timedelta(seconds=tiles), tiles=tiles)
+
+    spec = ModelSpec(
+        "many",
+        features=[ManyTiles.clicks_kept],
+        label=Label("l", source=clicks, request_key="user", value=field("ms")),
+        examples=TrainingExamples(source=clicks, time=field("at"), entities={"user": "user"}),
+        train=lambda *_: None,
+    )
+    layout = plan_of(ManyTiles.view).layout
+    row = layout.empty.copy()
+    row[NEWEST] = NOW_US
+    row[layout.tiles :] = 1
+    asked_at = (-tiles - 1, -tiles, -tiles + 1, -1, 0, 1, tiles - 1, tiles, tiles + 1, 100_000)
+    count = len(asked_at)
+    asked = Requests(NOW_US + np.array(asked_at) * 1_000_000, {"user": np.full(count, "k", np.object_)}, {})
+    vectors = VectorAssembler(Contract.of(spec)).assemble(asked, [row.tobytes()] * count)
+    # Of the tiles that the ring holds, the last `tiles` up to the request's; those before the ring are gone.
+    expected = [max(0, tiles - abs(second)) for second in asked_at]
+    assert vectors.values[:, 0].tolist() == expected

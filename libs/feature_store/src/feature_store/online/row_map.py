@@ -106,7 +106,7 @@ class RowMap:
         head = heads.take(self._window_view, axis=1) // self._width_us
         ahead = (time_us[:, None] // self._width_us - head)[:, :, None]
         age = self._ages[self._window_ring, head % self._count]
-        # A request ahead of the newest event finds the oldest tiles too old; one behind it, the newest too new.
+        # A request ahead of the newest event finds the oldest tiles too old; one behind, the newest too new.
         counted: NDArray[np.bool_] = (age < self._count[:, None] - ahead) & (age >= -ahead)
         return counted.transpose(0, 2, 1)
 
