@@ -75,6 +75,6 @@ def test_every_command_of_the_ten_minutes_works(checkout: Path, tools: Path) -> 
     assert re.search(
         r"^0\.\d+ from gradient-boosting-[0-9a-f]{12}, prediction ", done.stdout, re.MULTILINE
     ), told
-    assert re.search(r'"predictionId":\s+"my-first"', done.stdout), told
+    assert re.search(r'"prediction_id":\s+"my-first"', done.stdout), told
     summary = json.loads((checkout / "build/demo/summary.json").read_text(encoding="utf-8"))
     assert summary["lost_events"] == summary["duplicate_predictions"] == summary["skew_mismatches"] == 0

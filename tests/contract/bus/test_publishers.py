@@ -70,12 +70,10 @@ async def on_kafka(bootstrap: str, stack: AsyncExitStack) -> World:
 
 
 @pytest.fixture(params=["memory", "kafka"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+async def world(request: pytest.FixtureRequest, kafka_bootstrap: str) -> AsyncIterator[World]:
+    # The broker is asked for by name, for memory too: an async fixture cannot start another while it runs.
     async with AsyncExitStack() as stack:
-        if request.param == "memory":
-            yield in_memory()
-        else:
-            yield await on_kafka(request.getfixturevalue("kafka_bootstrap"), stack)
+        yield in_memory() if request.param == "memory" else await on_kafka(kafka_bootstrap, stack)
 
 
 def event(number: int, key: str = "k", data: bytes = b"data") -> Event:
