@@ -353,6 +353,7 @@ async def test_what_was_served_is_counted(stage: Stage) -> None:
         for _ in range(2):
             stage.rows.come()
             await _turns()
+    stage.plane.close()
     labels = {"model": "returns", "variant": "champion", "status": "OK"}
     assert stage.registry.get_sample_value("inference_requests_total", labels) == 2
     missing = {"model": "returns", "status": "MISSING"}

@@ -35,6 +35,8 @@ def test_a_good_request_passes() -> None:
         ({"request_time_us": -1}, "request_time"),
         ({"request_time_us": YEAR_2200_US}, "request_time"),
         ({"entities": {"origin": "J" * 257}}, "entities[origin]"),
+        ({"entities": {"e" * 129: "x"}}, "entities"),
+        ({"context": {"c" * 129: 1.0}}, "context"),
         ({"entities": {f"e{i}": "x" for i in range(65)}}, "entities"),
         ({"context": {f"c{i}": 1.0 for i in range(65)}}, "context"),
         ({"context": {"hour": float("nan")}}, "context[hour]"),

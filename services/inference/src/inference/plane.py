@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from feature_store import Requests
@@ -17,6 +17,7 @@ from feature_store.expressions import dtype_of
 from inference.coalescing import Coalescer
 from inference.domain.errors import DeadlinePassed, NoScore, ScoringError
 from inference.domain.requests import check_requirements, check_shape
+from inference.lingering import Lingering
 from inference.scored import Scored, score_each
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from inference.ports import FeatureRows, PredictionLog
     from inference.routing import RouteTable
     from inference.serving import ServedArm, ServedModel
+
+_COUNTED_AFTER_S: Final = 0.02
 
 
 class Ticket:
@@ -89,6 +92,9 @@ class ScoringPlane:
         self._now_s = now_s
         self._log = log
         self._coalescer: Coalescer[Ticket] = Coalescer(self._begin, line, now_s)
+        self._uncounted: Lingering[tuple[str, Sequence[tuple[str, int]], Vectors]] = Lingering(
+            self._count, _COUNTED_AFTER_S
+        )
         metrics.watch_queue(lambda: self._coalescer.waiting)
 
     async def score(self, asked: Asked, time_left_s: float | None) -> Scored:
@@ -103,9 +109,7 @@ class ScoringPlane:
         """
         ticket = self._admit(asked, self._now_s(), time_left_s)
         self._coalescer.submit((ticket,))
-        scored = await ticket.answer
-        await self._record(scored, ticket.model.is_durable)
-        return scored
+        return await self._recorded(ticket)
 
     async def score_many(
         self, requests: Sequence[Asked | ScoringError], time_left_s: float | None
@@ -126,6 +130,10 @@ class ScoringPlane:
             for ticket in tickets:
                 ticket.answer.cancel()
 
+    def close(self) -> None:
+        """Count what was not counted yet."""
+        self._uncounted.finish()
+
     def _admit(self, asked: Asked, now_s: float, time_left_s: float | None) -> Ticket:
         check_shape(asked)
         model = self._routes.find(asked.model)
@@ -143,21 +151,21 @@ class ScoringPlane:
         except ScoringError as error:
             return error
 
+    async def _recorded(self, ticket: Ticket) -> Scored:
+        scored = await ticket.answer
+        if ticket.model.is_durable:
+            await self._predictions.write(scored)
+        else:
+            self._predictions.offer(scored)
+        return scored
+
     async def _outcome(self, ticket: Ticket | ScoringError) -> Scored | ScoringError:
         if isinstance(ticket, ScoringError):
             return ticket
         try:
-            scored = await ticket.answer
-            await self._record(scored, ticket.model.is_durable)
+            return await self._recorded(ticket)
         except ScoringError as error:
             return error
-        return scored
-
-    async def _record(self, scored: Scored, is_durable: bool) -> None:  # noqa: FBT001 - private
-        if is_durable:
-            await self._predictions.write(scored)
-        else:
-            self._predictions.offer(scored)
 
     def _begin(self, batch: Sequence[Ticket], done: Callable[[], None]) -> None:
         """Ask for all the rows of a batch; what follows follows when they are here."""
@@ -224,10 +232,10 @@ class ScoringPlane:
                     )
                 )
                 answered.append((ticket.served.arm.variant, latency_us))
-        # Counting comes after the replies: their tasks are already in the loop's queue.
-        asyncio.get_running_loop().call_soon(self._count, model.name, answered, vectors)
+        self._uncounted.add((model.name, answered, vectors))
 
-    def _count(self, model: str, answered: Sequence[tuple[str, int]], vectors: Vectors) -> None:
+    def _count(self, group: tuple[str, Sequence[tuple[str, int]], Vectors]) -> None:
+        model, answered, vectors = group
         self._metrics.batch_scored(len(vectors))
         for variant, latency_us in answered:
             self._metrics.answered(model, variant, latency_us)

@@ -109,6 +109,7 @@ async def serve(
         async with running(_announce(service, server, follower, listener, table, rows)):
             await service.stop.wait()
         await server.stop(_GRACE_SECONDS)
+    plane.close()
     predictions.close()
 
 

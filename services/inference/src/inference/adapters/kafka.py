@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -16,6 +15,7 @@ from google.protobuf.message import DecodeError
 from inference.adapters.wire import logged_of, prediction_made, route_of, shadow_made
 from inference.domain.errors import LogUnavailable
 from inference.handlers import Logged, Refused, ShadowScore
+from inference.lingering import Lingering
 
 if TYPE_CHECKING:
     import structlog
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 SOURCE: Final = "tidemark/inference"
 SHADOW_SOURCE: Final = "tidemark/inference/shadow"
-_SLICE: Final = 16
 
 ScoreShadows = Callable[[Sequence[Logged]], Awaitable[tuple[Sequence[ShadowScore], Sequence[Refused]]]]
 
@@ -48,9 +47,6 @@ class Routes(Protocol):
 
 class KafkaPredictionLog:
     """Records predictions on `predictions.made`.
-
-    What replies do not wait for is kept as it was scored and written out a little later, many at once: an
-    event written in a row of others costs two thirds of one written between two requests.
 
     Args:
         buffered: Delivers what replies do not wait for.
@@ -74,18 +70,15 @@ class KafkaPredictionLog:
         self._publisher = publisher
         self._metrics = metrics
         self._bound = bound
-        self._linger_s = linger_s
         self._durable_deadline_s = durable_deadline_s
-        self._unwritten: deque[Scored] = deque()
+        self._unwritten: Lingering[Scored] = Lingering(self._write_out, linger_s)
 
     def offer(self, scored: Scored) -> None:
         """See `PredictionLog.offer`."""
         if len(self._unwritten) + self._buffered.depth >= self._bound:
             self._metrics.dropped(scored.asked.model, "BUFFER_FULL")
-            return
-        if not self._unwritten:
-            asyncio.get_running_loop().call_later(self._linger_s, self._write_out_some)
-        self._unwritten.append(scored)
+        else:
+            self._unwritten.add(scored)
 
     async def write(self, scored: Scored) -> None:
         """See `PredictionLog.write`."""
@@ -100,18 +93,9 @@ class KafkaPredictionLog:
 
     def close(self) -> None:
         """Write out all that waits; delivering it is the buffer's."""
-        while self._unwritten:
-            self._write_out()
+        self._unwritten.finish()
 
-    def _write_out_some(self) -> None:
-        # In slices, so that no request waits for all of them.
-        for _ in range(min(_SLICE, len(self._unwritten))):
-            self._write_out()
-        if self._unwritten:
-            asyncio.get_running_loop().call_soon(self._write_out_some)
-
-    def _write_out(self) -> None:
-        scored = self._unwritten.popleft()
+    def _write_out(self, scored: Scored) -> None:
         if not self._buffered.offer(PREDICTIONS_MADE.name, prediction_event(scored)):
             self._metrics.dropped(scored.asked.model, "NOT_DELIVERED")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_PREDICTION_ID_BYTES: Final = 128
 MAX_REQUEST_KEY_BYTES: Final = 256
-MAX_MODEL_BYTES: Final = 128
+MAX_NAME_BYTES: Final = 128
 MAX_KEY_BYTES: Final = 256
 MAX_TEXT_BYTES: Final = 1024
 MAX_NAMES: Final = 64
@@ -88,17 +88,23 @@ def check_shape(asked: Asked) -> None:
     """
     if not asked.model:
         raise InvalidRequest("model", "is empty: name the model to score with")
-    _check_length("model", asked.model, MAX_MODEL_BYTES)
-    _check_length("prediction_id", asked.prediction_id, MAX_PREDICTION_ID_BYTES)
-    _check_length("request_key", asked.request_key, MAX_REQUEST_KEY_BYTES)
+    if _is_longer(asked.model, MAX_NAME_BYTES):
+        raise _too_long("model", MAX_NAME_BYTES)
+    if _is_longer(asked.prediction_id, MAX_PREDICTION_ID_BYTES):
+        raise _too_long("prediction_id", MAX_PREDICTION_ID_BYTES)
+    if _is_longer(asked.request_key, MAX_REQUEST_KEY_BYTES):
+        raise _too_long("request_key", MAX_REQUEST_KEY_BYTES)
     if not EARLIEST_US <= asked.request_time_us < LATEST_US:
         raise InvalidRequest("request_time", "must be from 1970 to before 2200, UTC")
-    _check_count("entities", asked.entities)
+    _check_names("entities", asked.entities)
     for name, key in asked.entities.items():
-        _check_length(f"entities[{name}]", key, MAX_KEY_BYTES)
-    _check_count("context", asked.context)
+        if _is_longer(key, MAX_KEY_BYTES):
+            raise _too_long(f"entities[{name}]", MAX_KEY_BYTES)
+    _check_names("context", asked.context)
     for name, value in asked.context.items():
-        _check_scalar(f"context[{name}]", value)
+        problem = _problem_of(value)
+        if problem is not None:
+            raise InvalidRequest(f"context[{name}]", problem)
 
 
 def check_requirements(asked: Asked, required: Requirements) -> None:
@@ -121,21 +127,28 @@ def check_requirements(asked: Asked, required: Requirements) -> None:
             raise InvalidRequest(f"context[{name}]", f"must be a {kind}, is a {_KIND_OF[type(value)]}")
 
 
-def _check_length(field: str, text: str, limit: int) -> None:
+def _is_longer(text: str, limit: int) -> bool:
     # A character takes 4 bytes at most, so short texts need no encoding to be known short.
-    if len(text) * 4 > limit and len(text.encode()) > limit:
-        raise InvalidRequest(field, f"is longer than {limit} bytes")
+    return len(text) * 4 > limit and len(text.encode()) > limit
 
 
-def _check_count(field: str, names: Mapping[str, object]) -> None:
+def _too_long(field: str, limit: int) -> InvalidRequest:
+    return InvalidRequest(field, f"is longer than {limit} bytes")
+
+
+def _check_names(field: str, names: Mapping[str, object]) -> None:
     if len(names) > MAX_NAMES:
         raise InvalidRequest(field, f"has {len(names)} entries, at most {MAX_NAMES} are read")
+    for name in names:
+        if _is_longer(name, MAX_NAME_BYTES):
+            raise InvalidRequest(field, f"has a name that is longer than {MAX_NAME_BYTES} bytes")
 
 
-def _check_scalar(field: str, value: Scalar) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidRequest(field, "must be a finite number")
+def _problem_of(value: Scalar) -> str | None:
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "must be a finite number"
     if isinstance(value, str):
-        _check_length(field, value, MAX_TEXT_BYTES)
-    if type(value) is int and not EARLIEST_US <= value < LATEST_US:
-        raise InvalidRequest(field, "must be a time from 1970 to before 2200, UTC")
+        return f"is longer than {MAX_TEXT_BYTES} bytes" if _is_longer(value, MAX_TEXT_BYTES) else None
+    if isinstance(value, bool) or EARLIEST_US <= value < LATEST_US:
+        return None
+    return "must be a time from 1970 to before 2200, UTC"

@@ -25,6 +25,8 @@ from service_kit import Health, Service
 
 from inference_kit.stock import Stock
 
+LINGER_MS = 1
+
 
 class ClosableMemoryPublisher(MemoryPublisher):
     """What a buffer delivers to."""
@@ -56,8 +58,8 @@ class MemoryPlane:
 
     async def predictions(self) -> list[Event]:
         """See `DataPlane`."""
-        # What is written out after a reply is written out in the loop's next turn.
-        await asyncio.sleep(0)
+        # What is written out after a reply lingers first.
+        await asyncio.sleep(2 * LINGER_MS / 1000)
         await self._buffered.flush()
         return self.log.events(PREDICTIONS_MADE.name)
 
@@ -86,7 +88,9 @@ async def memory_plane(folder: Path) -> AsyncIterator[MemoryPlane]:
             later=buffered,
             now=MemoryPublisher(log),
         )
-        settings = InferenceSettings(grpc_host="127.0.0.1", grpc_port=0, retry_refused_seconds=0.05)
+        settings = InferenceSettings(
+            grpc_host="127.0.0.1", grpc_port=0, retry_refused_seconds=0.05, prediction_linger_ms=LINGER_MS
+        )
         tasks.create_task(serve(service, settings, stock.project, outside, listening.set_result))
         async with grpc.aio.insecure_channel(f"127.0.0.1:{await listening}") as channel:
             applier = Applier(stock.project.views.values(), rows, MemoryClaims())
