@@ -1,10 +1,10 @@
 """Scoring as a client sees it, against an empty echo of the same server type, in the same run.
 
 The server is `python -m inference` on a real Kafka and a real Valkey, with the flights model's contract
-(43 features in 8 views) and rows that real events made. The echo is grpc.aio on uvloop with an empty
-handler. Each is a process pinned to the first core; the client, Valkey and Kafka have the rest. One
-client, grpc.aio on uvloop, makes all calls. Alone they alternate between the two in short blocks, so that
-whatever else the machine does meets both.
+(43 features in 8 views) and rows that real events made. The echo is grpc.aio on uvloop with an empty handler.
+Each is a process pinned to the first core; the client, Valkey and Kafka have the rest. One client, grpc.aio
+on uvloop, makes all calls. Alone they alternate between the two in short blocks, so that whatever else the
+machine does meets both.
 """
 
 from __future__ import annotations
