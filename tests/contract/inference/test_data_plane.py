@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,11 @@ import grpc
 import numpy as np
 import pytest
 from bus.events import Event
-from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 from inference.domain.assignment import choose, point
+from inference_kit.asking import prediction, refused, score, score_batch
 from inference_kit.memory import memory_plane
 from inference_kit.planes import DataPlane, follow, is_serving
 from inference_kit.process import process_plane
@@ -24,7 +24,7 @@ from model_package.testing import logistic_scores
 from tidemark.common.v1.value_pb2 import Value
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureStatus
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade, Role
-from tidemark.scoring.v1.scoring_service_pb2 import ScoreBatchRequest, ScoreRequest, ScoreResponse
+from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
 PRESENT = FeatureStatus.FEATURE_STATUS_PRESENT
@@ -62,7 +62,7 @@ async def test_a_request_is_scored_with_the_features_as_of_its_time(plane: DataP
         ]
     )
 
-    reply = await _score(plane, question("ann", "tea"))
+    reply = await score(plane, question("ann", "tea"))
 
     # Orders in the last hour, mean amount, the item's last amount; hour, gift, basket, web.
     vector = np.array([[2.0, 6.0, 4.0, 14.0, 1.0, 3.5, 1.0]], dtype=np.float32)
@@ -75,8 +75,8 @@ async def test_the_reply_says_who_answered_and_explains_when_asked(plane: DataPl
     version = plane.stock.version()
     await follow(plane, plane.stock.route(version))
 
-    explained = await _score(plane, question(prediction_id="mine"))
-    plain = await _score(plane, question(explain_features=False))
+    explained = await score(plane, question(prediction_id="mine"))
+    plain = await score(plane, question(explain_features=False))
 
     assert (explained.model, explained.version, explained.variant) == (MODEL, version.version, "champion")
     assert explained.prediction_id == "mine"
@@ -91,7 +91,7 @@ async def test_the_reply_says_who_answered_and_explains_when_asked(plane: DataPl
 
 async def test_an_unknown_entity_has_missing_features_and_their_defaults(plane: DataPlane) -> None:
     await follow(plane, plane.stock.route(plane.stock.version()))
-    reply = await _score(plane, question("never seen", ""))
+    reply = await score(plane, question("never seen", ""))
     assert [feature.value for feature in reply.features[:3]] == [0.0, 5.0, 9.0]
     assert list(reply.feature_statuses[:3]) == [MISSING] * 3
 
@@ -99,7 +99,7 @@ async def test_an_unknown_entity_has_missing_features_and_their_defaults(plane: 
 async def test_a_row_older_than_its_ttl_is_stale(plane: DataPlane) -> None:
     await follow(plane, plane.stock.route(plane.stock.version()))
     await plane.apply([{"item": "old", "amount": 2.0, "placed_at": "2013-04-03T08:39:00Z"}])
-    reply = await _score(plane, question(item="old"))
+    reply = await score(plane, question(item="old"))
     assert reply.features[2].status == STALE
     assert reply.features[2].value == 9.0
 
@@ -110,9 +110,9 @@ async def test_every_reply_is_recorded_with_everything_needed_to_repeat_it(plane
     await plane.apply([{"user": "bob", "item": "pot", "amount": 3.0}])
     asked = question("bob", "pot", request_key="order-17")
 
-    reply = await _score(plane, asked)
+    reply = await score(plane, asked)
 
-    event, made = await _prediction(plane, reply.prediction_id)
+    event, made = await prediction(plane, reply.prediction_id)
     contract = plane.stock.project.contract(MODEL)
     assert (event.id, event.key, event.type) == (made.prediction_id, b"order-17", made.DESCRIPTOR.full_name)
     assert (event.time_us, event.recorded_time_us) == (NOW_US, NOW_US)
@@ -135,8 +135,8 @@ async def test_every_reply_is_recorded_with_everything_needed_to_repeat_it(plane
 
 async def test_a_row_that_was_not_found_has_no_position(plane: DataPlane) -> None:
     await follow(plane, plane.stock.route(plane.stock.version()))
-    reply = await _score(plane, question())
-    _, made = await _prediction(plane, reply.prediction_id)
+    reply = await score(plane, question())
+    _, made = await prediction(plane, reply.prediction_id)
     assert not made.features.rows
 
 
@@ -144,8 +144,8 @@ async def test_a_request_without_time_or_key_gets_the_servers_clock_and_its_own_
     await follow(plane, plane.stock.route(plane.stock.version()))
     request = question()
     request.ClearField("request_time")
-    reply = await _score(plane, request)
-    event, made = await _prediction(plane, reply.prediction_id)
+    reply = await score(plane, request)
+    event, made = await prediction(plane, reply.prediction_id)
     assert made.request_time.seconds > NOW_S
     assert event.recorded_time_us == event.time_us == made.request_time.ToMicroseconds()
     assert made.request_key == reply.prediction_id
@@ -153,8 +153,8 @@ async def test_a_request_without_time_or_key_gets_the_servers_clock_and_its_own_
 
 async def test_a_prediction_about_the_future_is_recorded_now(plane: DataPlane) -> None:
     await follow(plane, plane.stock.route(plane.stock.version()))
-    reply = await _score(plane, question(request_time=Timestamp(seconds=7_000_000_000)))
-    event, _ = await _prediction(plane, reply.prediction_id)
+    reply = await score(plane, question(request_time=Timestamp(seconds=7_000_000_000)))
+    event, _ = await prediction(plane, reply.prediction_id)
     assert event.time_us == 7_000_000_000_000_000
     assert event.recorded_time_us < event.time_us
 
@@ -163,14 +163,14 @@ async def test_the_callers_trace_goes_on_in_the_event(plane: DataPlane) -> None:
     await follow(plane, plane.stock.route(plane.stock.version()))
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     reply = await ScoringServiceStub(plane.channel).Score(question(), metadata=[("traceparent", trace)])
-    event, _ = await _prediction(plane, reply.prediction_id)
+    event, _ = await prediction(plane, reply.prediction_id)
     assert event.traceparent == trace
 
 
 async def test_a_durable_models_prediction_is_in_the_log_when_the_reply_is_here(plane: DataPlane) -> None:
     await follow(plane, plane.stock.route(plane.stock.version(model=DURABLE_MODEL), model=DURABLE_MODEL))
-    reply = await _score(plane, question(model=DURABLE_MODEL))
-    _, made = await _prediction(plane, reply.prediction_id)
+    reply = await score(plane, question(model=DURABLE_MODEL))
+    _, made = await prediction(plane, reply.prediction_id)
     assert made.model == DURABLE_MODEL
 
 
@@ -193,7 +193,7 @@ async def test_a_malformed_request_is_refused_by_its_field(
     plane: DataPlane, change: dict[str, Any], field: str
 ) -> None:
     await follow(plane, plane.stock.route(plane.stock.version()))
-    await _refused(plane, question(**change), grpc.StatusCode.INVALID_ARGUMENT, field)
+    await refused(plane, question(**change), grpc.StatusCode.INVALID_ARGUMENT, field)
 
 
 @pytest.mark.parametrize(
@@ -215,11 +215,11 @@ async def test_a_malformed_input_is_refused_by_its_name(plane: DataPlane, name: 
     await follow(plane, plane.stock.route(plane.stock.version()))
     request = question()
     request.context[name].CopyFrom(value)
-    await _refused(plane, request, grpc.StatusCode.INVALID_ARGUMENT, f"context[{name}]")
+    await refused(plane, request, grpc.StatusCode.INVALID_ARGUMENT, f"context[{name}]")
 
 
 async def test_a_model_without_a_route_is_not_found(plane: DataPlane) -> None:
-    await _refused(plane, question(model="no-such"), grpc.StatusCode.NOT_FOUND, "no-such")
+    await refused(plane, question(model="no-such"), grpc.StatusCode.NOT_FOUND, "no-such")
 
 
 async def test_a_batch_is_answered_in_order_and_one_bad_request_spoils_no_other(plane: DataPlane) -> None:
@@ -232,7 +232,7 @@ async def test_a_batch_is_answered_in_order_and_one_bad_request_spoils_no_other(
         question(prediction_id="last"),
     ]
 
-    results = (await _score_batch(plane, requests)).results
+    results = (await score_batch(plane, requests)).results
 
     assert [result.WhichOneof("result") for result in results] == [
         "response",
@@ -252,32 +252,32 @@ async def test_a_batch_and_single_requests_score_alike(plane: DataPlane) -> None
     await follow(plane, plane.stock.route(plane.stock.version(WEIGHTS)))
     await plane.apply([{"user": f"u{n}", "item": f"i{n % 3}", "amount": float(n)} for n in range(20)])
     requests = [question(f"u{n}", f"i{n % 3}") for n in range(300)]
-    batch = [result.response for result in (await _score_batch(plane, requests)).results]
-    alone = [await _score(plane, request) for request in requests[:25]]
+    batch = [result.response for result in (await score_batch(plane, requests)).results]
+    alone = [await score(plane, request) for request in requests[:25]]
     assert [(one.score, one.features) for one in batch[:25]] == [(one.score, one.features) for one in alone]
 
 
 async def test_an_empty_batch_has_no_results(plane: DataPlane) -> None:
-    assert not (await _score_batch(plane, [])).results
+    assert not (await score_batch(plane, [])).results
 
 
 async def test_a_batch_beyond_the_bound_is_refused_whole(plane: DataPlane) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await _score_batch(plane, [ScoreRequest()] * 1001)
+        await score_batch(plane, [ScoreRequest()] * 1001)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert (caught.value.details() or "").startswith("requests: ")
 
 
 async def test_a_message_beyond_the_bound_is_refused(plane: DataPlane) -> None:
     request = question(request_key="k" * (5 * 1024 * 1024))
-    await _refused(plane, request, grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max")
+    await refused(plane, request, grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max")
 
 
 async def test_concurrent_requests_get_their_own_answers(plane: DataPlane) -> None:
     await follow(plane, plane.stock.route(plane.stock.version(WEIGHTS)))
     await plane.apply([{"user": f"c{n}", "amount": float(n)} for n in range(40)])
     requests = [question(f"c{n % 40}", prediction_id=f"c{n}") for n in range(400)]
-    replies = await asyncio.gather(*[_score(plane, request) for request in requests])
+    replies = await asyncio.gather(*[score(plane, request) for request in requests])
     assert [reply.prediction_id for reply in replies] == [f"c{n}" for n in range(400)]
     assert {tuple(reply.feature_statuses) for reply in replies} == {
         (PRESENT, PRESENT, MISSING, *[PRESENT] * 4)
@@ -291,7 +291,7 @@ async def test_traffic_is_dealt_by_the_hash_of_the_request_key(plane: DataPlane)
     await follow(plane, route)
     keys = [f"order-{n}" for n in range(200)]
 
-    replies = await asyncio.gather(*[_score(plane, question(request_key=key)) for key in keys])
+    replies = await asyncio.gather(*[score(plane, question(request_key=key)) for key in keys])
 
     expected = [route.arms[choose((7_000, 3_000), point("deal", key))] for key in keys]
     assert [reply.variant for reply in replies] == [arm.variant for arm in expected]
@@ -310,21 +310,21 @@ async def test_a_sticky_entity_meets_one_arm_whatever_the_request(plane: DataPla
     versions = (plane.stock.version(bias=1.0), plane.stock.version(bias=2.0))
     await follow(plane, plane.stock.route(*versions, sticky_entity="user", salt="stick"))
     for user in ("ann", "bob", "cat"):
-        replies = [await _score(plane, question(user, request_key=f"{user}-{n}")) for n in range(5)]
+        replies = [await score(plane, question(user, request_key=f"{user}-{n}")) for n in range(5)]
         expected = "champion" if point("stick", user) < 5_000 else "arm-1"
         assert {reply.variant for reply in replies} == {expected}
-    await _refused(plane, question(""), grpc.StatusCode.INVALID_ARGUMENT, "entities[user]")
+    await refused(plane, question(""), grpc.StatusCode.INVALID_ARGUMENT, "entities[user]")
 
 
 async def test_a_newer_route_takes_over_and_an_older_one_does_not(plane: DataPlane) -> None:
     old, new = plane.stock.version(bias=-1.0), plane.stock.version(bias=1.0)
     late = plane.stock.route(old)
     await follow(plane, plane.stock.route(new))
-    assert (await _score(plane, question())).version == new.version
+    assert (await score(plane, question())).version == new.version
     await follow(plane, late)
-    assert (await _score(plane, question())).version == new.version
+    assert (await score(plane, question())).version == new.version
     await follow(plane, plane.stock.route(old))
-    assert (await _score(plane, question())).version == old.version
+    assert (await score(plane, question())).version == old.version
 
 
 @pytest.mark.parametrize("fault", ["digest", "contract", "missing", "outside", "weights", "model"])
@@ -353,7 +353,7 @@ async def test_a_route_that_cannot_be_trusted_leaves_the_one_before_in_place(
 
     await follow(plane, route)
 
-    assert (await _score(plane, question())).version == good.version
+    assert (await score(plane, question())).version == good.version
     await is_serving(plane)
 
 
@@ -363,7 +363,7 @@ async def test_a_record_that_is_no_route_changes_nothing(plane: DataPlane) -> No
     event = route_event(plane.stock.route(version))
     await plane.publish_route(Event(event.id, "x", "test", "", 0, 0, event.key, b"\xff\xffnot a message"))
     await follow(plane, plane.stock.route(version))
-    assert (await _score(plane, question())).version == version.version
+    assert (await score(plane, question())).version == version.version
 
 
 async def test_a_withdrawn_route_is_no_more(plane: DataPlane) -> None:
@@ -373,7 +373,7 @@ async def test_a_withdrawn_route_is_no_more(plane: DataPlane) -> None:
     gone = Event(f"{event.id}-gone", event.type, "test", "", 0, 0, event.key, b"", tombstone=True)
     await plane.publish_route(gone)
     await follow(plane, plane.stock.route(plane.stock.version()))
-    await _refused(plane, question(model=DURABLE_MODEL), grpc.StatusCode.NOT_FOUND, DURABLE_MODEL)
+    await refused(plane, question(model=DURABLE_MODEL), grpc.StatusCode.NOT_FOUND, DURABLE_MODEL)
 
 
 async def test_health_and_reflection_answer(plane: DataPlane) -> None:
@@ -383,24 +383,3 @@ async def test_health_and_reflection_answer(plane: DataPlane) -> None:
     )
     names = {service.name async for reply in listing for service in reply.list_services_response.service}
     assert names >= {"tidemark.scoring.v1.ScoringService", "grpc.health.v1.Health"}
-
-
-async def _score(plane: DataPlane, request: ScoreRequest) -> ScoreResponse:
-    return await ScoringServiceStub(plane.channel).Score(request)
-
-
-async def _score_batch(plane: DataPlane, requests: Sequence[ScoreRequest]) -> Any:
-    return await ScoringServiceStub(plane.channel).ScoreBatch(ScoreBatchRequest(requests=requests))
-
-
-async def _refused(plane: DataPlane, request: Message, code: grpc.StatusCode, says: str) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await ScoringServiceStub(plane.channel).Score(request)
-    assert caught.value.code() is code
-    assert says in (caught.value.details() or "")
-
-
-async def _prediction(plane: DataPlane, prediction_id: str) -> tuple[Event, PredictionMade]:
-    found = [event for event in await plane.predictions() if event.id == prediction_id]
-    assert len(found) == 1, f"{len(found)} events of prediction {prediction_id}"
-    return found[0], PredictionMade.FromString(found[0].data)
