@@ -56,6 +56,9 @@ SHOP = {"__init__.py": "", "features.py": FEATURES, "labels.py": LABELS, "model.
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
     """Give a function that writes the package `shop`, with files changed, where it can be imported."""
+    # Another file of tests may have left a project of the same name in this process.
+    for name in [name for name in sys.modules if name.split(".")[0] in {"shop", "single"}]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
 
     def shop(**changed: str) -> Path:
