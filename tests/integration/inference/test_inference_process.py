@@ -50,6 +50,8 @@ async def _another(
 async def test_it_is_ready_and_shows_what_it_counts(plane: ProcessPlane) -> None:
     await follow(plane, plane.stock.route(plane.stock.version()))
     await ScoringServiceStub(plane.channel).Score(question())
+    # What was scored is counted and recorded after the reply, both after the same while.
+    await plane.predictions()
     assert '"ready": true' in await plane.process.page("readyz")
     metrics = await plane.process.page("metrics")
     for name in (
