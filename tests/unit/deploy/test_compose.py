@@ -9,8 +9,10 @@ import pytest
 import yaml
 from archiver.settings import ArchiverSettings
 from control_plane.settings import Settings as ControlPlaneSettings
+from drift_detector.settings import DetectorSettings
 from feature.settings import FeatureSettings
 from inference.settings import InferenceSettings
+from retrain_trigger.settings import TriggerSettings
 from shadow_comparator.settings import ComparatorSettings
 from trainer.settings import TrainerSettings
 
@@ -22,9 +24,11 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SETTINGS: dict[str, type[Settings]] = {
     "archiver": ArchiverSettings,
     "control-plane": ControlPlaneSettings,
+    "drift-detector": DetectorSettings,
     "feature": FeatureSettings,
     "inference": InferenceSettings,
     "inference-shadow": InferenceSettings,
+    "retrain-trigger": TriggerSettings,
     "shadow-comparator": ComparatorSettings,
     "trainer": TrainerSettings,
 }

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from tidemark.governance.v1.approval_pb2 import ApprovalDecided
+from tidemark.governance.v1.audit_pb2 import AuditRecorded
+from tidemark.monitoring.v1.alert_pb2 import AlertChanged
+from tidemark.monitoring.v1.monitor_pb2 import MonitorMeasured
 from tidemark.monitoring.v1.variants_pb2 import VariantsCompared
 from tidemark.outcomes.v1.outcome_pb2 import OutcomeObserved
 from tidemark.pipelines.v1.progress_pb2 import ProgressMade
 from tidemark.registry.v1.model_pb2 import ModelRegistered
-from tidemark.registry.v1.route_pb2 import RouteChanged
+from tidemark.registry.v1.rollout_pb2 import RolloutChanged
+from tidemark.registry.v1.route_pb2 import RouteChanged, RouteFollowed
+from tidemark.retraining.v1.retrain_pb2 import RetrainApproved, RetrainRefused, RetrainRequested
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade, PredictionResolved
 
 from bus.kafka.admin import TopicSpec, create_topics
@@ -61,6 +67,21 @@ VARIANTS_COMPARED: Final = Topic(
 )
 MODELS_REGISTERED: Final = Topic("tidemark.models.registered.v1", ModelRegistered, "model", 1, None)
 ROUTES_CHANGED: Final = Topic("tidemark.routes.changed.v1", RouteChanged, "model", 1, None, compacted=True)
+ROUTES_FOLLOWED: Final = Topic(
+    "tidemark.routes.followed.v1", RouteFollowed, "replica/model", 1, timedelta(days=1)
+)
+ROLLOUTS_CHANGED: Final = Topic("tidemark.rollouts.changed.v1", RolloutChanged, "model", 1, None)
+MONITORS_MEASURED: Final = Topic(
+    "tidemark.monitors.measured.v1", MonitorMeasured, "model", 4, timedelta(days=90)
+)
+ALERTS_CHANGED: Final = Topic(
+    "tidemark.alerts.changed.v1", AlertChanged, "fingerprint", 4, None, compacted=True
+)
+RETRAIN_REQUESTED: Final = Topic("tidemark.retrain.requested.v1", RetrainRequested, "model", 1, None)
+RETRAIN_APPROVED: Final = Topic("tidemark.retrain.approved.v1", RetrainApproved, "model", 1, None)
+RETRAIN_REFUSED: Final = Topic("tidemark.retrain.refused.v1", RetrainRefused, "model", 1, None)
+APPROVALS_DECIDED: Final = Topic("tidemark.approvals.decided.v1", ApprovalDecided, "model", 1, None)
+AUDIT_RECORDED: Final = Topic("tidemark.audit.recorded.v1", AuditRecorded, "audit", 1, None)
 PROGRESSED: Final = Topic("tidemark.pipelines.progressed.v1", ProgressMade, "group", 1, timedelta(days=1))
 CATALOGUE: Final[tuple[Topic, ...]] = (
     PREDICTIONS_MADE,
@@ -70,6 +91,15 @@ CATALOGUE: Final[tuple[Topic, ...]] = (
     VARIANTS_COMPARED,
     MODELS_REGISTERED,
     ROUTES_CHANGED,
+    ROUTES_FOLLOWED,
+    ROLLOUTS_CHANGED,
+    MONITORS_MEASURED,
+    ALERTS_CHANGED,
+    RETRAIN_REQUESTED,
+    RETRAIN_APPROVED,
+    RETRAIN_REFUSED,
+    APPROVALS_DECIDED,
+    AUDIT_RECORDED,
     PROGRESSED,
 )
 

@@ -32,7 +32,7 @@ from feature_store.expressions import (
 from feature_store.formats import Json, Protobuf
 from feature_store.offline import Applied, AsOf, freshness_gap_us, point_in_time
 from feature_store.online import VectorAssembler
-from feature_store.project import Project, load_project
+from feature_store.project import Project, declared, load_project
 from feature_store.rejects import Reason, Reject
 from feature_store.requests import Requests
 from feature_store.vectors import RowPositions, Status, Vectors
@@ -71,6 +71,7 @@ __all__ = [
     "Vectors",
     "View",
     "day_of_week",
+    "declared",
     "decode_events",
     "field",
     "freshness_gap_us",

@@ -23,6 +23,7 @@ _STANDARD_LIBRARY: Final = f"{Path(inspect.__file__).parent}{os.sep}"
 PARTS: Final = ("features", "labels", "model", "models")
 """The modules of a package that are looked into, beside the package itself. One module will do as well."""
 
+Declared = TypeVar("Declared")
 Named = TypeVar("Named", Source, Entity, View, RequestTime, Label, ModelSpec)
 
 
@@ -85,6 +86,23 @@ def load_project(module: str) -> Project:
         _by_name("name", labels),
         _by_name("name", models),
     )
+
+
+def declared(module: str, part: str, kind: type[Declared]) -> list[Declared]:
+    """Return what a part of a project declares of a kind, such as the monitors of "monitors".
+
+    Nothing is declared where the project has no such part. A project that is one module declares it there.
+
+    Raises:
+        DefinitionError: the module cannot be imported.
+    """
+    root = _import(module, module)
+    if hasattr(root, "__path__"):
+        name = f"{module}.{part}"
+        if importlib.util.find_spec(name) is None:
+            return []
+        root = _import(name, module)
+    return [value for value in vars(root).values() if isinstance(value, kind)]
 
 
 def _is_view(value: object) -> bool:

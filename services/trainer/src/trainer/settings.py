@@ -13,10 +13,12 @@ class TrainerSettings(Settings):
         tidemark_project: The project whose models are trained, e.g. `examples.flights`.
         lake_uri: Where the archiver keeps its tables.
         packages_uri: Where packages are put; inference reads them there.
+        work_uri: Where the steps of a training keep what they made, so that a killed one resumes.
         tidemark_code_commit: The commit this code was built from, where git cannot be asked, as in an image.
     """
 
     tidemark_project: Annotated[str, Field(min_length=1)]
     lake_uri: Annotated[str, Field(min_length=1)] = "build/lake"
     packages_uri: Annotated[str, Field(min_length=1)] = "build/packages"
+    work_uri: Annotated[str, Field(min_length=1)] = "build/training"
     tidemark_code_commit: str | None = None

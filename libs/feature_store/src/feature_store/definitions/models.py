@@ -83,6 +83,8 @@ class ModelSpec:
         seed: What `train` is given for its randomness.
         log: Whether a reply waits until its prediction is recorded ("durable": and fails where it is not) or
             never waits ("async": what finds no room is dropped and counted).
+        owner: Who looks after it, for whoever reads its alerts.
+        risk: How much harm a bad version does; it decides what a release must pass.
     """
 
     name: str = attribute(kw_only=False)
@@ -95,6 +97,8 @@ class ModelSpec:
     slices: Sequence[str] = ()
     seed: int = 0
     log: Literal["async", "durable"] = "async"
+    owner: str = ""
+    risk: Literal["low", "medium", "high"] = "medium"
     location: Location | None = attribute(default_factory=caller, repr=False)
 
     def __post_init__(self) -> None:
@@ -106,6 +110,8 @@ class ModelSpec:
             self._refuse(f"decision_threshold is {self.decision_threshold}", "Write a probability, 0 to 1.")
         if self.log not in {"async", "durable"}:
             self._refuse(f"log is {self.log!r}", 'Write "async" or "durable".')
+        if self.risk not in {"low", "medium", "high"}:
+            self._refuse(f"risk is {self.risk!r}", 'Write "low", "medium" or "high".')
         self._check_features()
         self._check_slices()
         if self.examples.source.fields.get(self.request_key) is not FieldType.TEXT:

@@ -25,17 +25,29 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tidemark/registry/v1/model.proto\x12\x14tidemark.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x03\n\x0fModelRegistered\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x13\n\x0bpackage_uri\x18\x04 \x01(\t\x12\x15\n\rcontract_hash\x18\x05 \x01(\t\x12\x18\n\x10\x64\x61taset_snapshot\x18\x06 \x01(\t\x12\x13\n\x0b\x63ode_commit\x18\x07 \x01(\t\x12\x43\n\x07metrics\x18\x08 \x03(\x0b\x32\x32.tidemark.registry.v1.ModelRegistered.MetricsEntry\x12\x30\n\x0ctrained_from\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rtrained_until\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rtraining_rows\x18\x0b \x01(\x03\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tidemark/registry/v1/model.proto\x12\x14tidemark.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"~\n\nGateResult\x12\x0c\n\x04gate\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\x05value\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tthreshold\x18\x05 \x01(\x01H\x01\x88\x01\x01\x42\x08\n\x06_valueB\x0c\n\n_threshold\"\xb0\x02\n\nEvaluation\x12\r\n\x05scope\x18\x01 \x01(\t\x12\x0c\n\x04part\x18\x02 \x01(\t\x12\x0c\n\x04rows\x18\x03 \x01(\x03\x12>\n\x07metrics\x18\x04 \x03(\x0b\x32-.tidemark.registry.v1.Evaluation.MetricsEntry\x12O\n\x10\x63hampion_metrics\x18\x05 \x03(\x0b\x32\x35.tidemark.registry.v1.Evaluation.ChampionMetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x36\n\x14\x43hampionMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xd8\x04\n\x0fModelRegistered\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x13\n\x0bpackage_uri\x18\x04 \x01(\t\x12\x15\n\rcontract_hash\x18\x05 \x01(\t\x12\x18\n\x10\x64\x61taset_snapshot\x18\x06 \x01(\t\x12\x13\n\x0b\x63ode_commit\x18\x07 \x01(\t\x12\x43\n\x07metrics\x18\x08 \x03(\x0b\x32\x32.tidemark.registry.v1.ModelRegistered.MetricsEntry\x12\x30\n\x0ctrained_from\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rtrained_until\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rtraining_rows\x18\x0b \x01(\x03\x12\x11\n\talgorithm\x18\x0c \x01(\t\x12\r\n\x05owner\x18\r \x01(\t\x12\x0c\n\x04risk\x18\x0e \x01(\t\x12\x15\n\rregistered_by\x18\x0f \x01(\t\x12\x1a\n\x12retrain_request_id\x18\x10 \x01(\t\x12/\n\x05gates\x18\x11 \x03(\x0b\x32 .tidemark.registry.v1.GateResult\x12\x35\n\x0b\x65valuations\x18\x12 \x03(\x0b\x32 .tidemark.registry.v1.Evaluation\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tidemark.registry.v1.model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_EVALUATION_METRICSENTRY']._loaded_options = None
+  _globals['_EVALUATION_METRICSENTRY']._serialized_options = b'8\001'
+  _globals['_EVALUATION_CHAMPIONMETRICSENTRY']._loaded_options = None
+  _globals['_EVALUATION_CHAMPIONMETRICSENTRY']._serialized_options = b'8\001'
   _globals['_MODELREGISTERED_METRICSENTRY']._loaded_options = None
   _globals['_MODELREGISTERED_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_MODELREGISTERED']._serialized_start=92
-  _globals['_MODELREGISTERED']._serialized_end=489
-  _globals['_MODELREGISTERED_METRICSENTRY']._serialized_start=443
-  _globals['_MODELREGISTERED_METRICSENTRY']._serialized_end=489
+  _globals['_GATERESULT']._serialized_start=91
+  _globals['_GATERESULT']._serialized_end=217
+  _globals['_EVALUATION']._serialized_start=220
+  _globals['_EVALUATION']._serialized_end=524
+  _globals['_EVALUATION_METRICSENTRY']._serialized_start=422
+  _globals['_EVALUATION_METRICSENTRY']._serialized_end=468
+  _globals['_EVALUATION_CHAMPIONMETRICSENTRY']._serialized_start=470
+  _globals['_EVALUATION_CHAMPIONMETRICSENTRY']._serialized_end=524
+  _globals['_MODELREGISTERED']._serialized_start=527
+  _globals['_MODELREGISTERED']._serialized_end=1127
+  _globals['_MODELREGISTERED_METRICSENTRY']._serialized_start=422
+  _globals['_MODELREGISTERED_METRICSENTRY']._serialized_end=468
 # @@protoc_insertion_point(module_scope)

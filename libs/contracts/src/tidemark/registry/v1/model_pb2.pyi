@@ -20,6 +20,129 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class GateResult(_message.Message):
+    """What a gate found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GATE_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    gate: _builtins.str
+    """"golden-rows", "package-contract", "champion-metric", "latency"."""
+    passed: _builtins.bool
+    reason: _builtins.str
+    """One sentence with the numbers."""
+    value: _builtins.float
+    threshold: _builtins.float
+    def __init__(
+        self,
+        *,
+        gate: _builtins.str = ...,
+        passed: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        value: _builtins.float | None = ...,
+        threshold: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "_value", b"_value", "threshold", b"threshold", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_threshold", b"_threshold", "_value", b"_value", "gate", b"gate", "passed", b"passed", "reason", b"reason", "threshold", b"threshold", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__threshold: _TypeAlias = _typing.Literal["threshold"]  # noqa: Y015
+    _WhichOneofArgType__threshold: _TypeAlias = _typing.Literal["_threshold", b"_threshold"]  # noqa: Y015
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__threshold) -> _WhichOneofReturnType__threshold | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___GateResult: _TypeAlias = GateResult  # noqa: Y015
+
+@_typing.final
+class Evaluation(_message.Message):
+    """Quality of the version on a part of the held-out requests."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetricsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ChampionMetricsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    CHAMPION_METRICS_FIELD_NUMBER: _builtins.int
+    scope: _builtins.str
+    """"overall", "slice" or "window"."""
+    part: _builtins.str
+    """"carrier=UA" for a slice, "2013-06-03/2013-06-10" for a window; empty overall."""
+    rows: _builtins.int
+    @_builtins.property
+    def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """By name; a metric that is undefined is not there."""
+
+    @_builtins.property
+    def champion_metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Of the champion on the same requests."""
+
+    def __init__(
+        self,
+        *,
+        scope: _builtins.str = ...,
+        part: _builtins.str = ...,
+        rows: _builtins.int = ...,
+        metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        champion_metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["champion_metrics", b"champion_metrics", "metrics", b"metrics", "part", b"part", "rows", b"rows", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Evaluation: _TypeAlias = Evaluation  # noqa: Y015
+
+@_typing.final
 class ModelRegistered(_message.Message):
     """A version was trained, packaged and put where `package_uri` says. Key: `model`."""
 
@@ -56,6 +179,13 @@ class ModelRegistered(_message.Message):
     TRAINED_FROM_FIELD_NUMBER: _builtins.int
     TRAINED_UNTIL_FIELD_NUMBER: _builtins.int
     TRAINING_ROWS_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    RISK_FIELD_NUMBER: _builtins.int
+    REGISTERED_BY_FIELD_NUMBER: _builtins.int
+    RETRAIN_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    GATES_FIELD_NUMBER: _builtins.int
+    EVALUATIONS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     version: _builtins.str
     """Unique a model, e.g. "gradient-boosting-3f9a1c2b7d04": a name and the head of the digest."""
@@ -68,6 +198,16 @@ class ModelRegistered(_message.Message):
     """Lake table versions, definition hash and row hash, in one hash."""
     code_commit: _builtins.str
     training_rows: _builtins.int
+    algorithm: _builtins.str
+    """What fitted it, e.g. "gradient-boosting"."""
+    owner: _builtins.str
+    """Who looks after the model."""
+    risk: _builtins.str
+    """"low", "medium" or "high"."""
+    registered_by: _builtins.str
+    """Who had it trained: approvals must come from others."""
+    retrain_request_id: _builtins.str
+    """The request that asked for it; empty for a version somebody trained by hand."""
     @_builtins.property
     def metrics(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Metrics on the held-out, latest part of the training period."""
@@ -76,6 +216,12 @@ class ModelRegistered(_message.Message):
     def trained_from(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def trained_until(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def gates(self) -> _containers.RepeatedCompositeFieldContainer[Global___GateResult]:
+        """Empty: it was not held to any gate."""
+
+    @_builtins.property
+    def evaluations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evaluation]: ...
     def __init__(
         self,
         *,
@@ -90,10 +236,17 @@ class ModelRegistered(_message.Message):
         trained_from: _timestamp_pb2.Timestamp | None = ...,
         trained_until: _timestamp_pb2.Timestamp | None = ...,
         training_rows: _builtins.int = ...,
+        algorithm: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        risk: _builtins.str = ...,
+        registered_by: _builtins.str = ...,
+        retrain_request_id: _builtins.str = ...,
+        gates: _abc.Iterable[Global___GateResult] | None = ...,
+        evaluations: _abc.Iterable[Global___Evaluation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["trained_from", b"trained_from", "trained_until", b"trained_until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code_commit", b"code_commit", "contract_hash", b"contract_hash", "dataset_snapshot", b"dataset_snapshot", "digest", b"digest", "metrics", b"metrics", "model", b"model", "package_uri", b"package_uri", "trained_from", b"trained_from", "trained_until", b"trained_until", "training_rows", b"training_rows", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "code_commit", b"code_commit", "contract_hash", b"contract_hash", "dataset_snapshot", b"dataset_snapshot", "digest", b"digest", "evaluations", b"evaluations", "gates", b"gates", "metrics", b"metrics", "model", b"model", "owner", b"owner", "package_uri", b"package_uri", "registered_by", b"registered_by", "retrain_request_id", b"retrain_request_id", "risk", b"risk", "trained_from", b"trained_from", "trained_until", b"trained_until", "training_rows", b"training_rows", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

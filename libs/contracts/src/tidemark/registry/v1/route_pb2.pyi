@@ -6,7 +6,9 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tidemark.scoring.v1 import prediction_pb2 as _prediction_pb2
 import builtins as _builtins
 import sys
@@ -18,6 +20,32 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _RouteUptake:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RouteUptakeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RouteUptake.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ROUTE_UPTAKE_UNSPECIFIED: _RouteUptake.ValueType  # 0
+    ROUTE_UPTAKE_FOLLOWED: _RouteUptake.ValueType  # 1
+    """It answers by it."""
+    ROUTE_UPTAKE_REFUSED: _RouteUptake.ValueType  # 2
+    """It cannot; it answers by the one before."""
+    ROUTE_UPTAKE_LEFT: _RouteUptake.ValueType  # 3
+    """The replica is going away."""
+
+class RouteUptake(_RouteUptake, metaclass=_RouteUptakeEnumTypeWrapper):
+    """What a replica did with a route."""
+
+ROUTE_UPTAKE_UNSPECIFIED: RouteUptake.ValueType  # 0
+ROUTE_UPTAKE_FOLLOWED: RouteUptake.ValueType  # 1
+"""It answers by it."""
+ROUTE_UPTAKE_REFUSED: RouteUptake.ValueType  # 2
+"""It cannot; it answers by the one before."""
+ROUTE_UPTAKE_LEFT: RouteUptake.ValueType  # 3
+"""The replica is going away."""
+Global___RouteUptake: _TypeAlias = RouteUptake  # noqa: Y015
 
 @_typing.final
 class VersionRef(_message.Message):
@@ -121,3 +149,59 @@ class RouteChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RouteChanged: _TypeAlias = RouteChanged  # noqa: Y015
+
+@_typing.final
+class RouteFollowed(_message.Message):
+    """A replica took up a route, or says again which one it is on: silence of `beat_seconds` times three means it is gone. Key: `replica`/`model`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLICA_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    UPTAKE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    FOLLOWED_AT_FIELD_NUMBER: _builtins.int
+    SERVING_REVISION_FIELD_NUMBER: _builtins.int
+    BEAT_SECONDS_FIELD_NUMBER: _builtins.int
+    replica: _builtins.str
+    """Unique a process."""
+    role: _builtins.str
+    """"serve" or "shadow"."""
+    model: _builtins.str
+    revision: _builtins.int
+    """The revision this is about."""
+    uptake: Global___RouteUptake.ValueType
+    reason: _builtins.str
+    """Why it was refused, in UPPER_SNAKE and in words."""
+    detail: _builtins.str
+    serving_revision: _builtins.int
+    """The revision it answers by."""
+    beat_seconds: _builtins.float
+    @_builtins.property
+    def followed_at(self) -> _timestamp_pb2.Timestamp:
+        """The replica's clock."""
+
+    def __init__(
+        self,
+        *,
+        replica: _builtins.str = ...,
+        role: _builtins.str = ...,
+        model: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        uptake: Global___RouteUptake.ValueType = ...,
+        reason: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        followed_at: _timestamp_pb2.Timestamp | None = ...,
+        serving_revision: _builtins.int = ...,
+        beat_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["followed_at", b"followed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beat_seconds", b"beat_seconds", "detail", b"detail", "followed_at", b"followed_at", "model", b"model", "reason", b"reason", "replica", b"replica", "revision", b"revision", "role", b"role", "serving_revision", b"serving_revision", "uptake", b"uptake"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RouteFollowed: _TypeAlias = RouteFollowed  # noqa: Y015

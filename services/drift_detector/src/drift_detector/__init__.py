@@ -1,0 +1,1 @@
+"""Says what moved: inputs, scores, labels, quality; and keeps each alert's one state."""

@@ -1,0 +1,1 @@
+"""What moved and whether it matters: pure."""

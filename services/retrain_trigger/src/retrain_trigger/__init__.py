@@ -1,0 +1,1 @@
+"""Decides when retraining is worth asking a human for, and never does it blindly."""

@@ -1,0 +1,1 @@
+"""When retraining is worth asking for: pure."""
