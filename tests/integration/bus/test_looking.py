@@ -103,6 +103,20 @@ async def test_what_is_not_a_dead_letter_is_named(
         await read_dead_letters(kafka_bootstrap, "no-such-topic")
 
 
+async def test_what_somebody_else_wrote_to_a_dead_letter_topic_is_passed_over_if_somebody_is_told(
+    kafka_bootstrap: str, topic: str, publisher: KafkaPublisher
+) -> None:
+    (where,) = await publisher.publish_records(dead_letter_of(topic), [OutgoingRecord(b"k", b"v", [])])
+    with pytest.raises(NotADeadLetter, match="is not a dead letter"):
+        await read_dead_letters(kafka_bootstrap, topic)
+    told: list[tuple[int, str]] = []
+    letters = await read_dead_letters(
+        kafka_bootstrap, topic, on_foreign=lambda record, why: told.append((record.offset, str(why)))
+    )
+    assert letters == []
+    assert told == [(where.offset, f"{where} is not a dead letter: KeyError 'topic'")]
+
+
 async def test_topics_are_listed_with_what_they_hold(
     kafka_bootstrap: str, topic: str, publisher: KafkaPublisher
 ) -> None:

@@ -15,7 +15,7 @@ from bus.times import format_rfc3339, parse_rfc3339
 from bus.topics import dead_letter_of, is_dead_letter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bus.events import Event, Headers
     from bus.records import LogRecord, RecordPublisher
@@ -153,7 +153,12 @@ def revive(letter: DeadLetter) -> OutgoingRecord:
 
 
 async def read_dead_letters(
-    bootstrap: str, topic: str, *, limit: int = 100, reason: str | None = None
+    bootstrap: str,
+    topic: str,
+    *,
+    limit: int = 100,
+    reason: str | None = None,
+    on_foreign: Callable[[LogRecord, NotADeadLetter], None] | None = None,
 ) -> list[DeadLetter]:
     """Read a topic's newest dead letters, newest first.
 
@@ -162,10 +167,11 @@ async def read_dead_letters(
         topic: The topic, or its dead-letter twin.
         limit: At most so many.
         reason: Only these.
+        on_foreign: Told of each record that somebody else wrote there; it is passed over.
 
     Raises:
         Unavailable: the broker is away, or there is no such topic.
-        NotADeadLetter: somebody else wrote to the dead-letter topic.
+        NotADeadLetter: there is such a record, and nobody to tell.
     """
     twin = topic if is_dead_letter(topic) else dead_letter_of(topic)
     async with topic_reader(bootstrap) as reader:
@@ -175,7 +181,13 @@ async def read_dead_letters(
             starts = {where: max(begin, ends[where] - limit) for where, begin in starts.items()}
         newest = {where: deque[DeadLetter](maxlen=limit) for where in partitions}
         async for record in reader.read(starts, ends):
-            letter = exhume(record)
+            try:
+                letter = exhume(record)
+            except NotADeadLetter as foreign:
+                if on_foreign is None:
+                    raise
+                on_foreign(record, foreign)
+                continue
             if reason in (None, letter.reason):
                 newest[letter.where.topic_partition].append(letter)
     found = [letter for letters in newest.values() for letter in letters]
