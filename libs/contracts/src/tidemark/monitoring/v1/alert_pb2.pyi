@@ -69,6 +69,7 @@ class _AlertStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertState
     """Breached, not yet for as long as the monitor demands."""
     ALERT_STATE_FIRING: _AlertState.ValueType  # 2
     ALERT_STATE_RESOLVED: _AlertState.ValueType  # 3
+    """Over. Without `firing_since` it never fired: the breach ended before it had lasted."""
 
 class AlertState(_AlertState, metaclass=_AlertStateEnumTypeWrapper): ...
 
@@ -77,6 +78,7 @@ ALERT_STATE_PENDING: AlertState.ValueType  # 1
 """Breached, not yet for as long as the monitor demands."""
 ALERT_STATE_FIRING: AlertState.ValueType  # 2
 ALERT_STATE_RESOLVED: AlertState.ValueType  # 3
+"""Over. Without `firing_since` it never fired: the breach ended before it had lasted."""
 Global___AlertState: _TypeAlias = AlertState  # noqa: Y015
 
 class _Severity:
@@ -172,6 +174,8 @@ class AlertChanged(_message.Message):
     RESOLVED_AT_FIELD_NUMBER: _builtins.int
     CHANGED_AT_FIELD_NUMBER: _builtins.int
     REQUESTS_AFFECTED_FIELD_NUMBER: _builtins.int
+    BREACHED_WINDOWS_FIELD_NUMBER: _builtins.int
+    CLEAR_WINDOWS_FIELD_NUMBER: _builtins.int
     fingerprint: _builtins.str
     """What is wrong with what: the same trouble has the same fingerprint for ever."""
     type: Global___AlertType.ValueType
@@ -192,6 +196,10 @@ class AlertChanged(_message.Message):
     """From 0 in each episode."""
     requests_affected: _builtins.int
     """Requests answered in breached windows of this episode."""
+    breached_windows: _builtins.int
+    """Breached windows in a row, up to the last that was taken into account."""
+    clear_windows: _builtins.int
+    """Clear windows in a row, up to the last that was taken into account."""
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]:
         """What contributes most, first."""
@@ -234,10 +242,12 @@ class AlertChanged(_message.Message):
         resolved_at: _timestamp_pb2.Timestamp | None = ...,
         changed_at: _timestamp_pb2.Timestamp | None = ...,
         requests_affected: _builtins.int = ...,
+        breached_windows: _builtins.int = ...,
+        clear_windows: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "clearing_since", b"clearing_since", "firing_since", b"firing_since", "pending_since", b"pending_since", "resolved_at", b"resolved_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "clearing_since", b"clearing_since", "episode", b"episode", "evidence", b"evidence", "fingerprint", b"fingerprint", "firing_since", b"firing_since", "model", b"model", "monitor", b"monitor", "owner", b"owner", "pending_since", b"pending_since", "requests_affected", b"requests_affected", "resolved_at", b"resolved_at", "revision", b"revision", "runbook", b"runbook", "severity", b"severity", "state", b"state", "summary", b"summary", "type", b"type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breached_windows", b"breached_windows", "changed_at", b"changed_at", "clear_windows", b"clear_windows", "clearing_since", b"clearing_since", "episode", b"episode", "evidence", b"evidence", "fingerprint", b"fingerprint", "firing_since", b"firing_since", "model", b"model", "monitor", b"monitor", "owner", b"owner", "pending_since", b"pending_since", "requests_affected", b"requests_affected", "resolved_at", b"resolved_at", "revision", b"revision", "runbook", b"runbook", "severity", b"severity", "state", b"state", "summary", b"summary", "type", b"type", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

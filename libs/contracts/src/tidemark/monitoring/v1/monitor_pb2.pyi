@@ -160,6 +160,7 @@ class MonitorMeasured(_message.Message):
     MEASUREMENTS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     CLEAR_FIELD_NUMBER: _builtins.int
+    AMENDS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     monitor: _builtins.str
     """The monitor's name, unique a model."""
@@ -179,6 +180,8 @@ class MonitorMeasured(_message.Message):
     """One sentence with the numbers behind the assessment."""
     clear: _builtins.bool
     """Below its clearing thresholds too, which are stricter: an alert ends on this and not on the first figure that is no breach."""
+    amends: _builtins.bool
+    """An earlier revision of this window was final already: the figures are newer, alerts do not follow them."""
     @_builtins.property
     def window_start(self) -> _timestamp_pb2.Timestamp:
         """By request time, [start, end)."""
@@ -206,10 +209,11 @@ class MonitorMeasured(_message.Message):
         measurements: _abc.Iterable[Global___Measurement] | None = ...,
         reason: _builtins.str = ...,
         clear: _builtins.bool = ...,
+        amends: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_label_coverage", b"_label_coverage", "label_coverage", b"label_coverage", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_label_coverage", b"_label_coverage", "assessment", b"assessment", "clear", b"clear", "kind", b"kind", "label_coverage", b"label_coverage", "measurements", b"measurements", "model", b"model", "monitor", b"monitor", "provisional", b"provisional", "reason", b"reason", "revision", b"revision", "rows", b"rows", "version", b"version", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_label_coverage", b"_label_coverage", "amends", b"amends", "assessment", b"assessment", "clear", b"clear", "kind", b"kind", "label_coverage", b"label_coverage", "measurements", b"measurements", "model", b"model", "monitor", b"monitor", "provisional", b"provisional", "reason", b"reason", "revision", b"revision", "rows", b"rows", "version", b"version", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__label_coverage: _TypeAlias = _typing.Literal["label_coverage"]  # noqa: Y015
     _WhichOneofArgType__label_coverage: _TypeAlias = _typing.Literal["_label_coverage", b"_label_coverage"]  # noqa: Y015
