@@ -7,10 +7,11 @@ import typer
 from local_stack.cli import app as stack
 from typer.core import TyperGroup
 
-from tidemark_cli import dead_letters, models, routes
+from tidemark_cli import alerts, approvals, audit, dead_letters, models, retrainings, rollouts, routes
 from tidemark_cli.demo.command import demo
 from tidemark_cli.failures import INTERRUPTED, Failure
 from tidemark_cli.output import complain
+from tidemark_cli.rollback import rollback
 from tidemark_cli.tail import tail
 from tidemark_cli.topics import topics
 
@@ -52,6 +53,14 @@ app.command()(demo)
 app.add_typer(stack, name="stack")
 app.add_typer(models.app, name="models")
 app.add_typer(routes.app, name="route")
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(retrainings.app, name="retrain")
+app.add_typer(approvals.app, name="approvals")
+app.command()(approvals.approve)
+app.command()(approvals.reject)
+app.add_typer(rollouts.app, name="rollout")
+app.command()(rollback)
+app.add_typer(audit.app, name="audit")
 app.command()(topics)
 app.command()(tail)
 app.add_typer(dead_letters.app, name="dlq")

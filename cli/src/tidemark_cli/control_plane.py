@@ -8,23 +8,33 @@ from tidemark_cli.failures import Failure, OutOfReach
 
 _TIMEOUT_SECONDS = 30.0
 _PAGE = 200
+_ACTOR_HEADER = "Tidemark-Actor"
 
 
 class ControlPlane:
-    """Asks one control plane; its problems become failures in its own words."""
+    """Asks one control plane; its problems become failures in its own words.
 
-    def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+    Args:
+        url: Where it is.
+        actor: Who acts, said with every request; claimed and not proven. Nobody when left out.
+        transport: How it is reached; over HTTP when left out.
+    """
+
+    def __init__(
+        self, url: str, *, actor: str | None = None, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self._url = url
+        self._actor = actor
         self._transport = transport
 
     def get(self, path: str, **parameters: str | int) -> Any:
         """Returns what is at a path."""
         return self._send("GET", path, params=parameters).json()
 
-    def items(self, path: str) -> list[dict[str, Any]]:
-        """Returns a whole list, page by page."""
+    def items(self, path: str, **chosen: str) -> list[dict[str, Any]]:
+        """Returns a whole list, page by page; only what is `chosen`."""
         items: list[dict[str, Any]] = []
-        parameters: dict[str, str | int] = {"limit": _PAGE}
+        parameters: dict[str, str | int] = {"limit": _PAGE, **chosen}
         while True:
             page = self.get(path, **parameters)
             items += page["items"]
@@ -44,7 +54,11 @@ class ControlPlane:
 
     def _client(self) -> httpx.Client:
         return httpx.Client(
-            base_url=self._url, timeout=_TIMEOUT_SECONDS, trust_env=False, transport=self._transport
+            base_url=self._url,
+            headers={_ACTOR_HEADER: self._actor} if self._actor else {},
+            timeout=_TIMEOUT_SECONDS,
+            trust_env=False,
+            transport=self._transport,
         )
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:

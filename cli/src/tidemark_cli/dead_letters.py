@@ -9,13 +9,14 @@ from bus import dead_letters, inspect
 from bus.dead_letters import DeadLetter
 from bus.positions import Position
 from bus.producer import KafkaPublisher
+from bus.records import LogRecord
 from bus.times import format_rfc3339
 from bus.topics import dead_letter_of, is_dead_letter
 
 from tidemark_cli.decoding import as_text, decode, known_messages
 from tidemark_cli.failures import Failure, WrongUsage
 from tidemark_cli.options import AsJson, Kafka, Project, Result, ask_kafka, reach_kafka
-from tidemark_cli.output import print_facts, print_json, print_table, say
+from tidemark_cli.output import note, print_facts, print_json, print_table, say
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -60,9 +61,9 @@ def list_letters(
     if topic is None:
         _list_twins(reach, as_json=as_json)
         return
-    letters = _ask(dead_letters.read_dead_letters(reach, topic, limit=limit, reason=reason))
+    letters, foreign = _read_all(reach, topic, limit=limit, reason=reason)
     if as_json:
-        print_json([_summary(letter) for letter in letters])
+        print_json([_summary(letter) for letter in letters] + [_foreign_summary(one) for one in foreign])
         return
     rows = [
         (
@@ -74,7 +75,7 @@ def list_letters(
             letter.detail,
         )
         for letter in letters
-    ]
+    ] + [(str(record.offset), _FOREIGN, "", "", "", _WHY_FOREIGN) for record in foreign]
     columns = ["offset #", "reason", "given up by", "was", "when", "what was wrong"]
     print_table(columns, rows, empty=f"{topic} has no dead letters" + (f" for {reason}." if reason else "."))
 
@@ -182,8 +183,23 @@ def _read(reach: str, topic: str, offset: int) -> DeadLetter:
 
 
 def _all(reach: str, topic: str, reason: str | None) -> list[DeadLetter]:
-    newest_first = _ask(dead_letters.read_dead_letters(reach, topic, limit=_ALL, reason=reason))
+    newest_first, foreign = _read_all(reach, topic, limit=_ALL, reason=reason)
+    if foreign:
+        note(f"{len(foreign)} records there are nobody's dead letters and stay: `tidemark dlq list {topic}`")
     return newest_first[::-1]
+
+
+def _read_all(
+    reach: str, topic: str, *, limit: int, reason: str | None
+) -> tuple[list[DeadLetter], list[LogRecord]]:
+    """Reads the newest dead letters, and the records there that are none (left out if a reason chooses)."""
+    foreign: list[LogRecord] = []
+    letters = ask_kafka(
+        dead_letters.read_dead_letters(
+            reach, topic, limit=limit, reason=reason, on_foreign=lambda record, _: foreign.append(record)
+        )
+    )
+    return letters, [] if reason else foreign
 
 
 def _ask(work: Coroutine[Any, Any, Result]) -> Result:
@@ -206,4 +222,20 @@ def _summary(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
+def _foreign_summary(record: LogRecord) -> dict[str, Any]:
+    headers = {name: as_text(value) for name, value in record.headers}
+    return {
+        "topic": record.topic,
+        "offset": record.offset,
+        "reason": _FOREIGN,
+        "detail": _WHY_FOREIGN,
+        "key": as_text(record.key),
+        "headers": headers,
+    }
+
+
 _ALL = 1_000_000
+_FOREIGN = "FOREIGN"
+_WHY_FOREIGN = (
+    "No service gave this up, somebody else wrote it: `tidemark tail` shows it, nothing replays it."
+)

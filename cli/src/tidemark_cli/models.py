@@ -5,8 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from tidemark_cli.control_plane import ControlPlane
-from tidemark_cli.options import DEFAULT_CONTROL_PLANE, AsJson, ControlPlaneUrl
-from tidemark_cli.output import print_facts, print_json, print_table, say
+from tidemark_cli.documents import print_document
+from tidemark_cli.options import DEFAULT_CONTROL_PLANE, Actor, AsJson, ControlPlaneUrl, who_acts
+from tidemark_cli.output import print_json, print_table, say
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,6 +71,7 @@ def list_versions(
     rows = [
         (
             one["version"],
+            one.get("stage", ""),
             f"{one['trained_from'][:10]} to {one['trained_until'][:10]}",
             f"{one['training_rows']:,}",
             _metrics(one),
@@ -77,7 +79,9 @@ def list_versions(
         )
         for one in found
     ]
-    print_table(["version", "trained on", "rows #", "metrics", "registered"], rows, empty="It has none.")
+    print_table(
+        ["version", "stage", "trained on", "rows #", "metrics", "registered"], rows, empty="It has none."
+    )
 
 
 @app.command("show")
@@ -91,7 +95,9 @@ def show_version(
     """Show a model, or one of its versions with everything that is known of it.
 
     A version says which data, code and parameters made it: dataset snapshot,
-    code commit, feature contract, metrics, and the digest that freezes it.
+    code commit, feature contract, metrics, and the digest that freezes it. And
+    how far it has come: its stage, its owner and risk, who registered it, what
+    the gates found, how it did beside the champion, and who approved it.
 
     For example:
 
@@ -104,7 +110,7 @@ def show_version(
     if as_json:
         print_json(found)
     else:
-        print_facts({name.replace("_", " "): _told(fact) for name, fact in found.items()})
+        print_document(found)
 
 
 @app.command("register")
@@ -118,6 +124,7 @@ def register_version(
         str | None, typer.Option("--version", help="A name for it; the package's own when left out.")
     ] = None,
     *,
+    actor: Actor = None,
     url: ControlPlaneUrl = DEFAULT_CONTROL_PLANE,
     as_json: AsJson = False,
 ) -> None:
@@ -125,14 +132,15 @@ def register_version(
 
     The trainer registers what it trains by itself: this is for a package that
     came another way. Every byte of it is verified. Repeating it does no harm; a
-    name that belongs to another package is refused.
+    name that belongs to another package is refused. Somebody else than you has
+    to approve it before it may answer requests.
 
     For example:
 
         tidemark models register flight-delay --package /data/packages/3f9a... --digest 3f9a...
     """
     body = {"package_uri": package_uri, "digest": digest} | ({"version": version} if version else {})
-    found, created = ControlPlane(url).post(f"/v1/models/{model}/versions", body)
+    found, created = ControlPlane(url, actor=who_acts(actor)).post(f"/v1/models/{model}/versions", body)
     if as_json:
         print_json(found)
     else:
@@ -141,11 +149,3 @@ def register_version(
 
 def _metrics(version: dict[str, Any]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in sorted(version["metrics"].items()))
-
-
-def _told(fact: Any) -> str:
-    if isinstance(fact, dict):
-        return "  ".join(f"{name} {value}" for name, value in fact.items())
-    if isinstance(fact, list):
-        return ", ".join(map(str, fact)) or "none"
-    return "none" if fact is None else str(fact)

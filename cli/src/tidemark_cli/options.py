@@ -1,6 +1,7 @@
 """Options that several commands share, and where their values come from."""
 
 import asyncio
+import getpass
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -9,12 +10,13 @@ import local_stack
 import typer
 from bus.errors import Unavailable
 
-from tidemark_cli.failures import OutOfReach
+from tidemark_cli.failures import OutOfReach, WrongUsage
 
 Result = TypeVar("Result")
 
 DEFAULT_CONTROL_PLANE = "http://localhost:8080"
 STACK_FOLDER = Path(".tidemark/stack")
+_LONGEST_ACTOR = 128
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of text for people.")]
 ControlPlaneUrl = Annotated[
@@ -32,6 +34,15 @@ Kafka = Annotated[
         help="A Kafka broker; that of `tidemark stack up` in this folder when left out.",
     ),
 ]
+Actor = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        envvar="TIDEMARK_ACTOR",
+        metavar="NAME",
+        help="Who acts, for the audit; your user name on this machine when left out.",
+    ),
+]
 Project = Annotated[
     str | None,
     typer.Option(
@@ -41,6 +52,29 @@ Project = Annotated[
         help="The project whose sources say how their events are written.",
     ),
 ]
+
+
+def who_acts(given: str | None) -> str:
+    """Returns who acts: who was named, or the user of this machine.
+
+    Raises:
+        WrongUsage: the name cannot be told to the control plane, or there is none.
+    """
+    actor = _user() if given is None else given
+    if not actor or len(actor) > _LONGEST_ACTOR or not actor.isascii() or not actor.isprintable():
+        raise WrongUsage(
+            f"{actor!r} cannot stand in the audit: "
+            f"name yourself with --as or TIDEMARK_ACTOR, 1 to {_LONGEST_ACTOR} printable ASCII characters"
+        )
+    return actor
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container's user need not have a name.
+        return ""
 
 
 def reach_kafka(given: str | None) -> str:

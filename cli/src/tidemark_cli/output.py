@@ -52,6 +52,11 @@ def say(text: str) -> None:
     _console().print(escape(text), highlight=False, soft_wrap=True)
 
 
+def note(text: str) -> None:
+    """Prints a remark on stderr, which is no failure."""
+    Console(stderr=True).print(escape(text), highlight=False, soft_wrap=True)
+
+
 def complain(text: str) -> None:
     """Prints an error on stderr."""
     Console(stderr=True).print(f"[bold red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)

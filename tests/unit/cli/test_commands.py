@@ -37,6 +37,14 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
 
 def test_the_commands_are_those_that_the_manual_names() -> None:
     assert sorted(COMMANDS) == [
+        "tidemark alerts list",
+        "tidemark alerts show",
+        "tidemark alerts tail",
+        "tidemark approvals list",
+        "tidemark approvals show",
+        "tidemark approve",
+        "tidemark audit list",
+        "tidemark audit verify",
         "tidemark demo",
         "tidemark dlq list",
         "tidemark dlq replay",
@@ -45,6 +53,13 @@ def test_the_commands_are_those_that_the_manual_names() -> None:
         "tidemark models register",
         "tidemark models show",
         "tidemark models versions",
+        "tidemark reject",
+        "tidemark retrain list",
+        "tidemark rollback",
+        "tidemark rollout abort",
+        "tidemark rollout list",
+        "tidemark rollout show",
+        "tidemark rollout start",
         "tidemark route history",
         "tidemark route set",
         "tidemark route show",

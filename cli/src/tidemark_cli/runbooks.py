@@ -1,0 +1,28 @@
+"""Finding an alert's runbook: in the folder one works in, or the checkout that this program runs from."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+_FOLDER = Path("docs", "runbooks")
+
+
+def runbook_text(named: str) -> str | None:
+    """Returns the text of the runbook that an alert names; None if it is an address, or not on this machine.
+
+    Only files called `docs/runbooks/<name>.md` are read: an alert says which runbook, not which file.
+    """
+    wanted = Path(named)
+    if wanted.parent != _FOLDER or wanted.suffix != ".md":
+        return None
+    for root in _roots():
+        found = root / wanted
+        if found.is_file():
+            return found.read_text(encoding="utf-8")
+    return None
+
+
+def _roots() -> Iterator[Path]:
+    here = Path.cwd()
+    yield here
+    yield from here.parents
+    yield from Path(__file__).resolve().parents
