@@ -96,7 +96,7 @@ def keep(training: Training, dataset: Dataset, fitted: Fitted, packages: Package
             model=convert(fitted.model, len(names)),
             golden=Golden(values[golden], fitted.scores[golden], TOLERANCE),
             reference_profile=reference_profile(
-                names, dataset.vectors, dataset.labelled.labels, fitted.holdout_scores
+                names, dataset.vectors, dataset.labelled, fitted.holdout_scores, training.spec.slices
             ),
         )
         _check_parity(read_folder(folder), dataset, fitted)

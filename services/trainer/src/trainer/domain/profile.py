@@ -1,73 +1,48 @@
-"""The reference profile: what the training set looked like, for later data to be compared with."""
+"""The reference profile of a training set: which columns go into what `monitoring.profiles` builds."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from feature_store.vectors import Status, Vectors
+from monitoring.profiles import TrainingSet, build_profile
 from numpy.typing import NDArray
 
-FORMAT_VERSION: Final = 1
-_QUANTILES: Final = np.arange(1, 10) / 10
-_DIGITS: Final = 9
+from trainer.domain.examples import LabelledRequests
 
 
 def reference_profile(
-    names: Sequence[str], vectors: Vectors, labels: NDArray[np.float64], holdout_scores: NDArray[np.float64]
+    names: Sequence[str],
+    vectors: Vectors,
+    labelled: LabelledRequests,
+    holdout_scores: NDArray[np.float64],
+    slices: Sequence[str],
 ) -> dict[str, Any]:
     """Profile a training set.
-
-    A feature's figures are of the values that were there; how many were not, and why, stands beside them.
-    Bins are cut at the deciles: `edges` are inner, the outer bins are open, and bin i holds the values
-    above edges[i-1] up to and including edges[i]. The prediction's figures are of scores on the holdout, by
-    the model fitted without it: a model is surer of the rows it has learned than of any it will be asked
-    about.
 
     Args:
         names: The features, in the vectors' order.
         vectors: The rows the model was trained on.
-        labels: Theirs.
+        labelled: What was asked and what came of it, row by row.
         holdout_scores: What the prediction profile is made of.
+        slices: Entities or inputs whose categories are counted; an input that is no text has none.
     """
-    present = vectors.statuses == Status.PRESENT
-    return {
-        "format_version": FORMAT_VERSION,
-        "rows": len(vectors),
-        "label": {"rate": stable(labels.mean()), "rows": len(labels)},
-        "prediction": {**distribution(holdout_scores), "of": "holdout"},
-        "features": [
-            {
-                "name": name,
-                "missing_share": stable(1 - present[:, column].mean()),
-                "statuses": _statuses(vectors.statuses[:, column]),
-                **distribution(vectors.values[present[:, column], column]),
-            }
-            for column, name in enumerate(names)
-        ],
-    }
+    rows = TrainingSet(
+        names=names,
+        values=vectors.values,
+        present=vectors.statuses == Status.PRESENT,
+        statuses=[_statuses(column) for column in vectors.statuses.T],
+        time_us=labelled.requests.time_us,
+        labels=labelled.labels,
+        categories=_categories(labelled, slices),
+    )
+    return build_profile(rows, holdout_scores)
 
 
-def distribution(values: NDArray[Any]) -> dict[str, Any]:
-    """Deciles, counts and moments; moments are null where there is no value."""
-    if not len(values):
-        return {"edges": [], "counts": [0], "mean": None, "std": None, "min": None, "max": None}
-    exact = values.astype(np.float64)
-    edges = np.unique(np.quantile(exact, _QUANTILES, method="lower"))
-    bins = np.searchsorted(edges, exact, side="left")
-    return {
-        "edges": edges.tolist(),
-        "counts": np.bincount(bins, minlength=len(edges) + 1).tolist(),
-        "mean": stable(exact.mean()),
-        "std": stable(exact.std()),
-        "min": float(exact.min()),
-        "max": float(exact.max()),
-    }
+def _categories(labelled: LabelledRequests, slices: Sequence[str]) -> dict[str, NDArray[Any]]:
+    columns = {**labelled.requests.context, **labelled.requests.entities}
+    return {name: columns[name] for name in slices if columns[name].dtype == object}
 
 
-def stable(value: float) -> float:
-    """Drop the digits in which processors may differ when they add many numbers: profiles are hashed."""
-    return float(f"{value:.{_DIGITS}g}")
-
-
-def _statuses(statuses: NDArray[np.uint8]) -> dict[str, int]:
-    return {status.name: int((statuses == status).sum()) for status in Status}
+def _statuses(column: NDArray[np.uint8]) -> dict[str, int]:
+    return {status.name: int((column == status).sum()) for status in Status}
