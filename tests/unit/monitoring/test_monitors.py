@@ -1,0 +1,152 @@
+"""Declarations: what makes no sense is refused where it is written."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from monitoring import DeclarationError
+from monitoring.alerts import Rules
+from monitoring.monitors import (
+    ConceptDrift,
+    DataQuality,
+    FeatureDrift,
+    LabelDrift,
+    Monitor,
+    MonitorKind,
+    Performance,
+    PredictionDrift,
+    Severity,
+    check_monitors,
+)
+
+MODELS = {"flight-delay": ["origin.mean_delay_1h", "distance_miles"]}
+KINDS: list[type[Monitor]] = [
+    DataQuality,
+    FeatureDrift,
+    PredictionDrift,
+    LabelDrift,
+    Performance,
+    ConceptDrift,
+]
+
+
+class Feature:
+    """As a project holds one."""
+
+    full_name = "distance_miles"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_declared_with_a_name_and_a_model(kind: type[Monitor]) -> None:
+    monitor = kind("watch", model="flight-delay")
+    assert monitor.window_us > 0
+    assert monitor.severity is Severity.WARNING
+    assert monitor == kind("watch", model="flight-delay")
+    check_monitors([monitor], MODELS)
+
+
+def test_kinds_are_told_apart() -> None:
+    assert {kind.kind for kind in KINDS} == set(MonitorKind)
+
+
+def test_its_rules_are_those_of_its_alerts() -> None:
+    monitor = FeatureDrift("drift", model="flight-delay", fire_after=2, clear_after=3)
+    assert monitor.rules == Rules(fire_after=2, clear_after=3)
+    assert monitor.window_us == 7 * 86_400_000_000
+
+
+def test_features_are_named_or_shown() -> None:
+    monitor = FeatureDrift("drift", model="flight-delay", features=["origin.mean_delay_1h", Feature()])
+    assert monitor.feature_names == ("origin.mean_delay_1h", "distance_miles")
+    assert DataQuality("quality", model="flight-delay").feature_names is None
+    check_monitors([monitor], MODELS)
+
+
+def test_an_error_names_place_declaration_trouble_and_remedy() -> None:
+    with pytest.raises(DeclarationError) as raised:
+        FeatureDrift("input-drift", model="flight-delay", psi=-1)
+    error = raised.value
+    assert error.location is not None
+    assert Path(error.location.file) == Path(__file__)
+    assert str(error) == (
+        f"{__file__}:{error.location.line}: FeatureDrift('input-drift'): psi is -1. Write a number above 0."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "said"),
+    [
+        (DataQuality, {"model": "Flight Delay"}, "model 'Flight Delay' is not lower-case"),
+        (DataQuality, {"severity": "LOUD"}, "severity is 'LOUD'. Known: CRITICAL, INFO, WARNING"),
+        (DataQuality, {"window": timedelta(0)}, "window is"),
+        (DataQuality, {"window": 86400}, "window is 86400. Write a duration"),
+        (DataQuality, {"minimum_rows": 0}, "minimum_rows is 0"),
+        (DataQuality, {"fire_after": 0}, "fire_after is 0"),
+        (DataQuality, {"clear_after": 1.5}, "clear_after is 1.5"),
+        (DataQuality, {"clear_at": 1.1}, "clear_at is 1.1"),
+        (DataQuality, {"missing": 10}, "missing is 10. Write a number above 0 to 1"),
+        (DataQuality, {"out_of_range": 0}, "out_of_range is 0"),
+        (DataQuality, {"new_categories": True}, "new_categories is True"),
+        (DataQuality, {"features": "distance_miles"}, "features is 'distance_miles'. Write a list"),
+        (DataQuality, {"features": []}, "leave it out for all"),
+        (FeatureDrift, {"features": [3]}, "3 is no feature"),
+        (FeatureDrift, {"psi": float("nan")}, "psi is nan"),
+        (FeatureDrift, {"least_features": 0}, "least_features is 0"),
+        (FeatureDrift, {"least_features": 2, "features": ["a"]}, "It could never breach"),
+        (PredictionDrift, {"psi": "0.25"}, "psi is '0.25'"),
+        (LabelDrift, {"change": 2}, "change is 2"),
+        (LabelDrift, {"coverage": 0}, "coverage is 0"),
+        (Performance, {"metric": "auc"}, "metric is 'auc'. Did you mean 'roc_auc'"),
+        (Performance, {"worse_by": 0}, "worse_by is 0"),
+        (Performance, {"maturity": timedelta(days=-1)}, "maturity is"),
+        (ConceptDrift, {"detectors": "adwin"}, "Write a tuple"),
+        (ConceptDrift, {"detectors": ()}, "Write a tuple"),
+        (ConceptDrift, {"detectors": ("adwinn",)}, "Did you mean 'adwin'"),
+        (ConceptDrift, {"step": timedelta(hours=5)}, "no whole number of steps"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(kind: type[Monitor], arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(DeclarationError) as raised:
+        kind("watch", **{"model": "flight-delay", **arguments})
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["", "Input", "input_drift", "input-", "drift 2", 7])
+def test_names_are_words_with_dashes(name: Any) -> None:
+    with pytest.raises(DeclarationError, match="lower-case words with dashes"):
+        DataQuality(name, model="flight-delay")
+
+
+@pytest.mark.parametrize(
+    ("monitors", "said"),
+    [
+        ([DataQuality("watch", model="flight-dely")], "no model 'flight-dely'. Did you mean 'flight-delay'?"),
+        (
+            [FeatureDrift("watch", model="flight-delay", features=["distance_mile"])],
+            "model 'flight-delay' has no feature 'distance_mile'. Did you mean 'distance_miles'?",
+        ),
+        (
+            [DataQuality("watch", model="flight-delay"), Performance("watch", model="flight-delay")],
+            f"has a monitor of this name already, at {__file__}:",
+        ),
+    ],
+)
+def test_monitors_must_fit_the_models(monitors: list[Monitor], said: str) -> None:
+    with pytest.raises(DeclarationError) as raised:
+        check_monitors(monitors, MODELS)
+    assert said in str(raised.value)
+
+
+def test_two_models_may_have_monitors_of_one_name() -> None:
+    check_monitors(
+        [DataQuality("watch", model="a"), DataQuality("watch", model="b")], {"a": ["x"], "b": ["x"]}
+    )
+
+
+def test_one_monitor_listed_twice_is_one_monitor() -> None:
+    """A module may hold it under two names."""
+    monitor = DataQuality("watch", model="flight-delay")
+    check_monitors([monitor, monitor], MODELS)
