@@ -99,6 +99,8 @@ def alert_values(alert: AlertChanged) -> dict[str, Any]:
         "revision": alert.revision,
         **{name: moment(alert, name) for name in times},
         "requests_affected": alert.requests_affected,
+        "breached_windows": alert.breached_windows,
+        "clear_windows": alert.clear_windows,
         "evidence": [evidence_values(one) for one in alert.evidence],
     }
 

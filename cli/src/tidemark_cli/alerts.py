@@ -21,7 +21,7 @@ from tidemark_cli.alert_states import (
 from tidemark_cli.options import AsJson, Kafka, ask_kafka, reach_kafka
 from tidemark_cli.output import print_facts, print_json, print_json_line, print_table, say
 from tidemark_cli.reading import Fact, fact_of, read_facts
-from tidemark_cli.runbooks import runbook_text
+from tidemark_cli.runbooks import filled, runbook_text
 from tidemark_cli.words import figure, pick, word
 
 app = typer.Typer(
@@ -90,7 +90,8 @@ def show_alert(
 
     The evidence says each figure before (in what the version learned from) and
     now, and on how many requests. Earlier episodes are shown as long as the
-    topic keeps them: compaction may leave the last one only.
+    topic keeps them: compaction may leave the last one only. The runbook's
+    commands name this very alert.
 
     For example:
 
@@ -102,7 +103,7 @@ def show_alert(
     alerts = {alert.fingerprint: alert for alert in newest(facts)}
     alert = alerts[pick(fingerprint, alerts, what="alert", look="tidemark alerts list")]
     history = episodes(facts, alert.fingerprint)
-    text = runbook_text(alert.runbook)
+    text = _runbook(alert)
     if as_json:
         told = alert_values(alert)
         print_json(told | {"episodes": [alert_values(one) for one in history], "runbook_text": text})
@@ -152,6 +153,12 @@ def tail_alerts(
 
 def _read(kafka: str | None) -> list[Fact[AlertChanged]]:
     return ask_kafka(read_facts(reach_kafka(kafka), ALERTS_CHANGED, AlertChanged))
+
+
+def _runbook(alert: AlertChanged) -> str | None:
+    text = runbook_text(alert.runbook)
+    names = {"MODEL": alert.model, "VERSION": alert.version, "FINGERPRINT": alert.fingerprint}
+    return None if text is None else filled(text, names)
 
 
 def _row(alert: AlertChanged) -> list[str]:

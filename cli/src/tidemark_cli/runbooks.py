@@ -1,6 +1,7 @@
 """Finding an alert's runbook: in the folder one works in, or the checkout that this program runs from."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _FOLDER = Path("docs", "runbooks")
@@ -19,6 +20,14 @@ def runbook_text(named: str) -> str | None:
         if found.is_file():
             return found.read_text(encoding="utf-8")
     return None
+
+
+def filled(text: str, names: Mapping[str, str]) -> str:
+    """Puts names where a runbook's commands say so, such as `MODEL`; what has none stays as it is written."""
+    given = {word: name for word, name in names.items() if name}
+    if not given:
+        return text
+    return re.sub(rf"\b({'|'.join(given)})\b", lambda found: given[found[1]], text)
 
 
 def _roots() -> Iterator[Path]:
