@@ -60,6 +60,18 @@ def train_logistic(features: NDArray[np.float32], labels: NDArray[np.float64], s
     return model.fit(features, labels)
 
 
+def train_shuffled_labels(
+    features: NDArray[np.float32], labels: NDArray[np.float64], seed: int
+) -> HistGradientBoostingClassifier:
+    """Fit the same trees to labels dealt out at random: bad on purpose, for gates and canaries to catch.
+
+    No such version must ever answer for long; the demo trains two to show that none does.
+    """
+    import numpy as np  # noqa: PLC0415 - as above
+
+    return train_gradient_boosting(features, np.random.default_rng(seed).permutation(labels), seed)
+
+
 flight_delay = ModelSpec(
     "flight-delay",
     features=[
@@ -125,8 +137,10 @@ flight_delay = ModelSpec(
         request_key="flight_id",
     ),
     train=train_gradient_boosting,
-    challengers={"logistic-regression": train_logistic},
+    challengers={"logistic-regression": train_logistic, "shuffled-labels": train_shuffled_labels},
     decision_threshold=0.3,
     slices=["carrier", "origin"],
     seed=2013,
+    owner="flights-oncall",
+    risk="medium",
 )

@@ -29,7 +29,7 @@ class DemoOptions:
     folder: Path = Path("build/demo")
     learn_from: datetime = datetime(2013, 1, 1, tzinfo=UTC)
     live_from: datetime = datetime(2013, 4, 1, tzinfo=UTC)
-    live_to: datetime = datetime(2013, 8, 1, tzinfo=UTC)
+    live_to: datetime = datetime(2013, 10, 1, tzinfo=UTC)
     tick: timedelta = timedelta(minutes=15)
     speed: float | None = None
     features: int = 1
