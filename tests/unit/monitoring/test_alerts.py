@@ -41,6 +41,7 @@ def live(weeks: str, rules: Rules, alert: Alert | None = None) -> Alert | None:
         ("B?B", Rules(fire_after=2), AlertState.FIRING),
         ("B-B", Rules(fire_after=2), AlertState.PENDING),
         ("BC", Rules(fire_after=2), AlertState.RESOLVED),
+        ("B-", Rules(fire_after=2), AlertState.RESOLVED),
         ("B-", Rules(), AlertState.FIRING),
         ("B-C", Rules(), AlertState.RESOLVED),
         ("BC", Rules(clear_after=2), AlertState.FIRING),

@@ -71,9 +71,9 @@ def test_without_drift_no_common_threshold_is_ever_passed() -> None:
     assert max(np.array(found, float)) < 0.1
 
 
-@pytest.mark.parametrize("x", [*np.linspace(0.02, 4, 200), 1.1799, 1.18, 1e-4])
+@pytest.mark.parametrize("x", [*np.linspace(0.02, 8, 200), 1.1799, 1.18, 1e-4])
 def test_the_survival_function_is_scipys(x: float) -> None:
-    assert kolmogorov_survival(float(x)) == pytest.approx(special.kolmogorov(x), rel=1e-12, abs=1e-15)
+    assert kolmogorov_survival(float(x)) == pytest.approx(special.kolmogorov(x), rel=1e-10, abs=0)
 
 
 def test_nothing_is_below_a_statistic_of_zero() -> None:

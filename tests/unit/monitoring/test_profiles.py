@@ -133,6 +133,12 @@ def test_scores_that_many_rows_share_stay_in_their_bins_when_served() -> None:
     assert psi(parsed(scores).counts, parsed(scores).coarsen(parsed(scores).count(served))) != 0
 
 
+def test_scores_nearer_than_the_room_are_parted_half_way() -> None:
+    found = distribution(np.array([0.5, 0.5, 0.500001, 0.500001]), tolerance=1e-5)
+    assert found["counts"] == [2, 2, 0]
+    assert found["edges"] == pytest.approx([0.5000005, 0.500011], abs=1e-9)
+
+
 @given(arrays.arrays(np.float64, st.integers(1, 200), elements=st.floats(0, 1)))
 def test_room_above_the_edges_moves_no_score_of_the_reference(scores: NDArray[np.float64]) -> None:
     roomy = distribution(scores, tolerance=1e-5)
