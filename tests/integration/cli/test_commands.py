@@ -5,76 +5,23 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from bus.events import Event
 from bus.producer import KafkaPublisher
 from bus.received import Received, Rejection
+from bus.records import OutgoingRecord
 from bus.runner import ConsumerRunner
 from bus.topics import Topic, ensure_topics
 from control_plane.testing import put_package
-from local_stack import LocalStack
 from model_package import PackageStore
-from tidemark_cli.app import app
-from tidemark_cli.platform import Platform, ProcessSpec
-from typer.testing import CliRunner, Result
+from tidemark_cli.testing import Cli
 
 from examples.flights.gen.flights.v1.events_pb2 import FlightDeparted
 
 DEPARTED = Topic("flights.departed.v1", None, "flight_id", 2, timedelta(days=7))
-
-
-@dataclass(frozen=True)
-class Cli:
-    """Runs commands in this process, against the servers of these tests."""
-
-    environment: dict[str, str]
-
-    async def run(self, *arguments: str, answer: str | None = None) -> Result:
-        runner = CliRunner(env=self.environment)
-        return await asyncio.to_thread(lambda: runner.invoke(app, arguments, input=answer))
-
-    async def read(self, *arguments: str) -> Any:
-        """Runs a command with --json and returns what it printed."""
-        result = await self.run(*arguments, "--json")
-        assert (result.exit_code, result.stderr) == (0, "")
-        return json.loads(result.stdout)
-
-    async def show(self, *arguments: str) -> str:
-        """Runs a command and returns what a person sees, without the layout."""
-        result = await self.run(*arguments)
-        assert (result.exit_code, result.stderr) == (0, "")
-        return " ".join(result.stdout.split())
-
-
-@pytest.fixture(scope="module")
-async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    async with LocalStack(tmp_path_factory.mktemp("kafka"), valkey=None) as stack:
-        yield stack.kafka_bootstrap
-
-
-@pytest.fixture(scope="module")
-async def cli(broker: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cli]:
-    folder = tmp_path_factory.mktemp("control-plane")
-    environment = {
-        "KAFKA_BOOTSTRAP_SERVERS": broker,
-        "DATABASE_URL": f"sqlite:///{folder}/registry.sqlite",
-        "PACKAGES_URI": str(folder / "packages"),
-    }
-    async with Platform(folder / "logs", environment) as platform:
-        process = await platform.start(ProcessSpec("control-plane", "control_plane", ports=("HTTP_PORT",)))
-        yield Cli(
-            {
-                "KAFKA_BOOTSTRAP_SERVERS": broker,
-                "TIDEMARK_CONTROL_PLANE_URL": process.url("HTTP_PORT"),
-                "PACKAGES": str(folder / "packages"),
-                "COLUMNS": "250",
-            }
-        )
 
 
 @pytest.fixture(scope="module")
@@ -182,51 +129,71 @@ async def buried(broker: str) -> str:
     return DEPARTED.name
 
 
-async def test_dead_letters_are_counted_listed_and_shown(cli: Cli, buried: str) -> None:
-    counted = {one["topic"]: one["dead_letters"] for one in await cli.read("dlq", "list")}
+async def test_dead_letters_are_counted_listed_and_shown(on_kafka: Cli, buried: str) -> None:
+    counted = {one["topic"]: one["dead_letters"] for one in await on_kafka.read("dlq", "list")}
     assert counted[f"{buried}.dlq"] == 3
-    assert f"{buried}.dlq 3" in await cli.show("dlq", "list")
-    listed = await cli.read("dlq", "list", buried)
+    assert f"{buried}.dlq 3" in await on_kafka.show("dlq", "list")
+    listed = await on_kafka.read("dlq", "list", buried)
     assert sorted(one["reason"] for one in listed) == ["REASON_1", "REASON_1", "REASON_2"]
-    assert len(await cli.read("dlq", "list", buried, "--reason", "REASON_1")) == 2
-    assert "It is no good." in await cli.show("dlq", "list", f"{buried}.dlq", "--limit", "1")
+    assert len(await on_kafka.read("dlq", "list", buried, "--reason", "REASON_1")) == 2
+    assert "It is no good." in await on_kafka.show("dlq", "list", f"{buried}.dlq", "--limit", "1")
     offset = next(str(one["offset"]) for one in listed if one["reason"] == "REASON_2")
-    shown = await cli.read("dlq", "show", buried, offset, "--project", "examples.flights")
+    shown = await on_kafka.read("dlq", "show", buried, offset, "--project", "examples.flights")
     assert (shown["data"]["flight_id"], shown["service"], shown["headers"]["ce_id"]) == ("2", "refuser", "2")
-    assert "REASON_2" in await cli.show("dlq", "show", buried, offset)
+    assert "REASON_2" in await on_kafka.show("dlq", "show", buried, offset)
 
 
-async def test_a_dead_letter_that_is_not_there_is_said_so(cli: Cli, buried: str) -> None:
-    result = await cli.run("dlq", "show", buried, "99")
+async def test_a_dead_letter_that_is_not_there_is_said_so(on_kafka: Cli, buried: str) -> None:
+    result = await on_kafka.run("dlq", "show", buried, "99")
     assert result.exit_code == 1
     assert f"nothing is at {buried}.dlq[0]@99" in " ".join(result.stderr.split())
 
 
-async def test_dead_letters_go_back_as_they_were(cli: Cli, buried: str) -> None:
-    refused = await cli.run("dlq", "replay", buried, "--all", "--reason", "REASON_2", answer="n\n")
+async def test_a_record_that_somebody_else_wrote_there_is_shown_as_foreign_and_passed_over(
+    on_kafka: Cli, broker: str, buried: str
+) -> None:
+    async with KafkaPublisher(broker, client_id="test") as publisher:
+        [where] = await publisher.publish_records(f"{buried}.dlq", [OutgoingRecord(b"k", b"v", [])])
+    offset = str(where.offset)
+    listed = await on_kafka.read("dlq", "list", buried)
+    assert [one["offset"] for one in listed if one["reason"] == "FOREIGN"] == [where.offset]
+    assert f"{offset} FOREIGN" in await on_kafka.show("dlq", "list", buried)
+    assert {one["reason"] for one in await on_kafka.read("dlq", "list", buried, "--reason", "REASON_1")} == {
+        "REASON_1"
+    }
+    for command in ("show", "replay"):
+        assert f"{where} is not a dead letter" in await on_kafka.refused("dlq", command, buried, offset)
+    replayed = await on_kafka.run("dlq", "replay", buried, "--all", "--reason", "NONE", "--yes")
+    assert (replayed.exit_code, replayed.stdout) == (0, "0 sent back.\n")
+
+
+async def test_dead_letters_go_back_as_they_were(on_kafka: Cli, buried: str) -> None:
+    refused = await on_kafka.run("dlq", "replay", buried, "--all", "--reason", "REASON_2", answer="n\n")
     assert (refused.exit_code, "Aborted" in refused.stderr) == (1, True)
-    sent = await cli.read("dlq", "replay", buried, "--all", "--reason", "REASON_2", "--yes")
+    sent = await on_kafka.read("dlq", "replay", buried, "--all", "--reason", "REASON_2", "--yes")
     assert [one["was"].split("[")[0] for one in sent] == [f"{buried}.dlq"]
-    result = await cli.run(
+    result = await on_kafka.run(
         *("tail", buried, "--from-beginning", "--limit", "4", "--json", "--project", "examples.flights")
     )
     events = [json.loads(line) for line in result.stdout.splitlines()]
     assert sorted(event["id"] for event in events) == ["1", "1", "2", "2"]
     assert {event["data"]["origin"] for event in events} == {"JFK"}
-    assert await cli.show("dlq", "replay", buried, "0", "--yes") == "1 sent back."
-    assert await cli.show("dlq", "replay", buried, "--all", "--reason", "NONE", "--yes") == "0 sent back."
+    assert await on_kafka.show("dlq", "replay", buried, "0", "--yes") == "1 sent back."
+    assert (
+        await on_kafka.show("dlq", "replay", buried, "--all", "--reason", "NONE", "--yes") == "0 sent back."
+    )
 
 
-async def test_a_topic_that_is_not_there_is_said_so(cli: Cli) -> None:
-    result = await cli.run("tail", "no.such.topic")
+async def test_a_topic_that_is_not_there_is_said_so(on_kafka: Cli) -> None:
+    result = await on_kafka.run("tail", "no.such.topic")
     assert result.exit_code == 3
     assert "no.such.topic does not exist" in " ".join(result.stderr.split())
 
 
-async def test_following_a_topic_ends_at_an_interrupt_without_a_word(cli: Cli, buried: str) -> None:
+async def test_following_a_topic_ends_at_an_interrupt_without_a_word(on_kafka: Cli, buried: str) -> None:
     following = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tidemark_cli", "tail", buried, "--from-beginning", "--json"),
-        env=dict(os.environ) | cli.environment,
+        env=dict(os.environ) | on_kafka.environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
