@@ -11,6 +11,7 @@ from tidemark_cli.words import figure
 
 _METRICS = "metrics"
 _OTHERS_METRICS = "champion_metrics"
+_NOTHING: tuple[object, ...] = (None, "", [], {})
 
 
 def print_document(document: Mapping[str, Any]) -> None:
@@ -51,21 +52,19 @@ def _title(name: str) -> str:
 
 
 def _cells(row: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
-    return ["" if row.get(name) is None else told(row[name]) for name in columns]
+    return ["" if row.get(name) in _NOTHING else told(row[name]) for name in columns]
 
 
 def _says(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
-    return any(row.get(name) not in (None, "", [], {}) for row in rows)
+    return any(row.get(name) not in _NOTHING for row in rows)
 
 
 def _beside(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Puts each of the champion's metrics beside the version's own, where both were measured."""
-    if not (item.get(_METRICS) and item.get(_OTHERS_METRICS)):
-        return dict(item)
-    others = item[_OTHERS_METRICS]
-    pairs = {
-        name: f"{figure(value)} (champion {figure(others.get(name))})"
-        for name, value in item[_METRICS].items()
+    """Makes a field of each metric, the champion's on the same requests beside the version's own."""
+    others = item.get(_OTHERS_METRICS) or {}
+    metrics = {
+        name: figure(value) + (f" (champion {figure(others[name])})" if name in others else "")
+        for name, value in (item.get(_METRICS) or {}).items()
     }
     rest = {name: value for name, value in item.items() if name not in {_METRICS, _OTHERS_METRICS}}
-    return rest | pairs
+    return rest | metrics
