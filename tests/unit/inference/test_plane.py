@@ -27,6 +27,7 @@ from inference.routing import RouteTable, arms_of
 from inference.scored import Scored
 from inference.serving import ServedModel, ServedModels
 from inference.versions import PackageVersions
+from inference_kit.heralds import herald
 from inference_kit.stock import DURABLE_MODEL, NOW_US, Stock, question
 from model_package import Golden, PackageStore, write_package
 from model_package.testing import facts
@@ -85,6 +86,7 @@ class Stage:
             versions=PackageVersions(PackageStore(self.stock.packages), models.contract_hash),
             needs=arms_of,
             build=models.build,
+            herald=herald(),
             metrics=metrics,
             log=log,
         )

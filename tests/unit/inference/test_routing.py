@@ -10,6 +10,7 @@ from inference.domain.routes import Arm, Role, Route, VersionRef
 from inference.metrics import Metrics
 from inference.routing import LoadedRoute, RouteTable, arms_of
 from inference.versions import PackageVersions, Version, VersionRefused
+from inference_kit.heralds import herald
 from model_package import MemoryPackageStore
 from model_package.testing import facts, write_logistic_package
 from prometheus_client import CollectorRegistry
@@ -44,6 +45,7 @@ class Stage:
             versions=self.versions,
             needs=arms_of,
             build=lambda loaded: loaded,
+            herald=herald(),
             metrics=Metrics(self.registry),
             log=structlog.get_logger(),
         )

@@ -18,6 +18,7 @@ from inference.handlers import Logged, Refused, Shadows, ShadowScore, on_predict
 from inference.metrics import Metrics
 from inference.routing import RouteTable, shadows_of
 from inference.versions import PackageVersions, any_contract
+from inference_kit.heralds import herald
 from inference_kit.stock import MODEL, NOW_US, Stock
 from model_package import PackageStore
 from model_package.testing import logistic_scores
@@ -41,6 +42,7 @@ class Stage:
             versions=PackageVersions(PackageStore(self.stock.packages), any_contract),
             needs=shadows_of,
             build=shadows_from,
+            herald=herald(),
             metrics=Metrics(CollectorRegistry()),
             log=structlog.get_logger(),
         )
@@ -145,6 +147,23 @@ async def test_a_prediction_is_scored_by_every_shadow(stage: Stage) -> None:
         expected = logistic_scores(VECTOR[np.newaxis], WEIGHTS, float(bias))[0]
         assert one.score == pytest.approx(float(expected), abs=1e-6)
         assert (one.variant, one.role, one.route_revision) == ("shadow", Role.ROLE_SHADOW, route.revision)
+
+
+async def test_a_version_does_not_shadow_its_own_answers(stage: Stage) -> None:
+    route = await stage.follow(stage.route(shadows=2))
+    champion, canary = (shadow.version for shadow in route.shadows)
+
+    await stage.consumer(
+        _received(
+            stage.prediction(route.revision, "answered-by-champion", version=champion),
+            stage.prediction(route.revision, "answered-by-canary", version=canary, variant="canary"),
+        )
+    )
+
+    assert {(one.prediction_id, one.version) for one in stage.shadows_made()} == {
+        ("answered-by-champion", canary),
+        ("answered-by-canary", champion),
+    }
 
 
 async def test_a_shadows_fact_repeats_what_it_shadows(stage: Stage) -> None:

@@ -14,7 +14,7 @@ from bus.errors import Unavailable
 from bus.kafka.tail import KafkaTail
 from bus.producer import KafkaPublisher
 from bus.runner import Batching, ConsumerRunner
-from bus.topics import PREDICTIONS_MADE, ROUTES_CHANGED, SHADOW_MADE, ensure_topics
+from bus.topics import PREDICTIONS_MADE, ROUTES_CHANGED, ROUTES_FOLLOWED, SHADOW_MADE, ensure_topics
 from feature_store import DefinitionError, Project, load_project
 from model_package import PackageStore
 from service_kit import Service, run
@@ -87,7 +87,7 @@ async def run_shadow(service: Service, settings: InferenceSettings) -> None:
 async def _ensure_topics(service: Service, bootstrap: str) -> None:
     while True:
         try:
-            await ensure_topics(bootstrap, [ROUTES_CHANGED, PREDICTIONS_MADE, SHADOW_MADE])
+            await ensure_topics(bootstrap, [ROUTES_CHANGED, ROUTES_FOLLOWED, PREDICTIONS_MADE, SHADOW_MADE])
         except Unavailable as error:
             service.log.warning("topics not ensured yet", reason=str(error))
             await asyncio.sleep(_TOPIC_RETRY_SECONDS)

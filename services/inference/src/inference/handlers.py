@@ -28,12 +28,14 @@ class Logged:
     """A prediction that serving made, as its shadows need it.
 
     Attributes:
+        version: Who answered.
         contract_hash: What the vector means, hex.
         values: The vector served, float32[F].
         original: The fact itself, opaque: a shadow's fact is written from it.
     """
 
     model: str
+    version: str
     route_revision: int
     contract_hash: str
     values: NDArray[np.float32]
@@ -88,6 +90,9 @@ async def on_predictions_made(
 ) -> tuple[list[ShadowScore], list[Refused]]:
     """Score each prediction's vector with every shadow of its model's route: one run a version.
 
+    A version does not shadow its own answers. So where champion and canary are both named as shadows, every
+    request gets both scores, each once.
+
     A prediction of a route revision that was not read yet waits for the routes topic to be read to its end:
     serving cannot know a revision that is not there. What is newest then says which shadows score, whatever
     revision the prediction is of. `caught_up` returns when every route that is published now has been read,
@@ -101,7 +106,8 @@ async def on_predictions_made(
         shadows = _find(routes, model)
         of_model = [logged for logged in predictions if logged.model == model]
         for version in shadows.versions:
-            fitting, unfit = _divide(of_model, version)
+            others = [logged for logged in of_model if logged.version != version.ref.version]
+            fitting, unfit = _divide(others, version)
             refused += unfit
             found, failed = await asyncio.to_thread(_score, fitting, version, shadows.route_revision, now_s)
             refused += failed

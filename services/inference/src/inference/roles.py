@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from bus.follow import Follower
 
 from inference.adapters.grpc import GrpcServer, ScoringServicer
-from inference.adapters.kafka import KafkaPredictionLog, RouteListener, ShadowConsumer
+from inference.adapters.kafka import KafkaPredictionLog, RouteFollowings, RouteListener, ShadowConsumer
 from inference.adapters.redis import GuardedRows
 from inference.clocks import stopwatch_s, wall_clock_us
 from inference.domain.batching import Line
 from inference.domain.breaker import Breaker
+from inference.following import Herald
 from inference.handlers import on_predictions_made, shadows_from
 from inference.metrics import Metrics
 from inference.plane import ScoringPlane
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from inference.settings import InferenceSettings
 
 _GRACE_SECONDS: Final = 10.0
+_GOODBYE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +74,12 @@ async def serve(
     """Score over gRPC until stopped; `on_listening` is told the port."""
     metrics = Metrics(service.metrics)
     models = ServedModels(project)
+    herald = _herald(settings, outside.now, "serve")
     table = RouteTable(
         versions=PackageVersions(outside.packages, models.contract_hash),
         needs=arms_of,
         build=models.build,
+        herald=herald,
         metrics=metrics,
         log=service.log,
     )
@@ -103,6 +108,7 @@ async def serve(
         rows.run(),
         follower.run(service.stop),
         _retry_refused(table, settings.retry_refused_seconds),
+        herald.run(),
     )
     async with running(*background):
         on_listening(await server.start())
@@ -111,6 +117,7 @@ async def serve(
         await server.stop(_GRACE_SECONDS)
     plane.close()
     predictions.close()
+    await herald.leave(_GOODBYE_SECONDS)
 
 
 async def shadow(
@@ -124,10 +131,12 @@ async def shadow(
 ) -> None:
     """Score logged vectors with the shadows of their routes until stopped; `consume` feeds the handler."""
     metrics = Metrics(service.metrics)
+    herald = _herald(settings, publisher, "shadow")
     table = RouteTable(
         versions=PackageVersions(packages, any_contract),
         needs=shadows_of,
         build=shadows_from,
+        herald=herald,
         metrics=metrics,
         log=service.log,
     )
@@ -139,11 +148,28 @@ async def shadow(
     runner = consume(ShadowConsumer(score, publisher))
     service.health.watch("routes", lambda: follower.not_ready_because)
     service.health.watch("consumer", lambda: runner.not_ready_because)
-    async with running(follower.run(service.stop), _retry_refused(table, settings.retry_refused_seconds)):
+    background = (
+        follower.run(service.stop),
+        _retry_refused(table, settings.retry_refused_seconds),
+        herald.run(),
+    )
+    async with running(*background):
         # A prediction consumed before its route is known would go without its shadows.
         if await _first(follower.read_once(), service.stop):
             await listener.go_live()
             await runner.run(service.stop)
+    await herald.leave(_GOODBYE_SECONDS)
+
+
+def _herald(settings: InferenceSettings, publisher: Publisher, role: str) -> Herald:
+    announce = RouteFollowings(
+        publisher,
+        replica=f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}",
+        role=role,
+        beat_seconds=settings.follow_beat_seconds,
+        now_us=wall_clock_us,
+    )
+    return Herald(announce, wall_clock_us, settings.follow_beat_seconds)
 
 
 async def _first(awaited: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import structlog
 
     from inference.domain.routes import Route, VersionRef
+    from inference.following import Herald
     from inference.metrics import Metrics
     from inference.ports import Versions
     from inference.versions import Version
@@ -64,6 +65,7 @@ class RouteTable(Generic[S]):
         versions: Loads what is not warm yet.
         needs: Which of a route's versions this process scores with.
         build: Makes of a loaded route what scoring uses; it may refuse.
+        herald: Is told what became of each route.
     """
 
     def __init__(
@@ -72,12 +74,14 @@ class RouteTable(Generic[S]):
         versions: Versions,
         needs: VersionsOf,
         build: Callable[[LoadedRoute], S],
+        herald: Herald,
         metrics: Metrics,
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self._versions = versions
         self._needs = needs
         self._build = build
+        self._herald = herald
         self._metrics = metrics
         self._log = log
         self._served: dict[str, S] = {}
@@ -145,6 +149,7 @@ class RouteTable(Generic[S]):
             for kept in (self._served, self._loaded, self._previous, self._refused):
                 kept.pop(model, None)
             self._tell_whether_all_are_warm()
+            self._herald.withdrawn(model)
             self._metrics.route_withdrawn(model)
             self._log.info("route withdrawn", model=model)
 
@@ -198,6 +203,7 @@ class RouteTable(Generic[S]):
         self._served[model] = served
         self._refused.pop(model, None)
         self._tell_whether_all_are_warm()
+        self._herald.followed(model, loaded.route.revision)
         self._metrics.route_followed(model, loaded.route.revision)
         self._log.info("route followed", model=model, revision=loaded.route.revision)
 
@@ -208,6 +214,8 @@ class RouteTable(Generic[S]):
             return
         self._refused[model] = refusal
         self._tell_whether_all_are_warm()
+        serving_revision = self._loaded[model].route.revision if model in self._loaded else -1
+        self._herald.refused(model, refusal.route.revision, serving_revision, refusal.reason, refusal.detail)
         self._metrics.route_refused(model, refusal.reason)
         self._log.error(
             "route refused",
@@ -215,7 +223,7 @@ class RouteTable(Generic[S]):
             revision=refusal.route.revision,
             reason=refusal.reason,
             detail=refusal.detail,
-            serving_revision=self._loaded[model].route.revision if model in self._loaded else None,
+            serving_revision=serving_revision,
         )
 
     def _tell_whether_all_are_warm(self) -> None:

@@ -23,3 +23,4 @@ class InferenceSettings(Settings):
     durable_deadline_ms: Annotated[float, Field(gt=0)] = 1_000
     shadow_wait_ms: Annotated[int, Field(ge=0, le=10_000)] = 100
     retry_refused_seconds: Annotated[float, Field(gt=0)] = 10
+    follow_beat_seconds: Annotated[float, Field(gt=0)] = 5

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 from bus.errors import EventTooLarge, Unavailable
 from bus.events import Event
 from bus.received import Received, Rejection
-from bus.topics import PREDICTIONS_MADE, SHADOW_MADE
+from bus.topics import PREDICTIONS_MADE, ROUTES_FOLLOWED, SHADOW_MADE
 from google.protobuf.message import DecodeError
 
-from inference.adapters.wire import logged_of, prediction_made, route_of, shadow_made
+from inference.adapters.wire import logged_of, prediction_made, route_followed, route_of, shadow_made
 from inference.domain.errors import LogUnavailable
 from inference.handlers import Logged, Refused, ShadowScore
 from inference.lingering import Lingering
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from bus.buffered import BufferedPublisher
     from bus.producer import Publisher
 
+    from inference.clocks import WallClock
     from inference.domain.routes import Route
+    from inference.following import Following
     from inference.metrics import Metrics
     from inference.scored import Scored
 
@@ -156,6 +158,42 @@ class ShadowConsumer:
             # A record goes to the dead-letter topic once, whatever number of shadows refuse it.
             rejections.setdefault(id(received), Rejection(received, one.reason, one.detail))
         return list(rejections.values())
+
+
+class RouteFollowings:
+    """Says on `routes.followed` where a replica is; see `following.Announce`.
+
+    Args:
+        replica: Unique a process.
+        role: "serve" or "shadow".
+        beat_seconds: How often states are said: whoever is silent for three beats is gone.
+    """
+
+    def __init__(
+        self, publisher: Publisher, *, replica: str, role: str, beat_seconds: float, now_us: WallClock
+    ) -> None:
+        self._publisher = publisher
+        self._replica = replica
+        self._role = role
+        self._beat_seconds = beat_seconds
+        self._now_us = now_us
+        self._said = 0
+
+    async def __call__(self, states: Sequence[Following]) -> None:
+        """See `following.Announce`: publishing waits while the broker is away."""
+        await self._publisher.publish_all(ROUTES_FOLLOWED.name, [self._event(state) for state in states])
+
+    def _event(self, state: Following) -> Event:
+        self._said += 1
+        now_us = self._now_us()
+        return Event.of(
+            route_followed(state, replica=self._replica, role=self._role, beat_seconds=self._beat_seconds),
+            id=f"{self._replica}:{self._said}",
+            source=SOURCE,
+            key=f"{self._replica}/{state.model}",
+            time_us=now_us,
+            recorded_time_us=now_us,
+        )
 
 
 class RouteListener:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 from tidemark.common.v1.value_pb2 import Value
-from tidemark.registry.v1.route_pb2 import RouteChanged
+from tidemark.registry.v1.route_pb2 import RouteChanged, RouteFollowed
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureVector, RowPosition
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade
 from tidemark.scoring.v1.scoring_service_pb2 import FeatureValue, ScoreResponse
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
 
     from inference.domain.requests import Scalar
+    from inference.following import Following
     from inference.handlers import ShadowScore
     from inference.scored import Scored
 
@@ -107,6 +108,7 @@ def logged_of(data: bytes) -> Logged:
     made = PredictionMade.FromString(data)
     return Logged(
         model=made.model,
+        version=made.version,
         route_revision=made.route_revision,
         contract_hash=made.features.contract_hash.hex(),
         values=np.frombuffer(made.features.values, dtype="<f4"),
@@ -210,3 +212,20 @@ def _time_us(field: str, stamp: Timestamp) -> int:
     if not 0 <= stamp.nanos < _NANOS:
         raise InvalidRequest(field, f"has {stamp.nanos} nanos, which must be 0 to 999,999,999")
     return stamp.seconds * _SECOND_US + stamp.nanos // 1000
+
+
+def route_followed(state: Following, *, replica: str, role: str, beat_seconds: float) -> RouteFollowed:
+    """Write the fact that this replica is somewhere with a route."""
+    made = RouteFollowed(
+        replica=replica,
+        role=role,
+        model=state.model,
+        revision=state.revision,
+        uptake=int(state.uptake),  # type: ignore[arg-type] # the numbers are the contract's
+        reason=state.reason,
+        detail=state.detail,
+        serving_revision=state.serving_revision,
+        beat_seconds=beat_seconds,
+    )
+    made.followed_at.FromMicroseconds(state.at_us)
+    return made
