@@ -30,7 +30,7 @@ input_quality = DataQuality(
 
 # Days of weather differ too much to be told from drift; two odd weeks in a row do not happen by weather.
 input_drift = FeatureDrift(
-    "input-drift", model=MODEL, window=WEEK, psi=0.25, least_features=3, fire_after=2, clear_after=2
+    "input-drift", model=MODEL, window=WEEK, psi=0.25, least_features=2, fire_after=2, clear_after=2
 )
 score_drift = PredictionDrift("score-drift", model=MODEL, window=WEEK, psi=0.25, fire_after=2, clear_after=2)
 

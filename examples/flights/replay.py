@@ -5,6 +5,10 @@ have taken it in, the questions of the time up to the end of the *next* tick are
 everything known by the end of the last tick before it, and nothing later: it is behind by less than a tick,
 and never ahead. A tick that ends at each question's own time makes it exact, at the cost of a barrier for
 each.
+
+Windows of a day close when the first fact of the next is seen, and what closes them may change who answers.
+So that it never depends on who was quicker, the last tick of a day is settled before the next day begins,
+and the first question of a day is asked alone and settled before the second is asked.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from examples.flights.publishing import publish_known
+from examples.flights.publishing import DAY_US, publish_known
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from examples.flights.streams import Streams
 
     Ask = Callable[[Sequence[ScoringRequest]], Awaitable[None]]
+    Settle = Callable[[int], Awaitable[None]]
 
 DEFAULT_TICK_US: Final = 15 * 60 * 1_000_000
 
@@ -67,12 +72,18 @@ class Lived:
     barrier_seconds: float
 
 
+async def _never(_: int) -> None:
+    """Settle nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Replay:
     """Lives periods.
 
     Attributes:
         ask: Is given the questions of a tick, in order; returns when they are answered.
+        settle: Is given the event time that has come; returns when everything said so far has had its last
+            effect. Use ends from `with_midnights`.
         group: The consumer group whose effects a question must see.
         timeout_seconds: How long a tick may take the group before the replay gives up.
     """
@@ -84,6 +95,7 @@ class Replay:
     clock: Clock
     group: str = "feature"
     timeout_seconds: float = 60.0
+    settle: Settle = _never
 
     async def live(self, streams: Streams, ends: NDArray[np.int64]) -> AsyncIterator[Lived]:
         """Live the period, tick by tick; what is published and asked has happened when its tick is yielded.
@@ -96,14 +108,35 @@ class Replay:
             TimeoutError: The group did not take in a tick in time; the message says where it is behind.
             Unavailable: The broker refused.
         """
+        day = streams.from_us // DAY_US
         for tick in ticks(streams, ends, skip_unasked=self.pace.is_free):
             await self.pace.until(tick.known_until_us)
             positions = await publish_known(streams, self.publisher, tick.known_after_us, tick.known_until_us)
             barrier_seconds = await self._wait_for(positions)
-            asked = streams.requests.asked_in(tick.known_until_us, tick.asked_until_us)
-            if asked.stop > asked.start:
-                await self.ask(streams.requests.requests(asked))
-            yield Lived(tick, len(positions), asked.stop - asked.start, barrier_seconds)
+            is_settled = is_midnight(tick.known_until_us)
+            if is_settled:
+                await self.settle(tick.known_until_us)
+            which = streams.requests.asked_in(tick.known_until_us, tick.asked_until_us)
+            if which.stop > which.start:
+                asked = streams.requests.requests(which)
+                day = await self._ask(asked, day, is_settled=is_settled)
+            yield Lived(tick, len(positions), which.stop - which.start, barrier_seconds)
+
+    async def _ask(self, asked: Sequence[ScoringRequest], day: int, *, is_settled: bool) -> int:
+        """Ask the questions of a tick; returns the day of the last."""
+        days = [request.request_time_us // DAY_US for request in asked]
+        start = 0
+        for row in [row for row, its in enumerate(days) if its > (days[row - 1] if row else day)]:
+            if row > start:
+                await self.ask(asked[start:row])
+            if row or not is_settled:
+                await self.settle(asked[row].request_time_us)
+            await self.ask(asked[row : row + 1])
+            await self.settle(asked[row].request_time_us)
+            start = row + 1
+        if start < len(asked):
+            await self.ask(asked[start:])
+        return days[-1]
 
     async def _wait_for(self, positions: Sequence[Position]) -> float:
         started_seconds = self.clock.monotonic_seconds()
@@ -125,14 +158,27 @@ def exact_ends(streams: Streams) -> NDArray[np.int64]:
     return np.unique(streams.requests.time_us)
 
 
+def with_midnights(ends: NDArray[np.int64], streams: Streams) -> NDArray[np.int64]:
+    """End a tick with every day's last microsecond instead of with the next day's first."""
+    kept = ends[ends % DAY_US != 0]
+    first = streams.from_us // DAY_US + 1
+    midnights = np.arange(first * DAY_US, streams.to_us, DAY_US, dtype=np.int64)
+    return np.union1d(kept, midnights - 1)
+
+
+def is_midnight(time_us: int) -> bool:
+    """Whether that is the last microsecond of a day, UTC."""
+    return (time_us + 1) % DAY_US == 0
+
+
 def ticks(streams: Streams, ends: NDArray[np.int64], *, skip_unasked: bool) -> Iterator[Tick]:
     """Cut the period into ticks that end at `ends`, leaving out those in which nothing happens.
 
     Args:
         streams: What becomes known and what is asked.
         ends: Ascending, within the period.
-        skip_unasked: Join a tick after which nothing is asked to the one that follows: the same answers with
-            fewer barriers, for whoever is in a hurry.
+        skip_unasked: Join a tick after which nothing is asked to the one that follows, but not those that end
+            a day: the same answers with fewer barriers, for whoever is in a hurry.
     """
     bounds = [streams.from_us, *ends.tolist(), streams.to_us]
     after_us = streams.from_us - 1
@@ -142,7 +188,7 @@ def ticks(streams: Streams, ends: NDArray[np.int64], *, skip_unasked: bool) -> I
             known.stop > known.start
             for known in (source.known_in(after_us, until_us) for source in streams.sources)
         )
-        if asked.stop > asked.start or (is_known and not skip_unasked):
+        if asked.stop > asked.start or (is_known and not skip_unasked) or is_midnight(until_us):
             yield Tick(after_us, until_us, next_us)
             after_us = until_us
     yield Tick(after_us, streams.to_us - 1, streams.to_us - 1)

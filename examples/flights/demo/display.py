@@ -7,12 +7,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rich.console import Console
+
+    from examples.flights.demo.telling import Happening
 
 _PLAIN_SECONDS = 10.0
 
@@ -27,6 +30,12 @@ class Display:
     def step(self, text: str) -> None:
         """Says what happens next."""
         self._console.print(f"[dim]{self._elapsed()}[/dim]  {text}")
+
+    def happened(self, happening: Happening) -> None:
+        """Says what happened in the story, with its event time."""
+        style = "yellow" if happening.is_bad else "cyan"
+        text = escape(happening.text)
+        self._console.print(f"[dim]{self._elapsed()}[/dim]  [{style}]{day(happening.time_us)}[/]  {text}")
 
     @contextmanager
     def bar(self, title: str, total: float) -> Iterator[Callable[[float, str], None]]:

@@ -26,6 +26,10 @@ class Drain:
     async def learned(self) -> None:
         """Returns when features and lake hold everything published."""
         await self._through("feature", self._sources)
+        await self.archived()
+
+    async def archived(self) -> None:
+        """Returns when the lake holds what can be trained on."""
         await self._through("archiver", (*self._sources, topics.OUTCOMES_OBSERVED.name))
 
     async def lived(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
     from bus.positions import Position
     from numpy.typing import NDArray
+
+    from examples.flights.demo.telling import Happening
+
+_RATE_OVER = 200
 
 
 @dataclass(slots=True)
@@ -26,7 +31,11 @@ class Journal:
         living_seconds: How long living took.
         lived_events: How many events were published while living.
         answers: How many questions were answered.
+        settling_seconds: How long of that was spent waiting for everything to have its last effect.
+        cpu_seconds: What each process had used when everything was lived.
         rejected: How many source events are in dead-letter topics.
+        gate_refusals: How often an approval was refused because of a failed gate.
+        happenings: What was told while it happened, in that order.
     """
 
     published: dict[str, int] = field(default_factory=dict)
@@ -37,15 +46,25 @@ class Journal:
     living_seconds: float = 0.0
     lived_events: int = 0
     answers: int = 0
+    settling_seconds: float = 0.0
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
     rejected: int = 0
+    gate_refusals: int = 0
+    happenings: list[Happening] = field(default_factory=list)
+    _began_seconds: float = field(default_factory=time.monotonic)
 
-    def count(self, positions: Sequence[Position], seconds: float) -> None:
-        """Notes that these were published by then."""
+    def count(self, positions: Sequence[Position]) -> None:
+        """Notes that these were published."""
         for position in positions:
             self.published[position.topic] = self.published.get(position.topic, 0) + 1
-        self.mark(len(positions), seconds)
+        self.mark(len(positions))
 
-    def mark(self, events: int, seconds: float) -> None:
-        """Notes that so many more events were published by then."""
-        self.seconds.append(seconds)
+    def mark(self, events: int) -> None:
+        """Notes that so many more events were published by now."""
+        self.seconds.append(time.monotonic() - self._began_seconds)
         self.events.append(self.events[-1] + events)
+
+    def rate(self) -> float:
+        """Events published a second, of late."""
+        first = max(-_RATE_OVER, -len(self.events))
+        return (self.events[-1] - self.events[first]) / max(self.seconds[-1] - self.seconds[first], 1e-9)

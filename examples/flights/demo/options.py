@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from examples.flights.fault import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MODEL = "flight-delay"
-CHAMPION, CHALLENGER = "gradient-boosting", "logistic-regression"
+CHAMPION, CHALLENGER, BAD = "gradient-boosting", "logistic-regression", "shuffled-labels"
+
+
+# Just before the half-yearly retraining is due.
+_AUGUST = Fault(datetime(2013, 8, 30, tzinfo=UTC), datetime(2013, 9, 2, tzinfo=UTC))
+
+
+def _usual_plan() -> dict[str, Any]:
+    return {
+        "shadow_windows": 7,
+        "canary_basis_points": [100, 500, 1000, 2500, 5000],
+        "step_windows": 1,
+        "guard_windows": 7,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +43,10 @@ class DemoOptions:
         speed: Times real time; None is as fast as the consumers keep up.
         features: How many `feature` processes share the work.
         partitions: Of every source topic; as declared when None.
+        project: Declares the features, the model, and what is watched.
+        settings: More environment for every service.
+        plan: How a candidate is rolled out.
+        fault: What breaks on purpose.
     """
 
     folder: Path = Path("build/demo")
@@ -34,6 +57,10 @@ class DemoOptions:
     speed: float | None = None
     features: int = 1
     partitions: int | None = None
+    project: str = "examples.flights"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    plan: Mapping[str, Any] = field(default_factory=_usual_plan)
+    fault: Fault | None = _AUGUST
 
     def __post_init__(self) -> None:
         if not self.learn_from < self.live_from < self.live_to:

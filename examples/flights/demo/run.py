@@ -15,7 +15,6 @@ from tidemark_cli.demo import DemoOutcome
 from examples.flights.demo.lake import Lake
 from examples.flights.demo.options import DemoOptions
 from examples.flights.demo.report import write_report
-from examples.flights.demo.services import PROJECT
 from examples.flights.demo.story import Story
 from examples.flights.demo.summary import tell
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from tidemark_cli.demo import DemoRequest, Hold
 
+    from examples.flights.demo.chronicle import Chronicle
     from examples.flights.demo.journal import Journal
     from examples.flights.demo.story import OnTick
 
@@ -74,9 +74,9 @@ async def run(
     _clear(options.folder)
     outcome: DemoOutcome | None = None
 
-    async def conclude(journal: Journal, environment: Mapping[str, str]) -> None:
+    async def conclude(journal: Journal, chronicle: Chronicle, environment: Mapping[str, str]) -> None:
         nonlocal outcome
-        outcome = await asyncio.to_thread(_conclude, options, journal, started)
+        outcome = await asyncio.to_thread(_conclude, options, journal, chronicle, started)
         show(outcome.summary, options.folder, console)
         if hold is not None:
             await hold(outcome, environment)
@@ -86,8 +86,8 @@ async def run(
     return outcome
 
 
-def _conclude(options: DemoOptions, journal: Journal, started: float) -> DemoOutcome:
-    lake, project = Lake(options.folder / "lake"), load_project(PROJECT)
+def _conclude(options: DemoOptions, journal: Journal, _chronicle: Chronicle, started: float) -> DemoOutcome:
+    lake, project = Lake(options.folder / "lake"), load_project(options.project)
     story = tell(options, journal, project, lake, wall_seconds=time.monotonic() - started)
     summary = dict(story.summary)
     (options.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 from tidemark_cli.platform import JobSpec, ProcessSpec
+
+from examples.flights.demo.options import MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +21,16 @@ if TYPE_CHECKING:
 
     from examples.flights.demo.options import DemoOptions
 
-PROJECT = "examples.flights"
 INFERENCE, CONTROL_PLANE = "inference", "control-plane"
+
+# Once a day of event time everything is waited for: whoever gathers, gathers for a moment only.
+_GATHER_MS = "50"
+_COMPARING = {
+    # Flights end within hours. By age alone: what counts then depends on event time only.
+    "COMPARISON_MATURE_AGE": "P2D",
+    "COMPARISON_BEAT": "PT0.1S",
+    "JOIN_WAIT": f"PT0.{int(_GATHER_MS):03}S",
+}
 
 
 def environment(options: DemoOptions, stack: Mapping[str, str]) -> dict[str, str]:
@@ -26,7 +38,7 @@ def environment(options: DemoOptions, stack: Mapping[str, str]) -> dict[str, str
     folder = options.folder.resolve()
     return {
         **stack,
-        "TIDEMARK_PROJECT": PROJECT,
+        "TIDEMARK_PROJECT": options.project,
         "TIDEMARK_STACK": "demo",
         "LAKE_URI": str(folder / "lake"),
         "PACKAGES_URI": str(folder / "packages"),
@@ -36,6 +48,7 @@ def environment(options: DemoOptions, stack: Mapping[str, str]) -> dict[str, str
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "POLARS_MAX_THREADS": "1",
+        **options.settings,
     }
 
 
@@ -69,25 +82,30 @@ def living_services() -> list[ProcessSpec]:
         # A dozen processes share the machine: a run that can be repeated to the last bit waits for its rows
         # longer than a product backend would.
         ProcessSpec(INFERENCE, "inference", environment={"REDIS_DEADLINE_MS": "5000"}, ports=("GRPC_PORT",)),
-        ProcessSpec("inference-shadow", "inference", arguments=("--role", "shadow")),
-        ProcessSpec("shadow-comparator", "shadow_comparator"),
+        ProcessSpec(
+            "inference-shadow",
+            "inference",
+            arguments=("--role", "shadow"),
+            environment={"SHADOW_WAIT_MS": _GATHER_MS},
+        ),
+        ProcessSpec("shadow-comparator", "shadow_comparator", environment=_COMPARING),
     ]
 
 
-def training(options: DemoOptions, model: str, algorithm: str) -> JobSpec:
-    """A training run on everything known before living begins."""
-    return JobSpec(
-        f"trainer-{algorithm}",
-        "trainer",
-        (
-            "train",
-            model,
-            "--algorithm",
-            algorithm,
-            "--from",
-            options.learn_from.isoformat(),
-            "--until",
-            options.live_from.isoformat(),
-            "--json",
-        ),
-    )
+def training(options: DemoOptions, algorithm: str, until_us: int, seed: int) -> JobSpec:
+    """A training run on everything known by a time; `seed` 0 leaves the model's own."""
+    until = datetime.fromtimestamp(until_us / 1e6, UTC)
+    period = ("--from", options.learn_from.isoformat(), "--until", until.isoformat())
+    seeded = ("--seed", str(seed)) if seed else ()
+    arguments = ("train", MODEL, "--algorithm", algorithm, *period, *seeded, "--json")
+    return JobSpec(f"trainer-{algorithm}", "trainer", arguments)
+
+
+def cpu_seconds(platform: Platform, stack: LocalStack) -> dict[str, float]:
+    """What each process has used so far, and this one."""
+    pids: dict[str, int | None] = {
+        process.name: process.pid for process in platform.processes.values() if process.running
+    }
+    pids |= {"kafka": stack.kafka.pid, "valkey": stack.valkey.nodes[0].pid, "demo": os.getpid()}
+    used = {name: psutil.Process(pid).cpu_times() for name, pid in pids.items() if pid is not None}
+    return {name: round(times.user + times.system, 1) for name, times in used.items()}

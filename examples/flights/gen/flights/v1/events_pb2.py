@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x66lights/v1/events.proto\x12\nflights.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x02\n\x0e\x46lightDeparted\x12\x11\n\tflight_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61rrier\x18\x02 \x01(\t\x12\x18\n\x0btail_number\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06origin\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\t\x12:\n\x16scheduled_departure_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65parted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x17\x64\x65parture_delay_minutes\x18\x08 \x01(\x01\x12\x16\n\x0e\x64istance_miles\x18\t \x01(\x01\x42\x0e\n\x0c_tail_number\"\xa0\x03\n\rFlightArrived\x12\x11\n\tflight_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61rrier\x18\x02 \x01(\t\x12\x18\n\x0btail_number\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06origin\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\t\x12:\n\x16scheduled_departure_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x14scheduled_arrival_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\"\n\x03\x65nd\x18\t \x01(\x0e\x32\x15.flights.v1.FlightEnd\x12\"\n\x15\x61rrival_delay_minutes\x18\n \x01(\x01H\x01\x88\x01\x01\x12\x16\n\x0e\x64istance_miles\x18\x0b \x01(\x01\x42\x0e\n\x0c_tail_numberB\x18\n\x16_arrival_delay_minutes*r\n\tFlightEnd\x12\x1a\n\x16\x46LIGHT_END_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46LIGHT_END_ARRIVED\x10\x01\x12\x18\n\x14\x46LIGHT_END_CANCELLED\x10\x02\x12\x17\n\x13\x46LIGHT_END_DIVERTED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x66lights/v1/events.proto\x12\nflights.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x02\n\x0e\x46lightDeparted\x12\x11\n\tflight_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61rrier\x18\x02 \x01(\t\x12\x18\n\x0btail_number\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06origin\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\t\x12:\n\x16scheduled_departure_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65parted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x17\x64\x65parture_delay_minutes\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x16\n\x0e\x64istance_miles\x18\t \x01(\x01\x42\x0e\n\x0c_tail_numberB\x1a\n\x18_departure_delay_minutes\"\xa0\x03\n\rFlightArrived\x12\x11\n\tflight_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61rrier\x18\x02 \x01(\t\x12\x18\n\x0btail_number\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x06origin\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\t\x12:\n\x16scheduled_departure_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x38\n\x14scheduled_arrival_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\"\n\x03\x65nd\x18\t \x01(\x0e\x32\x15.flights.v1.FlightEnd\x12\"\n\x15\x61rrival_delay_minutes\x18\n \x01(\x01H\x01\x88\x01\x01\x12\x16\n\x0e\x64istance_miles\x18\x0b \x01(\x01\x42\x0e\n\x0c_tail_numberB\x18\n\x16_arrival_delay_minutes*r\n\tFlightEnd\x12\x1a\n\x16\x46LIGHT_END_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46LIGHT_END_ARRIVED\x10\x01\x12\x18\n\x14\x46LIGHT_END_CANCELLED\x10\x02\x12\x17\n\x13\x46LIGHT_END_DIVERTED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flights.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FLIGHTEND']._serialized_start=791
-  _globals['_FLIGHTEND']._serialized_end=905
+  _globals['_FLIGHTEND']._serialized_start=824
+  _globals['_FLIGHTEND']._serialized_end=938
   _globals['_FLIGHTDEPARTED']._serialized_start=73
-  _globals['_FLIGHTDEPARTED']._serialized_end=370
-  _globals['_FLIGHTARRIVED']._serialized_start=373
-  _globals['_FLIGHTARRIVED']._serialized_end=789
+  _globals['_FLIGHTDEPARTED']._serialized_end=403
+  _globals['_FLIGHTARRIVED']._serialized_start=406
+  _globals['_FLIGHTARRIVED']._serialized_end=822
 # @@protoc_insertion_point(module_scope)

@@ -64,7 +64,7 @@ class FlightDeparted(_message.Message):
     origin: _builtins.str
     destination: _builtins.str
     departure_delay_minutes: _builtins.float
-    """Negative when early."""
+    """Negative when early. Always there, unless something upstream is broken."""
     distance_miles: _builtins.float
     @_builtins.property
     def scheduled_departure_at(self) -> _timestamp_pb2.Timestamp: ...
@@ -80,15 +80,20 @@ class FlightDeparted(_message.Message):
         destination: _builtins.str = ...,
         scheduled_departure_at: _timestamp_pb2.Timestamp | None = ...,
         departed_at: _timestamp_pb2.Timestamp | None = ...,
-        departure_delay_minutes: _builtins.float = ...,
+        departure_delay_minutes: _builtins.float | None = ...,
         distance_miles: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_tail_number", b"_tail_number", "departed_at", b"departed_at", "scheduled_departure_at", b"scheduled_departure_at", "tail_number", b"tail_number"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_departure_delay_minutes", b"_departure_delay_minutes", "_tail_number", b"_tail_number", "departed_at", b"departed_at", "departure_delay_minutes", b"departure_delay_minutes", "scheduled_departure_at", b"scheduled_departure_at", "tail_number", b"tail_number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_tail_number", b"_tail_number", "carrier", b"carrier", "departed_at", b"departed_at", "departure_delay_minutes", b"departure_delay_minutes", "destination", b"destination", "distance_miles", b"distance_miles", "flight_id", b"flight_id", "origin", b"origin", "scheduled_departure_at", b"scheduled_departure_at", "tail_number", b"tail_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_departure_delay_minutes", b"_departure_delay_minutes", "_tail_number", b"_tail_number", "carrier", b"carrier", "departed_at", b"departed_at", "departure_delay_minutes", b"departure_delay_minutes", "destination", b"destination", "distance_miles", b"distance_miles", "flight_id", b"flight_id", "origin", b"origin", "scheduled_departure_at", b"scheduled_departure_at", "tail_number", b"tail_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__departure_delay_minutes: _TypeAlias = _typing.Literal["departure_delay_minutes"]  # noqa: Y015
+    _WhichOneofArgType__departure_delay_minutes: _TypeAlias = _typing.Literal["_departure_delay_minutes", b"_departure_delay_minutes"]  # noqa: Y015
     _WhichOneofReturnType__tail_number: _TypeAlias = _typing.Literal["tail_number"]  # noqa: Y015
     _WhichOneofArgType__tail_number: _TypeAlias = _typing.Literal["_tail_number", b"_tail_number"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__departure_delay_minutes) -> _WhichOneofReturnType__departure_delay_minutes | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tail_number) -> _WhichOneofReturnType__tail_number | None: ...
 
 Global___FlightDeparted: _TypeAlias = FlightDeparted  # noqa: Y015

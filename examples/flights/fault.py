@@ -1,0 +1,48 @@
+"""A fault put in on purpose: for some days one upstream forgets a field.
+
+Nothing else about the events changes, and nothing downstream is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from examples.flights.facts import departed
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bus.events import Event
+
+    from examples.flights.facts import Row
+    from examples.flights.streams import Streams
+
+FIELD = "departure_delay_minutes"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Departures in [from, to) do not say how late they were.
+
+    Attributes:
+        from_: With a zone.
+        to: With a zone.
+    """
+
+    from_: datetime
+    to: datetime
+
+    def __post_init__(self) -> None:
+        if self.from_ >= self.to:
+            raise ValueError(f"the fault is empty: it starts at {self.from_} and ends at {self.to}")
+
+    def put_into(self, streams: Streams) -> Streams:
+        """Return the same streams with the fault in them."""
+        from_us, to_us = (round(moment.timestamp() * 1e6) for moment in (self.from_, self.to))
+
+        def told(row: Row, lag_us: int) -> Event:
+            is_broken = from_us <= row["departed_us"] < to_us
+            return departed(row | {"dep_delay": None} if is_broken else row, lag_us)
+
+        return replace(streams, departed=streams.departed.told_by(told))
