@@ -17,6 +17,7 @@ from tidemark.registry.v1.route_pb2 import RouteChanged
 from tidemark_cli.platform import Platform, ProcessSpec
 
 ROUTE = "/v1/models/late/route"
+ACTOR = {"Tidemark-Actor": "ada"}
 ROUNDS = 3
 CHANGES = 25
 
@@ -30,7 +31,7 @@ class Fleet:
     names: list[str]
 
     def client(self, name: str) -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=self.platform.processes[name].url("HTTP_PORT"))
+        return httpx.AsyncClient(base_url=self.platform.processes[name].url("HTTP_PORT"), headers=ACTOR)
 
     async def put(self, name: str, champion: str, *shadows: str) -> int:
         """Changes the route through one of them, and returns the revision that was committed."""
@@ -70,9 +71,12 @@ async def fleet(own_stack: Callable[..., Awaitable[LocalStack]], tmp_path: Path)
         fleet = Fleet(stack, platform, [str(claim.version) for claim in claims])
         async with fleet.client("left") as rest:
             for claim in claims:
-                (
-                    await rest.post("/v1/models/late/versions", json=registration_body(claim))
-                ).raise_for_status()
+                made = await rest.post("/v1/models/late/versions", json=registration_body(claim))
+                approval = f"/v1/approvals/{made.json()['approval_id']}/decision"
+                decided = await rest.post(
+                    approval, json={"decision": "approve"}, headers={"Tidemark-Actor": "bo"}
+                )
+                decided.raise_for_status()
         yield fleet
 
 

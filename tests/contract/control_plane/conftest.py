@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from control_plane.adapters.announcements import announce
 from control_plane.adapters.memory import MemoryOutbox, MemoryRegistry
 from control_plane.adapters.sql import Database, SqlOutbox, SqlRegistry, migrate
 from control_plane.ports import Outbox, Registry
-
-ROUTES_TOPIC = "routes"
 
 
 @dataclass(frozen=True)
@@ -24,11 +23,11 @@ class Store:
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     if request.param == "memory":
         outbox = MemoryOutbox()
-        yield Store(MemoryRegistry(outbox, routes_topic=ROUTES_TOPIC), outbox)
+        yield Store(MemoryRegistry(outbox, announce=announce), outbox)
         return
     async with Database(f"sqlite:///{tmp_path}/registry.sqlite") as database:
         await migrate(database)
-        yield Store(SqlRegistry(database, routes_topic=ROUTES_TOPIC), SqlOutbox(database))
+        yield Store(SqlRegistry(database, announce=announce), SqlOutbox(database))
 
 
 @pytest.fixture

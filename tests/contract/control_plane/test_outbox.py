@@ -1,9 +1,10 @@
 from collections.abc import Sequence
 
 import pytest
-from control_plane.adapters.wire import route_changed
+from bus.topics import ROUTES_CHANGED
+from control_plane.adapters.announcements import route_changed
 from control_plane.ports import Lease, Outbox, Pending, Registry
-from control_plane.testing import route, version
+from control_plane.testing import keep, put_in_force, route, version
 
 MINE = Lease("me", 0, 10)
 
@@ -11,10 +12,10 @@ MINE = Lease("me", 0, 10)
 async def announce(registry: Registry, model: str, *revisions: int) -> None:
     """Changes a route, so that its announcements are in the outbox."""
     champion = version("a", model=model)
-    await registry.add_version(champion)
+    if not await registry.version(model, "a"):
+        await keep(registry, champion)
     for revision in revisions:
-        changed = route(revision, champion)
-        await registry.change_route(changed, route_changed(changed, traceparent="00-1"))
+        await put_in_force(registry, route(revision, champion), traceparent="00-1")
 
 
 def ids(pending: Sequence[Pending]) -> list[str]:
@@ -36,7 +37,7 @@ async def test_events_come_whole_and_in_the_order_of_their_commits(
     await announce(registry, "early", 1)
     pending = await outbox.claim(MINE, 10)
     assert ids(pending) == ["route:late:1", "route:late:2", "route:early:1"]
-    assert {item.topic for item in pending} == {"routes"}
+    assert {item.topic for item in pending} == {ROUTES_CHANGED.name}
     assert numbers(pending) == sorted(numbers(pending))
     expected = route_changed(route(2, version("a")), traceparent="00-1")
     assert pending[1].event == expected

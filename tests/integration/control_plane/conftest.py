@@ -9,6 +9,8 @@ from local_stack import LocalStack
 from model_package import PackageStore
 from tidemark_cli.platform import Platform, ProcessSpec
 
+ACTOR = {"Tidemark-Actor": "ada"}
+
 
 @pytest.fixture(scope="module")
 async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
@@ -41,7 +43,7 @@ async def rest(platform: Platform, broker: str, folder: Path) -> AsyncIterator[h
         "DATABASE_URL": f"sqlite:///{folder}/shared.sqlite",
     }
     process = await platform.start(ProcessSpec("shared", "control_plane", (), environment, ("HTTP_PORT",)))
-    async with httpx.AsyncClient(base_url=process.url("HTTP_PORT")) as client:
+    async with httpx.AsyncClient(base_url=process.url("HTTP_PORT"), headers=ACTOR) as client:
         yield client
 
 

@@ -19,6 +19,17 @@ from tidemark.registry.v1.model_pb2 import ModelRegistered
 from tidemark.registry.v1.route_pb2 import RouteChanged
 from tidemark_cli.platform import Platform, ProcessDied, ProcessSpec
 
+ACTOR = {"Tidemark-Actor": "ada"}
+
+
+async def approve(rest: httpx.AsyncClient, model: str, version: str | None) -> None:
+    reply = await rest.post(
+        f"/v1/approvals/version:{model}:{version}/decision",
+        json={"decision": "approve"},
+        headers={"Tidemark-Actor": "bo"},
+    )
+    reply.raise_for_status()
+
 
 async def until_read(broker: str, topic: str, enough: Callable[[list[Received]], bool]) -> list[Received]:
     """Reads a topic from its beginning until it holds enough."""
@@ -58,6 +69,7 @@ async def test_versions_from_the_topic_are_routed_over_rest_and_announced(
     async with asyncio.timeout(20):
         while (await rest.get(f"/v1/models/late/versions/{names[1]}")).status_code != 200:  # noqa: ASYNC110 - another process consumes
             await asyncio.sleep(0.05)
+    await approve(rest, "late", names[0])
     reply = await rest.put("/v1/models/late/route", json={"champion": names[0], "shadows": names[1:]})
     assert reply.status_code == 201
     [received] = await until_read(broker, ROUTES_CHANGED.name, bool)
@@ -93,6 +105,7 @@ async def test_a_package_that_was_changed_after_registration_is_not_routed_to(
     claim = put_package(store, tmp_path / "package", model="changed", weight=4.0)
     created = await rest.post("/v1/models/changed/versions", json=registration_body(claim))
     assert created.status_code == 201
+    await approve(rest, "changed", claim.version)
     (folder / "packages" / claim.digest / "model.onnx").write_bytes(b"something else")
     reply = await rest.put("/v1/models/changed/route", json={"champion": claim.version})
     assert (reply.status_code, reply.json()["reason"]) == (422, "DIGEST_MISMATCH")
@@ -109,7 +122,7 @@ async def test_it_stops_when_told_and_starts_with_what_it_knew(
 ) -> None:
     process = await platform.start(spec)
     claim = put_package(store, tmp_path / "package", model="kept", weight=5.0)
-    async with httpx.AsyncClient(base_url=process.url("HTTP_PORT")) as rest:
+    async with httpx.AsyncClient(base_url=process.url("HTTP_PORT"), headers=ACTOR) as rest:
         await rest.post("/v1/models/kept/versions", json=registration_body(claim))
         assert await process.stop(deadline_seconds=20) == 0
         await platform.restart(process.name)
@@ -147,8 +160,11 @@ async def test_without_a_broker_rest_goes_on_and_it_is_not_ready(
         await asyncio.sleep(0)
         process = platform.processes["alone"]
         transport = httpx.AsyncHTTPTransport(retries=10)
-        async with httpx.AsyncClient(base_url=process.url("HTTP_PORT"), transport=transport) as rest:
+        async with httpx.AsyncClient(
+            base_url=process.url("HTTP_PORT"), transport=transport, headers=ACTOR
+        ) as rest:
             await rest.post("/v1/models/alone/versions", json=registration_body(claim))
+            await approve(rest, "alone", claim.version)
             reply = await rest.put("/v1/models/alone/route", json={"champion": claim.version})
             ready = await rest.get(f"{process.metrics_url}/readyz")
         assert (reply.status_code, ready.status_code) == (201, 503)

@@ -4,10 +4,14 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from control_plane.adapters.announcements import announce
+from control_plane.adapters.following import Followers
 from control_plane.adapters.http import Core, create_app
 from control_plane.adapters.memory import MemoryOutbox, MemoryRegistry
 from control_plane.testing import MemoryPackages
 from fastapi import FastAPI
+
+NOW_US = 1_357_020_000_000_000
 
 
 @pytest.fixture
@@ -17,7 +21,7 @@ def outbox() -> MemoryOutbox:
 
 @pytest.fixture
 def registry(outbox: MemoryOutbox) -> MemoryRegistry:
-    return MemoryRegistry(outbox, routes_topic="routes")
+    return MemoryRegistry(outbox, announce=announce)
 
 
 @pytest.fixture
@@ -32,12 +36,25 @@ def woken() -> list[bool]:
 
 
 @pytest.fixture
-def app(registry: MemoryRegistry, packages: MemoryPackages, woken: list[bool]) -> FastAPI:
+def followers() -> Followers:
+    return Followers(lambda: NOW_US)
+
+
+@pytest.fixture
+def app(
+    registry: MemoryRegistry,
+    packages: MemoryPackages,
+    followers: Followers,
+    outbox: MemoryOutbox,
+    woken: list[bool],
+) -> FastAPI:
     core = Core(
         registry=registry,
         packages=packages,
-        clock=lambda: 1_357_020_000_000_000,
+        followers=followers,
+        clock=lambda: NOW_US,
         committed=lambda: woken.append(True),
+        unsent=outbox.unsent,
     )
     return create_app(core)
 
@@ -45,5 +62,7 @@ def app(registry: MemoryRegistry, packages: MemoryPackages, woken: list[bool]) -
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://control-plane") as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://control-plane", headers={"Tidemark-Actor": "ada"}
+    ) as client:
         yield client

@@ -2,12 +2,15 @@ import asyncio
 from functools import partial
 
 import pytest
+from bus.errors import Unavailable
 from bus.events import Event
 from bus.received import Received
+from bus.topics import MODELS_REGISTERED, ROUTES_CHANGED
 from control_plane import handlers
-from control_plane.adapters.kafka import Registrations
+from control_plane.adapters.announcements import announce, route_changed
+from control_plane.adapters.kafka import Inbox
 from control_plane.adapters.memory import MemoryOutbox, MemoryRegistry
-from control_plane.adapters.wire import route_changed
+from control_plane.domain.approvals import Decision
 from control_plane.domain.errors import (
     PackageRefused,
     RevisionConflict,
@@ -15,8 +18,9 @@ from control_plane.domain.errors import (
     VersionConflict,
 )
 from control_plane.domain.routes import Route, RouteRequest
+from control_plane.domain.state import Change
 from control_plane.domain.versions import Claim
-from control_plane.testing import MemoryPackages, package_facts
+from control_plane.testing import MemoryPackages, keep, package_facts, version
 from tidemark.registry.v1.model_pb2 import ModelRegistered
 
 
@@ -26,7 +30,17 @@ async def registered(registry: MemoryRegistry, packages: MemoryPackages) -> Memo
     for name in "abc":
         claim = packages.put(package_facts(name=name))
         await handlers.register(claim, registry=registry, packages=packages, now_us=5)
+        await approve(registry, f"version:late:{name}")
     return registry
+
+
+async def approve(registry: MemoryRegistry, approval_id: str) -> None:
+    decision = Decision(approve=True, actor="ada")
+    await handlers.decide_approval(approval_id, decision, handlers.Asking("ada", 6), registry=registry)
+
+
+def routes_in(outbox: MemoryOutbox) -> list[Event]:
+    return [pending.event for pending in outbox.events if pending.topic == ROUTES_CHANGED.name]
 
 
 async def test_a_version_is_registered_with_what_its_package_says(
@@ -100,13 +114,9 @@ async def put(
     model: str = "late",
     expected: int | None = None,
 ) -> handlers.RouteChange:
-    return await handlers.set_route(
-        RouteRequest(model, champion, shadows, expected),
-        registry=registry,
-        packages=packages,
-        announce=route_changed,
-        now_us=8,
-    )
+    request = RouteRequest(model, champion, shadows, expected)
+    asking = handlers.Asking("ada", 8)
+    return await handlers.set_route(request, asking, registry=registry, packages=packages)
 
 
 async def test_a_change_of_route_is_announced_once(
@@ -115,8 +125,7 @@ async def test_a_change_of_route_is_announced_once(
     done = await put(registered, packages, "a", "b")
     again = await put(registered, packages, "a", "b")
     assert (done.changed, again.changed) == (True, False)
-    assert [pending.event for pending in outbox.events] == [route_changed(done.route)]
-    assert outbox.events[0].topic == "routes"
+    assert routes_in(outbox) == [route_changed(done.route)]
 
 
 async def test_a_route_of_an_unknown_model_is_refused(
@@ -134,51 +143,51 @@ async def test_a_package_that_was_lost_cannot_be_routed_to(
     with pytest.raises(PackageRefused):
         await put(registered, packages, "a", "b")
     assert await registered.route("late") is None
-    assert outbox.events == []
+    assert routes_in(outbox) == []
 
 
-class Overtaken(MemoryRegistry):
+class Busy(MemoryRegistry):
     """Somebody else changes the route each time just before this one's change, `times` times."""
 
     times = 0
 
-    async def change_route(self, route: Route, announcement: Event) -> None:
+    async def commit(self, change: Change) -> None:
         if self.times:
             self.times -= 1
-            other = Route(route.model, route.revision, route.champion, (), 1)
-            await super().change_route(other, announcement)
-        await super().change_route(route, announcement)
+            current = change.before.route
+            other = Route("late", current.revision + 1 if current else 1, version("c"), (), self.times)
+            await super().commit(Change(change.before, 6, route=other))
+        await super().commit(change)
 
 
 @pytest.fixture
-async def overtaken(outbox: MemoryOutbox, packages: MemoryPackages) -> Overtaken:
-    registry = Overtaken(outbox, routes_topic="routes")
-    for name in "ab":
-        claim = packages.put(package_facts(name=name))
-        await handlers.register(claim, registry=registry, packages=packages, now_us=5)
+async def busy(outbox: MemoryOutbox, packages: MemoryPackages) -> Busy:
+    registry = Busy(outbox, announce=announce)
+    for name in "abc":
+        packages.put(package_facts(name=name))
+        await keep(registry, version(name))
+    packages.held |= {version(name).digest: package_facts(name=name) for name in "abc"}
     return registry
 
 
 async def test_a_change_for_any_revision_is_decided_again_when_overtaken(
-    overtaken: Overtaken, packages: MemoryPackages
+    busy: Busy, packages: MemoryPackages
 ) -> None:
-    overtaken.times = 2
-    done = await put(overtaken, packages, "a", "b")
+    busy.times = 2
+    done = await put(busy, packages, "a", "b")
     assert (done.changed, done.route.revision) == (True, 3)
 
 
-async def test_a_change_for_one_revision_is_not(overtaken: Overtaken, packages: MemoryPackages) -> None:
-    overtaken.times = 1
+async def test_a_change_for_one_revision_is_not(busy: Busy, packages: MemoryPackages) -> None:
+    busy.times = 1
     with pytest.raises(RevisionConflict, match="at revision 1"):
-        await put(overtaken, packages, "a", "b", expected=0)
+        await put(busy, packages, "a", "b", expected=0)
 
 
-async def test_a_change_that_is_always_overtaken_gives_up(
-    overtaken: Overtaken, packages: MemoryPackages
-) -> None:
-    overtaken.times = 100
-    with pytest.raises(RevisionConflict):
-        await put(overtaken, packages, "a", "b")
+async def test_a_change_that_is_always_overtaken_gives_up(busy: Busy, packages: MemoryPackages) -> None:
+    busy.times = 100
+    with pytest.raises(Unavailable, match="changed by others"):
+        await put(busy, packages, "a", "b")
 
 
 async def test_changes_at_the_same_time_all_take_their_turn(
@@ -187,12 +196,16 @@ async def test_changes_at_the_same_time_all_take_their_turn(
     wanted = [("a",), ("b",), ("c",), ("a", "b"), ("b", "c")]
     done = await asyncio.gather(*(put(registered, packages, *names) for names in wanted))
     assert sorted(change.route.revision for change in done) == [1, 2, 3, 4, 5]
-    assert [pending.event.id for pending in outbox.events] == [f"route:late:{n}" for n in range(1, 6)]
+    assert [event.id for event in routes_in(outbox)] == [f"route:late:{n}" for n in range(1, 6)]
+
+
+async def settled_at_once() -> None:
+    """Nothing is ever under way to the bus."""
 
 
 def received(message: ModelRegistered, offset: int) -> Received:
     event = Event.of(message, id=str(offset), source="test", key=message.model, time_us=1, recorded_time_us=4)
-    return Received("models", 0, offset, event)
+    return Received(MODELS_REGISTERED.name, 0, offset, event)
 
 
 async def test_registrations_from_the_topic_are_made_or_rejected_with_a_reason(
@@ -207,7 +220,7 @@ async def test_registrations_from_the_topic_are_made_or_rejected_with_a_reason(
         received(message(version="b"), 3),
         received(message(version="b", digest=claims[1].digest, package_uri="u"), 4),
     ]
-    handle = Registrations(registry=registry, packages=packages)
+    handle = Inbox(registry=registry, packages=packages, clock=lambda: 9, settled=settled_at_once)
     rejections = await handle(batch)
     assert [(rejection.received.offset, rejection.reason) for rejection in rejections] == [
         (1, "VERSION_CONFLICT"),

@@ -1,6 +1,6 @@
 import pytest
 from bus.events import Event, from_record, to_headers
-from control_plane.adapters import wire
+from control_plane.adapters import announcements, wire
 from control_plane.domain.versions import Claim
 from control_plane.testing import route, version
 from tidemark.registry.v1.model_pb2 import ModelRegistered
@@ -41,7 +41,7 @@ def test_bytes_that_are_no_message_are_refused() -> None:
 
 def test_a_route_is_announced_whole() -> None:
     champion, shadow = version("a"), version("b")
-    event = wire.route_changed(route(3, champion, (shadow,)), traceparent="00-1")
+    event = announcements.route_changed(route(3, champion, (shadow,)), traceparent="00-1")
     message = RouteChanged.FromString(event.data)
     assert (message.model, message.revision, message.salt, message.sticky_entity) == ("late", 3, "late", "")
     [arm] = message.arms
@@ -53,10 +53,16 @@ def test_a_route_is_announced_whole() -> None:
 
 
 def test_an_announcement_has_the_same_id_whenever_it_is_made() -> None:
-    assert wire.route_changed(route(3, version("a"))).id == wire.route_changed(route(3, version("a"))).id
-    assert wire.route_changed(route(3, version("a"))).id != wire.route_changed(route(4, version("a"))).id
+    assert (
+        announcements.route_changed(route(3, version("a"))).id
+        == announcements.route_changed(route(3, version("a"))).id
+    )
+    assert (
+        announcements.route_changed(route(3, version("a"))).id
+        != announcements.route_changed(route(4, version("a"))).id
+    )
 
 
 def test_an_announcement_survives_the_envelope() -> None:
-    event = wire.route_changed(route(3, version("a")))
+    event = announcements.route_changed(route(3, version("a")))
     assert from_record(event.key, event.data, to_headers(event)) == event

@@ -1,4 +1,4 @@
-"""`python -m control_plane`: consumes `models.registered`, serves REST, publishes `routes.changed`."""
+"""`python -m control_plane`: serves REST, takes in what the loop says, publishes what was decided."""
 
 import asyncio
 import os
@@ -8,16 +8,29 @@ from functools import partial
 
 from bus.clocks import wall_clock_us
 from bus.errors import Unavailable
+from bus.follow import Follower
+from bus.kafka.tail import KafkaTail
 from bus.producer import KafkaPublisher
 from bus.runner import ConsumerRunner
-from bus.topics import MODELS_REGISTERED, PROGRESSED, ROUTES_CHANGED, ensure_topics
+from bus.topics import (
+    ALERTS_CHANGED,
+    APPROVALS_DECIDED,
+    AUDIT_RECORDED,
+    PROGRESSED,
+    ROLLOUTS_CHANGED,
+    ROUTES_CHANGED,
+    ROUTES_FOLLOWED,
+    ensure_topics,
+)
 from model_package import PackageStore
 from service_kit import Service, run
 from service_kit.health import Check
 from service_kit.settings import SettingsError
 
+from control_plane.adapters.announcements import announce
+from control_plane.adapters.following import Followers
 from control_plane.adapters.http import Core, create_app, listen, serve
-from control_plane.adapters.kafka import Registrations
+from control_plane.adapters.kafka import CONSUMED, Inbox
 from control_plane.adapters.packages import StorePackages
 from control_plane.adapters.sql import Database, SqlOutbox, SqlRegistry, UnusableUrl, migrate
 from control_plane.relay import OutboxRelay
@@ -26,6 +39,16 @@ from control_plane.settings import Settings
 _NAME = "control_plane"
 _GROUP = "control-plane"
 _RETRY_SECONDS = 1.0
+_TOPICS = (
+    *CONSUMED,
+    ROUTES_CHANGED,
+    ROLLOUTS_CHANGED,
+    APPROVALS_DECIDED,
+    ALERTS_CHANGED,
+    AUDIT_RECORDED,
+    ROUTES_FOLLOWED,
+    PROGRESSED,
+)
 
 
 async def main(service: Service, settings: Settings, database: Database) -> None:
@@ -33,21 +56,29 @@ async def main(service: Service, settings: Settings, database: Database) -> None
     publisher = KafkaPublisher(settings.kafka_bootstrap_servers, client_id=_NAME)
     async with database:
         await _migrate(service, database)
-        registry = SqlRegistry(database, routes_topic=ROUTES_CHANGED.name)
+        registry = SqlRegistry(database, announce=announce)
         packages = StorePackages(PackageStore(settings.packages_uri))
-        relay = OutboxRelay(
-            outbox=SqlOutbox(database), publisher=publisher, holder=_holder(), clock=wall_clock_us
+        outbox = SqlOutbox(database)
+        relay = OutboxRelay(outbox=outbox, publisher=publisher, holder=_holder(), clock=wall_clock_us)
+        followers = Followers(wall_clock_us)
+        core = Core(
+            registry=registry,
+            packages=packages,
+            followers=followers,
+            clock=wall_clock_us,
+            committed=relay.wake,
+            unsent=outbox.unsent,
         )
-        core = Core(registry=registry, packages=packages, clock=wall_clock_us, committed=relay.wake)
         runner = ConsumerRunner(
             bootstrap=settings.kafka_bootstrap_servers,
             group=_GROUP,
-            topics=[MODELS_REGISTERED.name],
-            handler=Registrations(registry=registry, packages=packages),
+            topics=[topic.name for topic in CONSUMED],
+            handler=Inbox(registry=registry, packages=packages, clock=wall_clock_us, settled=relay.settled),
             publisher=publisher,
             service=_NAME,
             stack=settings.tidemark_stack,
         )
+        tail = KafkaTail(settings.kafka_bootstrap_servers, ROUTES_FOLLOWED.name, client_id=_NAME)
         listener = listen(settings.http_port)
         service.log.info("serving", http_port=listener.getsockname()[1])
         service.health.watch("bus", _until_first_ready(runner))
@@ -55,6 +86,7 @@ async def main(service: Service, settings: Settings, database: Database) -> None
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(serve(create_app(core), listener, service.stop))
                 tasks.create_task(relay.run(service.stop))
+                tasks.create_task(Follower(tail, followers.on_event).run(service.stop))
                 tasks.create_task(_consume(service, settings.kafka_bootstrap_servers, publisher, runner))
         finally:
             await publisher.close()
@@ -82,7 +114,7 @@ async def _consume(
     connected = False
     while not (connected or service.stop.is_set()):
         try:
-            await ensure_topics(bootstrap, [MODELS_REGISTERED, ROUTES_CHANGED, PROGRESSED])
+            await ensure_topics(bootstrap, _TOPICS)
             await publisher.start()
             connected = True
         except Unavailable as error:

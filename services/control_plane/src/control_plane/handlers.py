@@ -1,18 +1,41 @@
-"""What the control plane does, one function a request or message: gather, decide, apply."""
+"""What the control plane does, one function a request or message: gather, decide, apply.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+A change that was overtaken is decided again on the state there is now, so that of two operators at once one
+wins and the other is told what has changed.
+"""
 
-from bus.events import Event
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
 
-from control_plane.domain.errors import RevisionConflict, UnknownModel
-from control_plane.domain.routes import Route, RouteRequest, decide
+from bus.errors import Unavailable
+
+from control_plane.domain import governing, releasing
+from control_plane.domain.approvals import Approval, Decision, Subject, retrain_approval_id
+from control_plane.domain.audit import Break, Head, first_break
+from control_plane.domain.comparisons import Comparison
+from control_plane.domain.errors import UnknownApproval, UnknownModel
+from control_plane.domain.governing import RetrainRequest
+from control_plane.domain.pages import Window
+from control_plane.domain.releasing import RolloutRequest
+from control_plane.domain.rollouts import Rollout
+from control_plane.domain.routes import Route, RouteRequest
+from control_plane.domain.state import Change, ModelState
 from control_plane.domain.versions import Claim, Version
-from control_plane.ports import Packages, Registry
+from control_plane.ports import Overtaken, Packages, Registry
 
-_ATTEMPTS = 5
+_ATTEMPTS = 20
+_AUDIT_PAGE = 1000
 
-Announce = Callable[[Route], Event]
+Decide = Callable[[ModelState], Change]
+Check = Callable[[Change], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The version as it stands, and whether this request made it."""
+
+    version: Version
+    created: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +47,21 @@ class RouteChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Registration:
-    """The version as it stands, and whether this request made it."""
+class Asking:
+    """Who asks, when, and in which trace."""
 
-    version: Version
-    created: bool
+    actor: str
+    now_us: int
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What reading the whole audit found."""
+
+    links: int
+    head: Head
+    broken: Break | None
 
 
 async def register(claim: Claim, *, registry: Registry, packages: Packages, now_us: int) -> Registration:
@@ -42,48 +75,197 @@ async def register(claim: Claim, *, registry: Registry, packages: Packages, now_
         return Registration(known.expect(claim.digest), created=False)
     facts = await packages.inspect(claim.package_uri, claim.digest)
     version = Version.of(claim, facts, registered_at_us=now_us)
-    if await registry.add_version(version):
+    change = await _change(
+        registry,
+        claim.model,
+        lambda state: governing.register(state, version, now_us=now_us),
+        versions=[version.version],
+    )
+    if change.registered:
         return Registration(version, created=True)
-    known = await registry.version(version.model, version.version)
-    assert known is not None
-    return Registration(known, created=False)
+    return Registration(change.before.versions[version.version], created=False)
 
 
 async def set_route(
-    request: RouteRequest, *, registry: Registry, packages: Packages, announce: Announce, now_us: int
+    request: RouteRequest, asking: Asking, *, registry: Registry, packages: Packages
 ) -> RouteChange:
     """Puts a route in force and announces it; asking for what is in force already changes nothing.
 
     Raises:
-        UnknownModel: no version of the model was ever registered.
-        RouteRefused: the versions make no route, see `domain.routes.decide`.
-        RevisionConflict: the route is not at the expected revision.
+        RegistryError: see `releasing.set_route`.
         PackageRefused: a package is no longer what was registered.
     """
-    for attempt in range(_ATTEMPTS):
-        current = await registry.route(request.model)
-        route = decide(request, current=current, versions=await _named(request, registry), now_us=now_us)
-        if route is current:
-            return RouteChange(route, changed=False)
-        await _verify(route, packages)
+    change = await _change(
+        registry,
+        request.model,
+        lambda state: releasing.set_route(state, request, actor=asking.actor, now_us=asking.now_us),
+        versions=[request.champion, *request.shadows],
+        asking=asking,
+        check=_verifying(packages),
+    )
+    route = change.route or change.before.route
+    assert route is not None
+    return RouteChange(route, changed=change.route is not None)
+
+
+async def start_rollout(
+    model: str, request: RolloutRequest, asking: Asking, *, registry: Registry, packages: Packages
+) -> Rollout:
+    """Starts a rollout.
+
+    Raises:
+        RegistryError: see `releasing.start`.
+        PackageRefused: a package is no longer what was registered.
+    """
+    change = await _change(
+        registry,
+        model,
+        lambda state: releasing.start(state, request, now_us=asking.now_us),
+        versions=[request.version],
+        asking=asking,
+        check=_verifying(packages),
+    )
+    assert change.rollout is not None
+    return change.rollout
+
+
+async def abort_rollout(
+    model: str, rollout_id: str, reason: str, asking: Asking, *, registry: Registry
+) -> Rollout:
+    """Ends a running rollout.
+
+    Raises:
+        RegistryError: see `releasing.abort`.
+    """
+    change = await _change(
+        registry,
+        model,
+        lambda state: releasing.abort(
+            state, rollout_id, actor=asking.actor, reason=reason, now_us=asking.now_us
+        ),
+        asking=asking,
+    )
+    assert change.rollout is not None
+    return change.rollout
+
+
+async def roll_back(model: str, reason: str, asking: Asking, *, registry: Registry) -> Change:
+    """Makes the champion before champion again.
+
+    Packages are not verified again: replicas have the version warm, and the way back must not depend on the
+    package store.
+
+    Raises:
+        RegistryError: see `releasing.roll_back`.
+    """
+    return await _change(
+        registry,
+        model,
+        lambda state: releasing.roll_back(state, actor=asking.actor, reason=reason, now_us=asking.now_us),
+        asking=asking,
+    )
+
+
+async def decide_approval(
+    approval_id: str, decision: Decision, asking: Asking, *, registry: Registry
+) -> Approval:
+    """Decides on what waits for approval.
+
+    Raises:
+        RegistryError: see `governing.decide`.
+    """
+    known = await registry.approval(approval_id)
+    if known is None:
+        raise UnknownApproval(approval_id)
+    named = [known.subject_id] if known.subject is Subject.VERSION else []
+    change = await _change(
+        registry,
+        known.model,
+        lambda state: governing.decide(state, approval_id, decision, now_us=asking.now_us),
+        versions=named,
+        approvals=[approval_id],
+        asking=asking,
+    )
+    return change.approvals[0]
+
+
+async def on_retrain_requested(request: RetrainRequest, *, registry: Registry, now_us: int) -> Change:
+    """Opens the approval that a retraining waits for; a repeat changes nothing.
+
+    Raises:
+        UnknownModel: no version of the model was ever registered.
+    """
+
+    def decide(state: ModelState) -> Change:
+        if not state.revision:
+            raise UnknownModel(request.model)
+        return governing.request(state, request, now_us=now_us)
+
+    approval_id = retrain_approval_id(request.request_id)
+    return await _change(registry, request.model, decide, approvals=[approval_id])
+
+
+async def on_variants_compared(seen: Comparison, *, registry: Registry, now_us: int) -> Change:
+    """Takes a comparison into account; a repeat changes nothing."""
+    return await _change(registry, seen.model, lambda state: releasing.compare(state, seen, now_us=now_us))
+
+
+async def on_event_time_passed(model: str, event_time_us: int, *, registry: Registry, now_us: int) -> Change:
+    """Moves a model's event time on; of a model that is not registered nothing is noted."""
+    return await _change(
+        registry, model, lambda state: governing.pass_time(state, event_time_us, now_us=now_us)
+    )
+
+
+async def verify_audit(*, registry: Registry) -> Verification:
+    """Reads the audit whole and finds its first break, a missing end included."""
+    noted = await registry.audit_head()
+    head, window = Head(), Window(_AUDIT_PAGE)
+    while True:
+        page = await registry.audit(window)
+        broken = first_break(head, page.items)
+        if broken:
+            return Verification(head.sequence, noted, broken)
+        if page.items:
+            head = Head(page.items[-1].sequence, page.items[-1].hash)
+        if page.next is None:
+            break
+        window = Window(_AUDIT_PAGE, page.next)
+    if head.sequence < noted.sequence:
+        why = f"link {head.sequence + 1} is missing: {noted.sequence} links were written"
+        return Verification(head.sequence, noted, Break(head.sequence + 1, why))
+    return Verification(head.sequence, noted, None)
+
+
+async def _change(
+    registry: Registry,
+    model: str,
+    decide: Decide,
+    *,
+    versions: Collection[str] = (),
+    approvals: Collection[str] = (),
+    asking: Asking | None = None,
+    check: Check | None = None,
+) -> Change:
+    for _ in range(_ATTEMPTS):
+        change = decide(await registry.state(model, versions=versions, approvals=approvals))
+        if change.empty:
+            return change
+        if asking:
+            change = replace(change, traceparent=asking.traceparent)
+        if check:
+            await check(change)
         try:
-            await registry.change_route(route, announce(route))
-        except RevisionConflict:
-            if request.expected_revision is not None or attempt == _ATTEMPTS - 1:
-                raise
-        else:
-            return RouteChange(route, changed=True)
-    raise AssertionError("the last attempt returns or raises")
+            await registry.commit(change)
+        except Overtaken:
+            continue
+        return change
+    raise Unavailable(f"{model!r} was changed by others {_ATTEMPTS} times while this change was decided")
 
 
-async def _named(request: RouteRequest, registry: Registry) -> dict[str, Version]:
-    if await registry.model(request.model) is None:
-        raise UnknownModel(request.model)
-    names = {request.champion, *request.shadows}
-    found = [await registry.version(request.model, name) for name in names]
-    return {version.version: version for version in found if version}
+def _verifying(packages: Packages) -> Check:
+    async def check(change: Change) -> None:
+        for version in change.route.arrangement.versions if change.route else ():
+            await packages.inspect(version.package_uri, version.digest)
 
-
-async def _verify(route: Route, packages: Packages) -> None:
-    for version in (route.champion, *route.shadows):
-        await packages.inspect(version.package_uri, version.digest)
+    return check

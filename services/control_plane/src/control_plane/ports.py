@@ -1,14 +1,45 @@
 """What the control plane needs from outside, in its own words."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from bus.events import Event
 
+from control_plane.domain.approvals import Approval, ApprovalState
+from control_plane.domain.audit import Head, Link
 from control_plane.domain.pages import Page, Window
+from control_plane.domain.rollouts import Rollout
 from control_plane.domain.routes import Route
+from control_plane.domain.state import Change, ModelState
 from control_plane.domain.versions import ModelSummary, PackageFacts, Version
+
+
+class Overtaken(Exception):
+    """The model has changed since the state was read: read it again and decide again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which approvals are wanted; None: any."""
+
+    state: ApprovalState | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """An event, and the topic it goes to."""
+
+    topic: str
+    event: Event
+
+
+class Announce(Protocol):
+    """Says what to publish about a change."""
+
+    def __call__(self, change: Change, links: Sequence[Link]) -> Sequence[Announcement]:
+        """Returns the events that announce a change and the audit links it added, in order."""
 
 
 class Packages(Protocol):
@@ -24,7 +55,22 @@ class Packages(Protocol):
 
 
 class Registry(Protocol):
-    """Versions and routes, durable; every method raises `bus.errors.Unavailable` while the store is away."""
+    """What is registered, decided and in force, durable.
+
+    Every method raises `bus.errors.Unavailable` while the store is away.
+    """
+
+    async def state(
+        self, model: str, *, versions: Collection[str] = (), approvals: Collection[str] = ()
+    ) -> ModelState:
+        """Returns what decisions about a model are made on, with the versions and approvals named."""
+
+    async def commit(self, change: Change) -> None:
+        """Makes a change true, with its links of the audit and its announcements in the outbox, or nothing.
+
+        Raises:
+            Overtaken: the model's state is no longer the one that the change was decided on.
+        """
 
     async def models(self, window: Window) -> Page[ModelSummary]:
         """Lists models by name."""
@@ -38,25 +84,29 @@ class Registry(Protocol):
     async def version(self, model: str, version: str) -> Version | None:
         """Returns one version."""
 
-    async def add_version(self, version: Version) -> bool:
-        """Registers a version; False when it was registered before with the same digest.
-
-        Raises:
-            VersionConflict: it was registered before with another digest.
-        """
-
     async def route(self, model: str) -> Route | None:
         """Returns the route in force."""
 
     async def revisions(self, model: str, window: Window) -> Page[Route]:
         """Lists a model's routes, the one in force first."""
 
-    async def change_route(self, route: Route, announcement: Event) -> None:
-        """Puts a route in force and its announcement into the outbox: both or neither.
+    async def approvals(self, wanted: Wanted, window: Window) -> Page[Approval]:
+        """Lists approvals, the last opened first."""
 
-        Raises:
-            RevisionConflict: the route in force is not the one before this.
-        """
+    async def approval(self, approval_id: str) -> Approval | None:
+        """Returns one approval."""
+
+    async def rollouts(self, model: str, window: Window) -> Page[Rollout]:
+        """Lists a model's rollouts, the last started first."""
+
+    async def rollout(self, model: str, rollout_id: str) -> Rollout | None:
+        """Returns one rollout."""
+
+    async def audit(self, window: Window) -> Page[Link]:
+        """Lists the audit's links from the first on; the cursor is a link's sequence number."""
+
+    async def audit_head(self) -> Head:
+        """Tells where the audit ends, as noted beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +144,6 @@ class Outbox(Protocol):
 
         For a holder that published after its turn: readers of a compacted topic must find the latest last.
         """
+
+    async def unsent(self) -> int:
+        """Counts the events that are not on the bus yet."""

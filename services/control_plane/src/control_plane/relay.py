@@ -21,6 +21,7 @@ _LEASE_US = 10_000_000
 _LIMIT = 100
 _IDLE_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
+_SETTLE_SECONDS = 5.0
 
 _unsent = Gauge(
     "control_plane_outbox_unsent", "Events that the relay holds and has not got onto the bus yet."
@@ -40,10 +41,31 @@ class OutboxRelay:
         self._holder = holder
         self._clock = clock
         self._woken = asyncio.Event()
+        self._passed = asyncio.Condition()
+        self._over = False
 
     def wake(self) -> None:
         """Says that something was committed, so that the relay need not find out by itself."""
         self._woken.set()
+
+    async def settled(self) -> None:
+        """Returns when everything that is committed now is on the bus, whoever put it there.
+
+        When this relay is over it returns at once: the next one publishes what is left.
+
+        Raises:
+            Unavailable: that takes longer than a few seconds, so the bus is away.
+        """
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                while not self._over and await self._outbox.unsent():
+                    self.wake()
+                    async with self._passed:
+                        await self._passed.wait()
+        except TimeoutError as error:
+            raise Unavailable(
+                "what was committed does not get onto the bus: it waits in the outbox"
+            ) from error
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publishes until `stop`; what is away is waited for."""
@@ -54,7 +76,10 @@ class OutboxRelay:
             except Unavailable as error:
                 _log.warning("the outbox waits: %s", error)
                 pause_seconds = _RETRY_SECONDS
+            await self._tell_passed()
             await self._pause(pause_seconds)
+        self._over = True
+        await self._tell_passed()
 
     async def publish_some(self) -> int:
         """Publishes the oldest unsent events if it is this relay's turn; returns how many."""
@@ -66,6 +91,10 @@ class OutboxRelay:
             await self._publish(pending)
             await self._settle(pending, lease)
         return len(pending)
+
+    async def _tell_passed(self) -> None:
+        async with self._passed:
+            self._passed.notify_all()
 
     async def _publish(self, pending: Sequence[Pending]) -> None:
         for topic, items in groupby(pending, key=lambda item: item.topic):

@@ -9,7 +9,9 @@ from model_package.testing import facts, write_logistic_package
 
 from control_plane.domain.errors import PackageRefused
 from control_plane.domain.routes import Route
-from control_plane.domain.versions import Claim, PackageFacts, Version
+from control_plane.domain.state import Change
+from control_plane.domain.versions import Claim, PackageFacts, Provenance, Standing, Version
+from control_plane.ports import Registry
 
 CONTRACT = sha256_hex(b"contract")
 
@@ -34,9 +36,16 @@ def package_facts(model: str = "late", *, name: str = "logistic-1", contract: st
 
 
 def version(
-    name: str, *, model: str = "late", contract: str = CONTRACT, digest: str | None = None, at_us: int = 5
+    name: str,
+    *,
+    model: str = "late",
+    contract: str = CONTRACT,
+    digest: str | None = None,
+    at_us: int = 5,
+    standing: Standing = Standing.APPROVED,
+    provenance: Provenance = Provenance(),  # noqa: B008 - frozen
 ) -> Version:
-    """A registered version whose digest follows from its name."""
+    """A registered, approved version whose digest follows from its name."""
     digest = digest or sha256_hex(name.encode())
     return Version(
         model=model,
@@ -45,6 +54,8 @@ def version(
         package_uri=f"memory:///{digest}",
         facts=package_facts(model, name=name, contract=contract),
         registered_at_us=at_us,
+        provenance=provenance,
+        standing=standing,
     )
 
 
@@ -53,6 +64,18 @@ def route(
 ) -> Route:
     """A route of the champion's model."""
     return Route(champion.model, revision, champion, shadows, changed_at_us)
+
+
+async def keep(registry: Registry, version: Version) -> None:
+    """Puts a version into a registry as it is, whatever was decided about it."""
+    state = await registry.state(version.model, versions=[version.version])
+    await registry.commit(Change(state, version.registered_at_us, registered=version))
+
+
+async def put_in_force(registry: Registry, route: Route, *, traceparent: str | None = None) -> None:
+    """Puts a route into force as it is."""
+    state = await registry.state(route.model)
+    await registry.commit(Change(state, route.changed_at_us, route=route, traceparent=traceparent))
 
 
 @dataclass

@@ -1,15 +1,19 @@
 """The registry and the outbox in this process, for tests of what is built on them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 from bus.events import Event
 
-from control_plane.domain.errors import RevisionConflict
+from control_plane.domain.alerts import AbortAlert
+from control_plane.domain.approvals import Approval, ApprovalState
+from control_plane.domain.audit import Head, Link, append
 from control_plane.domain.pages import Item, Page, Window
-from control_plane.domain.routes import Route
+from control_plane.domain.rollouts import Rollout
+from control_plane.domain.routes import Canary, Route
+from control_plane.domain.state import Change, ModelState
 from control_plane.domain.versions import ModelSummary, Version
-from control_plane.ports import Lease, Pending
+from control_plane.ports import Announce, Lease, Overtaken, Pending, Wanted
 
 NOBODY = Lease("", 0, 0)
 
@@ -48,70 +52,170 @@ class MemoryOutbox:
             latest = [item for item in self.events if (item.topic, item.event.key) == (topic, key)][-1]
             self.add(topic, latest.event)
 
+    async def unsent(self) -> int:
+        """See `ports.Outbox.unsent`."""
+        return len(self.events) - len(self.sent)
+
+
+@dataclass
+class _Model:
+    """Everything about one model."""
+
+    revision: int = 0
+    event_time_us: int = 0
+    alert: AbortAlert | None = None
+    versions: dict[str, Version] = field(default_factory=dict)
+    routes: list[Route] = field(default_factory=list)
+    rollouts: dict[str, Rollout] = field(default_factory=dict)
+
 
 class MemoryRegistry:
     """See `ports.Registry`."""
 
-    def __init__(self, outbox: MemoryOutbox, *, routes_topic: str) -> None:
+    def __init__(self, outbox: MemoryOutbox, *, announce: Announce) -> None:
         self._outbox = outbox
-        self._routes_topic = routes_topic
-        self._versions: dict[str, list[Version]] = {}
-        self._routes: dict[str, list[Route]] = {}
+        self._announce = announce
+        self._models: dict[str, _Model] = {}
+        self._approvals: dict[str, Approval] = {}
+        self._links: list[Link] = []
+
+    async def state(
+        self, model: str, *, versions: Collection[str] = (), approvals: Collection[str] = ()
+    ) -> ModelState:
+        """See `ports.Registry.state`."""
+        known = self._models.get(model, _Model())
+        running = [rollout for rollout in known.rollouts.values() if not rollout.ended]
+        pending = {
+            approval_id: approval
+            for approval_id, approval in self._approvals.items()
+            if approval_id in approvals
+            or (approval.model == model and approval.state is ApprovalState.PENDING)
+        }
+        del versions  # all of them are at hand
+        return ModelState(
+            model,
+            known.revision,
+            known.event_time_us,
+            self._current(known),
+            tuple(dict.fromkeys(route.champion.version for route in reversed(known.routes))),
+            running[0] if running else None,
+            len(known.rollouts),
+            known.alert,
+            dict(known.versions),
+            pending,
+        )
+
+    async def commit(self, change: Change) -> None:
+        """See `ports.Registry.commit`."""
+        known = self._models.get(change.model, _Model())
+        if known.revision != change.before.revision:
+            raise Overtaken(change.model)
+        head = await self.audit_head()
+        links = append(head, change.entries, recorded_at_us=change.at_us)
+        announcements = self._announce(change, links)
+        self._models[change.model] = known
+        known.revision += 1
+        known.event_time_us = max(known.event_time_us, change.event_time_us)
+        known.alert = change.alert or known.alert
+        written = (*([change.registered] if change.registered else []), *change.versions)
+        known.versions |= {version.version: version for version in written}
+        known.routes += [change.route] if change.route else []
+        if change.rollout:
+            known.rollouts[change.rollout.rollout_id] = change.rollout
+        self._approvals |= {approval.approval_id: approval for approval in change.approvals}
+        self._links += links
+        for announcement in announcements:
+            self._outbox.add(announcement.topic, announcement.event)
 
     async def models(self, window: Window) -> Page[ModelSummary]:
         """See `ports.Registry.models`."""
-        names = sorted(name for name in self._versions if window.after is None or name > window.after)
+        names = sorted(name for name in self._models if window.after is None or name > window.after)
         summaries = [self._summary(name) for name in names[: window.limit]]
         return Page(summaries, summaries[-1].model if len(names) > window.limit else None)
 
     async def model(self, model: str) -> ModelSummary | None:
         """See `ports.Registry.model`."""
-        return self._summary(model) if model in self._versions else None
+        return self._summary(model) if model in self._models else None
 
     async def versions(self, model: str, window: Window) -> Page[Version]:
         """See `ports.Registry.versions`."""
-        return _newest_first(self._versions.get(model, []), window)
+        return _newest_first(list(self._models.get(model, _Model()).versions.values()), window)
 
     async def version(self, model: str, version: str) -> Version | None:
         """See `ports.Registry.version`."""
-        return next((known for known in self._versions.get(model, []) if known.version == version), None)
-
-    async def add_version(self, version: Version) -> bool:
-        """See `ports.Registry.add_version`."""
-        known = await self.version(version.model, version.version)
-        if known:
-            known.expect(version.digest)
-            return False
-        self._versions.setdefault(version.model, []).append(version)
-        return True
+        return self._models.get(model, _Model()).versions.get(version)
 
     async def route(self, model: str) -> Route | None:
         """See `ports.Registry.route`."""
-        return self._routes[model][-1] if model in self._routes else None
+        return self._current(self._models.get(model, _Model()))
 
     async def revisions(self, model: str, window: Window) -> Page[Route]:
         """See `ports.Registry.revisions`."""
-        return _newest_first(self._routes.get(model, []), window)
+        known = self._models.get(model, _Model())
+        return _newest_first([_fresh(route, known) for route in known.routes], window)
 
-    async def change_route(self, route: Route, announcement: Event) -> None:
-        """See `ports.Registry.change_route`."""
-        history = self._routes.get(route.model, [])
-        if len(history) != route.revision - 1:
-            raise RevisionConflict(route.model, current=len(history))
-        self._routes[route.model] = [*history, route]
-        self._outbox.add(self._routes_topic, announcement)
+    async def approvals(self, wanted: Wanted, window: Window) -> Page[Approval]:
+        """See `ports.Registry.approvals`."""
+        numbered = {str(number + 1): item for number, item in enumerate(self._approvals.values())}
+        after = window.after_number
+        found = [
+            (number, item)
+            for number, item in reversed(numbered.items())
+            if (after is None or int(number) < after)
+            and wanted.state in (None, item.state)
+            and wanted.model in (None, item.model)
+        ]
+        shown = found[: window.limit]
+        return Page([item for _, item in shown], shown[-1][0] if len(found) > len(shown) else None)
+
+    async def approval(self, approval_id: str) -> Approval | None:
+        """See `ports.Registry.approval`."""
+        return self._approvals.get(approval_id)
+
+    async def rollouts(self, model: str, window: Window) -> Page[Rollout]:
+        """See `ports.Registry.rollouts`."""
+        return _newest_first(list(self._models.get(model, _Model()).rollouts.values()), window)
+
+    async def rollout(self, model: str, rollout_id: str) -> Rollout | None:
+        """See `ports.Registry.rollout`."""
+        return self._models.get(model, _Model()).rollouts.get(rollout_id)
+
+    async def audit(self, window: Window) -> Page[Link]:
+        """See `ports.Registry.audit`."""
+        start = window.after_number or 0
+        links = self._links[start : start + window.limit]
+        more = start + len(links) < len(self._links)
+        return Page(links, str(links[-1].sequence) if more else None)
+
+    async def audit_head(self) -> Head:
+        """See `ports.Registry.audit_head`."""
+        return Head(self._links[-1].sequence, self._links[-1].hash) if self._links else Head()
+
+    def _current(self, known: _Model) -> Route | None:
+        return _fresh(known.routes[-1], known) if known.routes else None
 
     def _summary(self, model: str) -> ModelSummary:
-        registered = self._versions[model]
-        route = self._routes[model][-1] if model in self._routes else None
+        known = self._models[model]
+        route = known.routes[-1] if known.routes else None
         return ModelSummary(
             model=model,
-            versions=len(registered),
-            latest_version=registered[-1].version,
+            versions=len(known.versions),
+            latest_version=list(known.versions)[-1],
             champion=route.champion.version if route else None,
             shadows=route.shadow_names if route else (),
             revision=route.revision if route else 0,
         )
+
+
+def _fresh(route: Route, known: _Model) -> Route:
+    """A route with what is decided by now about its versions."""
+    canary = route.canary
+    return replace(
+        route,
+        champion=known.versions[route.champion.version],
+        shadows=tuple(known.versions[shadow.version] for shadow in route.shadows),
+        canary=Canary(known.versions[canary.version.version], canary.weight_basis_points) if canary else None,
+    )
 
 
 def _newest_first(history: Sequence[Item], window: Window) -> Page[Item]:

@@ -82,3 +82,114 @@ class UnknownCursor(RegistryError):
         super().__init__(
             f"{cursor!r} is no cursor of this list: send the `next` of an earlier page, or none."
         )
+
+
+class UnknownRollout(RegistryError):
+    """There is no such rollout of the model."""
+
+    def __init__(self, model: str, rollout_id: str | None) -> None:
+        named = "running rollout" if rollout_id is None else f"rollout {rollout_id!r}"
+        super().__init__(f"Model {model!r} has no {named}: see /v1/models/{model}/rollouts.")
+
+
+class RolloutInProgress(RegistryError):
+    """A rollout of the model is running; its route belongs to it until it ends."""
+
+    def __init__(self, model: str, rollout_id: str, version: str, state: str, started_by: str) -> None:
+        super().__init__(
+            f"Rollout {rollout_id} of {version} by {started_by} is in {state}: the route of {model!r} is its "
+            "until it ends. Abort it, roll back, or wait."
+        )
+
+
+class RolloutEnded(RegistryError):
+    """The rollout has ended already."""
+
+    def __init__(self, rollout_id: str, state: str, reason: str) -> None:
+        super().__init__(f"Rollout {rollout_id} has ended already: {state}, because {reason}")
+
+
+class NothingToRollBackTo(RegistryError):
+    """No version was champion before that could be again."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"No version of {model!r} was champion before the current one that was not rolled back from "
+            "itself: set a route."
+        )
+
+
+class UnknownApproval(RegistryError):
+    """Nobody asked for that approval."""
+
+    def __init__(self, approval_id: str) -> None:
+        super().__init__(f"There is no approval {approval_id!r}: see /v1/approvals.")
+
+
+class AlreadyDecided(RegistryError):
+    """Somebody has decided."""
+
+    def __init__(self, approval_id: str, state: str, decided_by: str, decided_at: str) -> None:
+        super().__init__(
+            f"{approval_id} was {state.lower()} by {decided_by} on {decided_at}: a decision is final."
+        )
+
+
+class ApprovalExpired(RegistryError):
+    """It was decided too late."""
+
+    def __init__(self, approval_id: str, expired_at: str) -> None:
+        super().__init__(
+            f"{approval_id} expired on {expired_at}, in event time: what it asked for has been given up."
+        )
+
+
+class OwnVersion(RegistryError):
+    """Somebody would approve what they registered themselves."""
+
+    def __init__(self, version: str, actor: str) -> None:
+        super().__init__(f"{actor} registered {version}, so somebody else has to approve it.")
+
+
+class GatesFailed(RegistryError):
+    """The version failed gates that nobody waived.
+
+    Attributes:
+        gates: Their names.
+    """
+
+    def __init__(self, version: str, reasons: dict[str, str]) -> None:
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        names = ", ".join(f'"{name}"' for name in reasons)
+        super().__init__(
+            f"{version} failed {len(reasons)} gate(s) ({told}): reject it, or take the responsibility with "
+            f'"waive_gates": [{names}] and a comment that says why.'
+        )
+        self.gates = tuple(reasons)
+
+
+class UnknownGate(RegistryError):
+    """A gate would be waived that the version did not fail."""
+
+    def __init__(self, version: str, names: tuple[str, ...], failed: tuple[str, ...]) -> None:
+        super().__init__(
+            f"{version} did not fail {', '.join(names)}: it failed {', '.join(failed) or 'no gate'}. "
+            "Waive what failed, and nothing else."
+        )
+
+
+class CommentRequired(RegistryError):
+    """A decision that needs a reason came without one."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} needs a reason that can be read later: say why.")
+
+
+class ActorRequired(RegistryError):
+    """Nobody says that they do this."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A change says who makes it: send your name in the header Tidemark-Actor "
+            "(printable ASCII, at most 128 characters, not beginning with 'system:')."
+        )

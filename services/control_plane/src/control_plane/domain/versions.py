@@ -1,10 +1,61 @@
-"""Versions: what is registered once and never changes."""
+"""Versions: what is registered once and never changes, and what was decided about it since."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Self
 
 from control_plane.domain.errors import PackageRefused, VersionConflict
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a gate found; `reason` is a sentence with the numbers."""
+
+    name: str
+    passed: bool
+    reason: str = ""
+    value: float | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Quality on a part of the held-out requests, the champion's on the same requests beside it.
+
+    Attributes:
+        scope: "overall", "slice" or "window".
+        part: Which slice or window; empty overall.
+    """
+
+    scope: str
+    part: str
+    rows: int
+    metrics: Mapping[str, float]
+    champion_metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What whoever registers a version says of it, which its package cannot.
+
+    Attributes:
+        registered_by: Who had it trained: approvals must come from others.
+        retrain_request_id: The request that asked for it; empty for a version trained by hand.
+        gates: What it was held to; empty: no gate.
+    """
+
+    registered_by: str = ""
+    owner: str = ""
+    risk: str = ""
+    retrain_request_id: str = ""
+    gates: tuple[Gate, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+
+    @property
+    def failed_gates(self) -> tuple[str, ...]:
+        """The names of the gates it failed, in order."""
+        return tuple(gate.name for gate in self.gates if not gate.passed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +72,7 @@ class Claim:
     digest: str
     package_uri: str
     contract_hash: str | None = None
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +94,35 @@ class PackageFacts:
     training_rows: int
 
 
+class Standing(StrEnum):
+    """What was decided about a version."""
+
+    UNDECIDED = "UNDECIDED"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+
+
+class Stage(StrEnum):
+    """How far a version has come; follows from its standing, its gates and the route in force."""
+
+    REGISTERED = "REGISTERED"
+    REFUSED = "REFUSED"
+    APPROVED = "APPROVED"
+    SHADOW = "SHADOW"
+    CANARY = "CANARY"
+    CHAMPION = "CHAMPION"
+    RETIRED = "RETIRED"
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A registered version: where its frozen package is, and what that package said when it was verified."""
+    """A registered version: where its frozen package is, and what that package said when it was verified.
+
+    Attributes:
+        standing: What was decided about it; final once decided.
+        routed: Whether it was ever part of a route.
+        withdrawn: Whether it was champion and was rolled back from: it is not rolled back to.
+    """
 
     model: str
     version: str
@@ -52,6 +130,10 @@ class Version:
     package_uri: str
     facts: PackageFacts
     registered_at_us: int
+    provenance: Provenance = field(default_factory=Provenance)
+    standing: Standing = Standing.UNDECIDED
+    routed: bool = False
+    withdrawn: bool = False
 
     @classmethod
     def of(cls, claim: Claim, facts: PackageFacts, *, registered_at_us: int) -> Self:
@@ -78,7 +160,13 @@ class Version:
             package_uri=claim.package_uri,
             facts=facts,
             registered_at_us=registered_at_us,
+            provenance=claim.provenance,
         )
+
+    @property
+    def approved(self) -> bool:
+        """Whether it may answer requests."""
+        return self.standing is Standing.APPROVED
 
     def expect(self, digest: str) -> Self:
         """Returns this version if a repeated claim means the same package.

@@ -2,16 +2,19 @@
 
 from fastapi import FastAPI
 
-from control_plane.adapters.http import errors, models, routes
+from control_plane.adapters.http import approvals, audit, errors, models, rollouts, routes
 from control_plane.adapters.http.core import Core
 from control_plane.adapters.http.limits import BodyLimit
 from control_plane.adapters.http.problems import Problem
 
 _MAX_BODY_BYTES = 64 * 1024
 _DESCRIPTION = """
-The registry of model versions and the routes that serve them.
+The registry of model versions, who may let them answer, and the routes that serve them.
 
 * A **version** is a frozen package. Registering verifies every byte; afterwards it never changes.
+* An **approval** is somebody's word, never the registrant's own. No version answers a request without one.
+* A **rollout** lets a version take over step by step, as far as the comparisons carry it.
+* Whoever changes something says who they are: `Tidemark-Actor`. Every change is in the **audit**.
 * A **route** says which version answers and which ones shadow it. A change is announced on
   `tidemark.routes.changed.v1`, where every `inference` replica picks it up.
 * Every error is a problem document (RFC 9457, `application/problem+json`). Decide on its `type`.
@@ -30,6 +33,9 @@ def create_app(core: Core) -> FastAPI:
     app.state.core = core
     app.include_router(models.router)
     app.include_router(routes.router)
+    app.include_router(approvals.router)
+    app.include_router(rollouts.router)
+    app.include_router(audit.router)
     app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES)
     errors.install(app)
     _describe(app)

@@ -1,15 +1,16 @@
 """What travels as JSON: requests, replies, and how they are made from the domain."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from control_plane.domain.routes import Route
-from control_plane.domain.versions import ModelSummary, Version
+from control_plane.domain.approvals import version_approval_id
+from control_plane.domain.routes import ALL_TRAFFIC_BASIS_POINTS, Route, stage_of
+from control_plane.domain.times import moment
+from control_plane.domain.versions import Evaluation, Gate, ModelSummary, Version
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGEST = "3f9a1c2b7d04a5b6c7d8e9f00112233445566778899aabbccddeeff001122334"
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, examples=["gradient-boosting-3f9a1c2b7d04"])]
@@ -67,13 +68,23 @@ class VersionReference(BaseModel):
         return cls(version=version.version, digest=version.digest, package_uri=version.package_uri)
 
 
+class ArmOfRoute(BaseModel):
+    """A version that answers a share of the requests."""
+
+    variant: Annotated[str, Field(examples=["champion", "canary"])]
+    version: VersionReference
+    weight_basis_points: Annotated[int, Field(description="Its share; all arms together: 10,000.")]
+
+
 class RouteInForce(BaseModel):
     """The route of a model, whole."""
 
     model: Name
     revision: Annotated[int, Field(description="Counts changes from 1; also the ETag.", examples=[3])]
     champion: VersionReference
+    arms: Annotated[list[ArmOfRoute], Field(description="Who answers, the champion first.")]
     shadows: list[VersionReference]
+    salt: Annotated[str, Field(description="Salts the assignment of requests to arms.")]
     changed_at: datetime
 
     @classmethod
@@ -83,16 +94,75 @@ class RouteInForce(BaseModel):
             model=route.model,
             revision=route.revision,
             champion=VersionReference.of(route.champion),
+            arms=arms_of(route),
             shadows=[VersionReference.of(shadow) for shadow in route.shadows],
-            changed_at=_moment(route.changed_at_us),
+            salt=route.assignment_salt,
+            changed_at=moment(route.changed_at_us),
+        )
+
+
+class GateOfVersion(BaseModel):
+    """What a gate found."""
+
+    gate: Annotated[str, Field(examples=["champion-metric"])]
+    passed: bool
+    reason: str
+    value: float | None
+    threshold: float | None
+
+    @classmethod
+    def of(cls, gate: Gate) -> Self:
+        """Shows a gate."""
+        return cls(
+            gate=gate.name,
+            passed=gate.passed,
+            reason=gate.reason,
+            value=gate.value,
+            threshold=gate.threshold,
+        )
+
+
+class EvaluationOfVersion(BaseModel):
+    """Quality on a part of the held-out requests, the champion's on the same requests beside it."""
+
+    scope: Annotated[str, Field(examples=["overall", "slice", "window"])]
+    part: Annotated[str, Field(description="Which slice or window.", examples=["carrier=UA"])]
+    rows: int
+    metrics: dict[str, float]
+    champion_metrics: dict[str, float]
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> Self:
+        """Shows an evaluation."""
+        return cls(
+            scope=evaluation.scope,
+            part=evaluation.part,
+            rows=evaluation.rows,
+            metrics=dict(evaluation.metrics),
+            champion_metrics=dict(evaluation.champion_metrics),
         )
 
 
 class RegisteredVersion(BaseModel):
-    """A version, and what its package says of itself."""
+    """A version: how far it has come, on what evidence, and what its package says of itself."""
 
     model: Name
     version: Name
+    stage: Annotated[
+        str,
+        Field(
+            description="registered, refused, approved, shadow, canary, champion or retired.",
+            examples=["champion"],
+        ),
+    ]
+    approved: Annotated[bool, Field(description="Whether it may answer requests.")]
+    approval_id: Annotated[str, Field(description="The approval it waits, or waited, for.")]
+    owner: str
+    risk: Annotated[str, Field(examples=["medium"])]
+    registered_by: str
+    retrain_request_id: Annotated[str, Field(description="Empty for one that was trained by hand.")]
+    gates: Annotated[list[GateOfVersion], Field(description="Empty: it was held to no gate.")]
+    evaluations: list[EvaluationOfVersion]
     digest: Sha256
     package_uri: PackageUri
     registered_at: datetime
@@ -109,15 +179,24 @@ class RegisteredVersion(BaseModel):
     training_rows: int
 
     @classmethod
-    def of(cls, version: Version) -> Self:
-        """Shows a version."""
-        facts = version.facts
+    def of(cls, version: Version, route: Route | None) -> Self:
+        """Shows a version, given the route in force."""
+        facts, provenance = version.facts, version.provenance
         return cls(
             model=version.model,
             version=version.version,
+            stage=stage_of(version, route).lower(),
+            approved=version.approved,
+            approval_id=version_approval_id(version.model, version.version),
+            owner=provenance.owner,
+            risk=provenance.risk,
+            registered_by=provenance.registered_by,
+            retrain_request_id=provenance.retrain_request_id,
+            gates=[GateOfVersion.of(gate) for gate in provenance.gates],
+            evaluations=[EvaluationOfVersion.of(part) for part in provenance.evaluations],
             digest=version.digest,
             package_uri=version.package_uri,
-            registered_at=_moment(version.registered_at_us),
+            registered_at=moment(version.registered_at_us),
             algorithm=facts.algorithm,
             label=facts.label,
             decision_threshold=facts.decision_threshold,
@@ -126,8 +205,8 @@ class RegisteredVersion(BaseModel):
             dataset_snapshot=facts.dataset_snapshot,
             code_commit=facts.code_commit,
             metrics=dict(facts.metrics),
-            trained_from=_moment(facts.trained_from_us),
-            trained_until=_moment(facts.trained_until_us),
+            trained_from=moment(facts.trained_from_us),
+            trained_until=moment(facts.trained_until_us),
             training_rows=facts.training_rows,
         )
 
@@ -162,5 +241,13 @@ class Listed(BaseModel, Generic[Item]):
     next: Annotated[str | None, Field(description="Send it as `after` for what follows; null at the end.")]
 
 
-def _moment(time_us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=time_us)
+def arms_of(route: Route) -> list[ArmOfRoute]:
+    """Shows who answers."""
+    weight = route.canary.weight_basis_points if route.canary else 0
+    arms = [("champion", route.champion, ALL_TRAFFIC_BASIS_POINTS - weight)]
+    if route.canary:
+        arms.append(("canary", route.canary.version, weight))
+    return [
+        ArmOfRoute(variant=variant, version=VersionReference.of(version), weight_basis_points=share)
+        for variant, version, share in arms
+    ]

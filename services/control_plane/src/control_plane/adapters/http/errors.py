@@ -25,6 +25,18 @@ _KINDS: dict[type[errors.RegistryError], problems.Kind] = {
     errors.PackageRefused: problems.PACKAGE_REFUSED,
     errors.RouteRefused: problems.ROUTE_REFUSED,
     errors.UnknownCursor: problems.INVALID_REQUEST,
+    errors.UnknownApproval: problems.UNKNOWN_APPROVAL,
+    errors.AlreadyDecided: problems.ALREADY_DECIDED,
+    errors.ApprovalExpired: problems.APPROVAL_EXPIRED,
+    errors.OwnVersion: problems.OWN_VERSION,
+    errors.GatesFailed: problems.GATES_FAILED,
+    errors.UnknownGate: problems.UNKNOWN_GATE,
+    errors.CommentRequired: problems.COMMENT_REQUIRED,
+    errors.ActorRequired: problems.ACTOR_REQUIRED,
+    errors.UnknownRollout: problems.UNKNOWN_ROLLOUT,
+    errors.RolloutInProgress: problems.ROLLOUT_IN_PROGRESS,
+    errors.RolloutEnded: problems.ROLLOUT_ENDED,
+    errors.NothingToRollBackTo: problems.NO_PREVIOUS,
 }
 
 
@@ -44,7 +56,11 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
         extensions["reason"] = error.reason
     if isinstance(error, errors.RevisionConflict):
         extensions["current_revision"] = error.current
-    return problems.answer(_KINDS[type(error)], detail=str(error), instance=request.url.path, **extensions)
+    if isinstance(error, errors.GatesFailed):
+        extensions["gates"] = list(error.gates)
+    kind = _KINDS[type(error)]
+    headers = {"WWW-Authenticate": "Tidemark-Actor"} if kind is problems.ACTOR_REQUIRED else None
+    return problems.answer(kind, detail=str(error), instance=request.url.path, headers=headers, **extensions)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

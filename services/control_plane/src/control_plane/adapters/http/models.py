@@ -7,9 +7,9 @@ from fastapi import APIRouter, Response, status
 from control_plane import handlers
 from control_plane.adapters.http import problems
 from control_plane.adapters.http.bodies import Listed, Model, RegisteredVersion, Registration
-from control_plane.adapters.http.core import CoreOfApp, ModelName, VersionName, Wanted
+from control_plane.adapters.http.core import AskingOfCaller, CoreOfApp, ModelName, VersionName, Wanted
 from control_plane.domain.errors import UnknownModel, UnknownVersion
-from control_plane.domain.versions import Claim
+from control_plane.domain.versions import Claim, Provenance
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -45,7 +45,8 @@ async def list_versions(core: CoreOfApp, model: ModelName, window: Wanted) -> Li
     page = await core.registry.versions(model, window)
     if not page.items and await core.registry.model(model) is None:
         raise UnknownModel(model)
-    return Listed(items=[RegisteredVersion.of(version) for version in page.items], next=page.next)
+    route = await core.registry.route(model)
+    return Listed(items=[RegisteredVersion.of(version, route) for version in page.items], next=page.next)
 
 
 @router.get(
@@ -58,7 +59,7 @@ async def get_version(core: CoreOfApp, model: ModelName, version: VersionName) -
     """Show a version: its package, its training, its metrics."""
     found = await core.registry.version(model, version)
     if found is not None:
-        return RegisteredVersion.of(found)
+        return RegisteredVersion.of(found, await core.registry.route(model))
     if await core.registry.model(model) is None:
         raise UnknownModel(model)
     raise UnknownVersion(model, version)
@@ -69,6 +70,7 @@ async def get_version(core: CoreOfApp, model: ModelName, version: VersionName) -
     response_description="It was registered before, with this very package: nothing changed.",
     responses=_CREATED
     | problems.documented(
+        problems.ACTOR_REQUIRED,
         problems.VERSION_CONFLICT,
         problems.TOO_LARGE,
         problems.INVALID_REQUEST,
@@ -77,16 +79,21 @@ async def get_version(core: CoreOfApp, model: ModelName, version: VersionName) -
     ),
 )
 async def register_version(
-    core: CoreOfApp, model: ModelName, body: Registration, response: Response
+    core: CoreOfApp, model: ModelName, body: Registration, asking: AskingOfCaller, response: Response
 ) -> RegisteredVersion:
     """Register a version.
 
     Its package is verified byte by byte, and what it says of itself is what is registered. A version never
     changes: the same again is no error and changes nothing, another package under its name is refused.
+    It waits for approval then, by somebody else; a version registered here was held to no gate.
     """
-    claim = Claim(model, body.version, body.digest, body.package_uri)
-    done = await handlers.register(claim, registry=core.registry, packages=core.packages, now_us=core.clock())
+    provenance = Provenance(registered_by=asking.actor)
+    claim = Claim(model, body.version, body.digest, body.package_uri, provenance=provenance)
+    done = await handlers.register(
+        claim, registry=core.registry, packages=core.packages, now_us=asking.now_us
+    )
     if done.created:
+        core.committed()
         response.status_code = status.HTTP_201_CREATED
         response.headers["Location"] = f"/v1/models/{model}/versions/{done.version.version}"
-    return RegisteredVersion.of(done.version)
+    return RegisteredVersion.of(done.version, await core.registry.route(model))

@@ -31,6 +31,18 @@ NO_ROUTE = Kind("no-route", 404, "The model has no route")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405, "This address does not know that method")
 VERSION_CONFLICT = Kind("version-conflict", 409, "The version is registered with another package")
 REVISION_CONFLICT = Kind("revision-conflict", 412, "The route has changed since it was read")
+ACTOR_REQUIRED = Kind("actor-required", 401, "Nobody says that they make this change")
+OWN_VERSION = Kind("own-version", 403, "Nobody approves what they registered")
+UNKNOWN_APPROVAL = Kind("unknown-approval", 404, "Nobody asked for this approval")
+UNKNOWN_ROLLOUT = Kind("unknown-rollout", 404, "The model has no such rollout")
+ALREADY_DECIDED = Kind("already-decided", 409, "The approval is decided")
+APPROVAL_EXPIRED = Kind("approval-expired", 409, "The approval has expired")
+GATES_FAILED = Kind("gates-failed", 409, "The version failed gates that are not waived")
+ROLLOUT_IN_PROGRESS = Kind("rollout-in-progress", 409, "A rollout of the model is running")
+ROLLOUT_ENDED = Kind("rollout-ended", 409, "The rollout has ended")
+NO_PREVIOUS = Kind("nothing-to-roll-back-to", 409, "No version before this one could be champion again")
+UNKNOWN_GATE = Kind("unknown-gate", 422, "The version did not fail that gate")
+COMMENT_REQUIRED = Kind("comment-required", 422, "This needs a reason that can be read later")
 TOO_LARGE = Kind("body-too-large", 413, "The request body is too large")
 INVALID_REQUEST = Kind("invalid-request", 422, "The request is not valid")
 PACKAGE_REFUSED = Kind("package-refused", 422, "The package is not what it is said to be")
@@ -70,6 +82,7 @@ class Problem(BaseModel):
     instance: Annotated[str, Field(description="The path that was asked for.")]
     reason: Annotated[str | None, Field(description="Which rule a package or route breaks.")] = None
     current_revision: Annotated[int | None, Field(description="The route's revision in force.")] = None
+    gates: Annotated[list[str] | None, Field(description="The gates that were failed.")] = None
     errors: Annotated[
         list[Fault] | None, Field(description="What is wrong with the request, part by part.")
     ] = None

@@ -1,18 +1,16 @@
 """Routes: which version answers, which ones shadow it, and who may change that over whom."""
 
 import re
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response, status
 from fastapi.exceptions import RequestValidationError
-from service_kit import trace
 
 from control_plane import handlers
-from control_plane.adapters import wire
 from control_plane.adapters.http import problems
 from control_plane.adapters.http.bodies import Listed, RouteInForce, RouteRequest
-from control_plane.adapters.http.core import CoreOfApp, ModelName, Wanted
+from control_plane.adapters.http.core import AskingOfCaller, CoreOfApp, ModelName, Wanted
+from control_plane.adapters.http.follower_bodies import FollowerOfRoute
 from control_plane.domain import routes as domain
 from control_plane.domain.errors import NoRoute, UnknownModel
 
@@ -36,7 +34,6 @@ IfMatch = Annotated[
 IfNoneMatch = Annotated[
     str | None, Header(description="`*`: set the route only if the model has none.", examples=["*"])
 ]
-Traceparent = Annotated[str | None, Header(description="W3C trace context, continued in the event.")]
 
 
 @router.get("", responses=_IN_FORCE | problems.documented(problems.NO_ROUTE, *_LOOK))
@@ -63,7 +60,9 @@ async def list_revisions(core: CoreOfApp, model: ModelName, window: Wanted) -> L
     "",
     responses=_SET
     | problems.documented(
+        problems.ACTOR_REQUIRED,
         problems.UNKNOWN_MODEL,
+        problems.ROLLOUT_IN_PROGRESS,
         problems.REVISION_CONFLICT,
         problems.TOO_LARGE,
         problems.INVALID_REQUEST,
@@ -76,17 +75,18 @@ async def set_route(
     core: CoreOfApp,
     model: ModelName,
     body: RouteRequest,
+    asking: AskingOfCaller,
     response: Response,
     *,
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
-    traceparent: Traceparent = None,
 ) -> RouteInForce:
     """Set the champion and its shadows; the change is announced to every replica.
 
-    All versions must be registered, their packages must still be what was registered, and shadows must read
-    the champion's feature contract. Without `If-Match` the change is made whatever the revision; asking for
-    what is in force already changes nothing.
+    All versions must be registered, the champion approved, their packages must still be what was registered,
+    and shadows must read the champion's feature contract. A running rollout has the route to itself.
+    Without `If-Match` the change is made whatever the revision; asking for what is in force already changes
+    nothing.
     """
     wanted = domain.RouteRequest(
         model=model,
@@ -94,17 +94,21 @@ async def set_route(
         shadows=tuple(body.shadows),
         expected_revision=_expected(if_match, if_none_match),
     )
-    done = await handlers.set_route(
-        wanted,
-        registry=core.registry,
-        packages=core.packages,
-        announce=partial(wire.route_changed, traceparent=str(trace.proceed(traceparent))),
-        now_us=core.clock(),
-    )
+    done = await handlers.set_route(wanted, asking, registry=core.registry, packages=core.packages)
     if done.changed:
         core.committed()
         response.status_code = status.HTTP_201_CREATED if done.route.revision == 1 else status.HTTP_200_OK
     return _show(done.route, response)
+
+
+@router.get("/followers", responses=problems.documented(*_LOOK))
+async def list_followers(core: CoreOfApp, model: ModelName) -> Listed[FollowerOfRoute]:
+    """List the replicas that were heard of within three beats, and the revision each answers by."""
+    if await core.registry.model(model) is None:
+        raise UnknownModel(model)
+    now_us = core.clock()
+    items = [FollowerOfRoute.of(follower, now_us) for follower in core.followers.of(model)]
+    return Listed(items=items, next=None)
 
 
 def _show(route: domain.Route, response: Response) -> RouteInForce:

@@ -51,6 +51,12 @@ class SqlOutbox:
             for topic, key in dict.fromkeys((item.topic, item.event.key) for item in pending):
                 await _repeat_latest(connection, topic, key)
 
+    async def unsent(self) -> int:
+        """See `ports.Outbox.unsent`."""
+        query = select(func.count()).select_from(outbox).where(outbox.c.sent_at_us.is_(None))
+        async with self._database.reading() as connection:
+            return await connection.scalar(query) or 0
+
 
 async def _take_turn(connection: AsyncConnection, lease: Lease) -> bool:
     free = or_(outbox_turn.c.holder == lease.holder, outbox_turn.c.until_us <= lease.from_us)

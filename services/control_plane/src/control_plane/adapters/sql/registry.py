@@ -1,28 +1,49 @@
-"""Versions and routes in SQL."""
+"""The registry in SQL: what is registered, decided and in force."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection
 from typing import Any
 
-from bus.events import Event
-from sqlalchemy import Select, and_, func, insert, select
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Select, and_, func, select
 
-from control_plane.adapters.sql import rows
+from control_plane.adapters.sql import commits, governance_rows, rows
 from control_plane.adapters.sql.database import Database
-from control_plane.adapters.sql.tables import models, outbox, routes, versions
-from control_plane.domain.errors import RevisionConflict
+from control_plane.adapters.sql.states import read_state, versions_named
+from control_plane.adapters.sql.tables import (
+    approvals,
+    audit,
+    audit_head,
+    models,
+    rollouts,
+    routes,
+    versions,
+)
+from control_plane.domain.approvals import Approval
+from control_plane.domain.audit import Head, Link
 from control_plane.domain.pages import Page, Window
+from control_plane.domain.rollouts import Rollout
 from control_plane.domain.routes import Route
+from control_plane.domain.state import Change, ModelState
 from control_plane.domain.versions import ModelSummary, Version
+from control_plane.ports import Announce, Wanted
 
 
 class SqlRegistry:
     """See `ports.Registry`."""
 
-    def __init__(self, database: Database, *, routes_topic: str) -> None:
+    def __init__(self, database: Database, *, announce: Announce) -> None:
         self._database = database
-        self._routes_topic = routes_topic
+        self._announce = announce
+
+    async def state(
+        self, model: str, *, versions: Collection[str] = (), approvals: Collection[str] = ()
+    ) -> ModelState:
+        """See `ports.Registry.state`."""
+        async with self._database.reading() as connection:
+            return await read_state(connection, model, versions, approvals)
+
+    async def commit(self, change: Change) -> None:
+        """See `ports.Registry.commit`."""
+        await commits.commit(self._database, change, self._announce)
 
     async def models(self, window: Window) -> Page[ModelSummary]:
         """See `ports.Registry.models`; the cursor is the last model's name."""
@@ -49,14 +70,7 @@ class SqlRegistry:
     async def version(self, model: str, version: str) -> Version | None:
         """See `ports.Registry.version`."""
         async with self._database.reading() as connection:
-            return (await _versions_named(connection, model, [version])).get(version)
-
-    async def add_version(self, version: Version) -> bool:
-        """See `ports.Registry.add_version`."""
-        try:
-            return await self._add_version(version)
-        except IntegrityError:  # another process was faster; its row is there now
-            return await self._add_version(version)
+            return (await versions_named(connection, model, [version])).get(version)
 
     async def route(self, model: str) -> Route | None:
         """See `ports.Registry.route`."""
@@ -69,79 +83,65 @@ class SqlRegistry:
         if window.after_number is not None:
             query = query.where(routes.c.revision < window.after_number)
         found, more = await self._fetch(query, window.limit)
-        names = {name for row in found for name in (row["champion"], *row["shadows"])}
+        names = {name for row in found for name in rows.names_in_route(row)}
         async with self._database.reading() as connection:
-            known = await _versions_named(connection, model, names)
-        return Page([_to_route(row, known) for row in found], str(found[-1]["revision"]) if more else None)
+            known = await versions_named(connection, model, names)
+        return Page(
+            [rows.to_route(row, known) for row in found], str(found[-1]["revision"]) if more else None
+        )
 
-    async def change_route(self, route: Route, announcement: Event) -> None:
-        """See `ports.Registry.change_route`."""
-        try:
-            async with self._database.writing() as connection:
-                await _expect_revision(connection, route.model, route.revision - 1)
-                await connection.execute(insert(routes).values(_of_route(route)))
-                await connection.execute(
-                    insert(outbox).values(rows.of_event(self._routes_topic, announcement))
-                )
-        except IntegrityError as error:
-            in_force = await self.route(route.model)
-            if in_force is None or in_force.revision < route.revision:
-                raise
-            # Another process was faster, between the check and the insert.
-            raise RevisionConflict(route.model, current=in_force.revision) from error
+    async def approvals(self, wanted: Wanted, window: Window) -> Page[Approval]:
+        """See `ports.Registry.approvals`; the cursor is the last row's number."""
+        query = select(approvals).order_by(approvals.c.number.desc())
+        if wanted.state is not None:
+            query = query.where(approvals.c.state == wanted.state.value)
+        if wanted.model is not None:
+            query = query.where(approvals.c.model == wanted.model)
+        if window.after_number is not None:
+            query = query.where(approvals.c.number < window.after_number)
+        found, more = await self._fetch(query, window.limit)
+        items = [governance_rows.to_approval(row) for row in found]
+        return Page(items, str(found[-1]["number"]) if more else None)
+
+    async def approval(self, approval_id: str) -> Approval | None:
+        """See `ports.Registry.approval`."""
+        found, _ = await self._fetch(select(approvals).where(approvals.c.approval_id == approval_id), 1)
+        return governance_rows.to_approval(found[0]) if found else None
+
+    async def rollouts(self, model: str, window: Window) -> Page[Rollout]:
+        """See `ports.Registry.rollouts`; the cursor is the last row's number."""
+        query = select(rollouts).where(rollouts.c.model == model).order_by(rollouts.c.number.desc())
+        if window.after_number is not None:
+            query = query.where(rollouts.c.number < window.after_number)
+        found, more = await self._fetch(query, window.limit)
+        items = [governance_rows.to_rollout(row) for row in found]
+        return Page(items, str(found[-1]["number"]) if more else None)
+
+    async def rollout(self, model: str, rollout_id: str) -> Rollout | None:
+        """See `ports.Registry.rollout`."""
+        this = (rollouts.c.model == model) & (rollouts.c.rollout_id == rollout_id)
+        found, _ = await self._fetch(select(rollouts).where(this), 1)
+        return governance_rows.to_rollout(found[0]) if found else None
+
+    async def audit(self, window: Window) -> Page[Link]:
+        """See `ports.Registry.audit`."""
+        query = select(audit).order_by(audit.c.sequence)
+        if window.after_number is not None:
+            query = query.where(audit.c.sequence > window.after_number)
+        found, more = await self._fetch(query, window.limit)
+        items = [governance_rows.to_link(row) for row in found]
+        return Page(items, str(items[-1].sequence) if more else None)
+
+    async def audit_head(self) -> Head:
+        """See `ports.Registry.audit_head`."""
+        found, _ = await self._fetch(select(audit_head), 1)
+        return Head(found[0]["sequence"], found[0]["hash"])
 
     async def _fetch(self, query: Select[Any], limit: int) -> tuple[list[rows.Columns], bool]:
         """Returns up to `limit` rows and whether there are more."""
         async with self._database.reading() as connection:
             found = (await connection.execute(query.limit(limit + 1))).mappings().all()
         return [dict(row) for row in found[:limit]], len(found) > limit
-
-    async def _add_version(self, version: Version) -> bool:
-        async with self._database.writing() as connection:
-            known = await _versions_named(connection, version.model, [version.version])
-            if known:
-                known[version.version].expect(version.digest)
-                return False
-            if not await connection.scalar(select(models.c.name).where(models.c.name == version.model)):
-                row = {"name": version.model, "registered_at_us": version.registered_at_us}
-                await connection.execute(insert(models).values(row))
-            await connection.execute(insert(versions).values(rows.of_version(version)))
-            return True
-
-
-async def _versions_named(
-    connection: AsyncConnection, model: str, names: Iterable[str]
-) -> dict[str, Version]:
-    query = select(versions).where(versions.c.model == model, versions.c.version.in_(list(names)))
-    found = (await connection.execute(query)).mappings().all()
-    return {row["version"]: rows.to_version(dict(row)) for row in found}
-
-
-async def _expect_revision(connection: AsyncConnection, model: str, revision: int) -> None:
-    current = await connection.scalar(select(func.max(routes.c.revision)).where(routes.c.model == model)) or 0
-    if current != revision:
-        raise RevisionConflict(model, current=current)
-
-
-def _of_route(route: Route) -> dict[str, Any]:
-    return {
-        "model": route.model,
-        "revision": route.revision,
-        "champion": route.champion.version,
-        "shadows": list(route.shadow_names),
-        "changed_at_us": route.changed_at_us,
-    }
-
-
-def _to_route(row: rows.Columns, known: dict[str, Version]) -> Route:
-    shadows: Sequence[str] = row["shadows"]
-    return Route(
-        model=row["model"],
-        revision=row["revision"],
-        champion=known[row["champion"]],
-        shadows=tuple(known[name] for name in shadows),
-        changed_at_us=row["changed_at_us"],
-    )
 
 
 def _summaries() -> Select[Any]:

@@ -3,6 +3,7 @@
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -29,11 +30,15 @@ metadata = MetaData(
     }
 )
 
+# `revision` counts a model's changes: each commits only on the revision it was decided on.
 models = Table(
     "models",
     metadata,
     Column("name", String(128), primary_key=True),
     Column("registered_at_us", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default="1"),
+    Column("event_time_us", BigInteger, nullable=False, server_default="0"),
+    Column("abort_alert", JSON(none_as_null=True)),
 )
 
 versions = Table(
@@ -57,6 +62,15 @@ versions = Table(
     Column("trained_from_us", BigInteger, nullable=False),
     Column("trained_until_us", BigInteger, nullable=False),
     Column("training_rows", BigInteger, nullable=False),
+    Column("registered_by", String(128), nullable=False, server_default=""),
+    Column("owner", String(256), nullable=False, server_default=""),
+    Column("risk", String(32), nullable=False, server_default=""),
+    Column("retrain_request_id", String(512), nullable=False, server_default=""),
+    Column("gates", JSON, nullable=False, server_default="[]"),
+    Column("evaluations", JSON, nullable=False, server_default="[]"),
+    Column("standing", String(16), nullable=False, server_default="UNDECIDED"),
+    Column("routed", Boolean, nullable=False, server_default="0"),
+    Column("withdrawn", Boolean, nullable=False, server_default="0"),
     UniqueConstraint("model", "version"),
     sqlite_autoincrement=True,
 )
@@ -70,7 +84,76 @@ routes = Table(
     Column("champion", String(128), nullable=False),
     Column("shadows", JSON, nullable=False),
     Column("changed_at_us", BigInteger, nullable=False),
+    Column("canary", String(128)),
+    Column("canary_basis_points", Integer, nullable=False, server_default="0"),
+    Column("salt", String(256), nullable=False, server_default=""),
     ForeignKeyConstraint(["model", "champion"], ["versions.model", "versions.version"]),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("approval_id", String(512), nullable=False, unique=True),
+    Column("subject", String(16), nullable=False),
+    Column("subject_id", String(512), nullable=False),
+    Column("model", ForeignKey("models.name"), nullable=False),
+    Column("opened_at_us", BigInteger, nullable=False),
+    Column("expires_at_us", BigInteger),
+    Column("request", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("decided_by", String(128), nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("waived_gates", JSON, nullable=False),
+    Column("decided_at_us", BigInteger),
+    Index(None, "model", "state"),
+    sqlite_autoincrement=True,
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("rollout_id", String(256), nullable=False, unique=True),
+    Column("model", ForeignKey("models.name"), nullable=False),
+    Column("version", String(128), nullable=False),
+    Column("previous", String(128), nullable=False),
+    Column("plan", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("base_shadows", JSON, nullable=False),
+    Column("started_by", String(128), nullable=False),
+    Column("began_us", BigInteger, nullable=False),
+    Column("step_began_us", BigInteger, nullable=False),
+    Column("judged", JSON, nullable=False),
+    Column("moves", JSON, nullable=False),
+    ForeignKeyConstraint(["model", "version"], ["versions.model", "versions.version"]),
+    Index(None, "model", "state"),
+    sqlite_autoincrement=True,
+)
+
+# Rows are only ever added. What the hashes cover: docs/formats.md.
+audit = Table(
+    "audit",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("recorded_at_us", BigInteger, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("subject", String(512), nullable=False),
+    Column("details", Text, nullable=False),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+# One row: where the audit ends. Whoever appends locks it, and a link cut off the end is missed.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
 )
 
 outbox = Table(
