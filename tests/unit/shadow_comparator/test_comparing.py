@@ -91,7 +91,7 @@ def test_a_window_in_which_the_champion_changed_has_both_pairs() -> None:
         (one.champion.version, one.challenger.version, one.requests)
         for one in compare(Contents(answers, {}), 0.5)
     ]
-    assert pairs == [("a", "b", 1), ("b", "a", 1)]
+    assert pairs == [("a", "b", 2), ("b", "a", 2)]
 
 
 def test_a_canarys_own_requests_are_nobodys_pairs() -> None:
@@ -106,3 +106,20 @@ def test_a_canarys_own_requests_are_nobodys_pairs() -> None:
         for one in compare(Contents(answers, {}), 0.5)
     ]
     assert pairs == [("a", "c", 1)]
+
+
+def test_a_canary_and_its_champion_meet_on_every_request() -> None:
+    shadowed = _contents(7)
+    scores = {(one.version, one.prediction_id): one for one in shadowed.answers}
+    answers = [
+        Answer(one.prediction_id, one.version, _role_in_canary(one), one.score) for one in scores.values()
+    ]
+    assert compare(Contents(answers, shadowed.truths), 0.3) == compare(shadowed, 0.3)
+
+
+def _role_in_canary(answer: Answer) -> Role:
+    """One request in ten went to the canary, "b": there "a" was its shadow."""
+    to_canary = answer.prediction_id.endswith("7")
+    if answer.version == "a":
+        return Role.SHADOW if to_canary else Role.CHAMPION
+    return Role.CHALLENGER if to_canary else Role.SHADOW

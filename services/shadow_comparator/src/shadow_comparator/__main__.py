@@ -2,7 +2,10 @@
 
 import asyncio
 import sys
+from contextlib import suppress
+from typing import Final
 
+from bus.errors import Unavailable
 from bus.producer import KafkaPublisher
 from bus.topics import CATALOGUE, ensure_topics
 from feature_store import DefinitionError, Project, load_project
@@ -13,10 +16,13 @@ from shadow_comparator.adapters.redis import RedisLedger
 from shadow_comparator.bootstrap import NAME, assemble
 from shadow_comparator.settings import ComparatorSettings
 
+_TOPIC_RETRY_SECONDS: Final = 1.0
+
 
 async def compare(service: Service, settings: ComparatorSettings, project: Project) -> None:
     """Join and compare until told to stop."""
-    await ensure_topics(settings.kafka_bootstrap_servers, CATALOGUE)
+    if not await _topics_are_there(service, settings.kafka_bootstrap_servers):
+        return
     client = await connect(settings.redis_url)
     async with KafkaPublisher(settings.kafka_bootstrap_servers, client_id=NAME) as publisher:
         parts = assemble(
@@ -31,6 +37,25 @@ async def compare(service: Service, settings: ComparatorSettings, project: Proje
             tasks.create_task(parts.watching.run(service.stop))
             await parts.runner.run(service.stop)
     await client.aclose()
+
+
+async def _topics_are_there(service: Service, bootstrap: str) -> bool:
+    """Wait for the broker; False when told to stop before it answered."""
+    away_because: str | None = "has not asked Kafka for its topics yet"
+    service.health.watch("topics", lambda: away_because)
+    while not service.stop.is_set():
+        try:
+            await ensure_topics(bootstrap, CATALOGUE)
+        except Unavailable as error:
+            away_because = str(error)
+            service.log.warning("topics not ensured yet", reason=away_because)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TOPIC_RETRY_SECONDS):
+                    await service.stop.wait()
+        else:
+            away_because = None
+            return True
+    return False
 
 
 def main() -> None:

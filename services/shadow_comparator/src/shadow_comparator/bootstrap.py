@@ -56,7 +56,7 @@ def assemble(  # noqa: PLR0913 - one keyword a dependency
     """Put the parts together; nothing runs yet."""
     keeping, policies = keeping_of(settings), policies_of(settings, thresholds)
     windows, marks = LedgerWindowLog(ledger, keeping), LedgerMarks(ledger, keeping)
-    announcements, metrics = BusAnnouncements(publisher, topics), Metrics(registry)
+    announcements, metrics = BusAnnouncements(publisher, topics, group=group), Metrics(registry)
     joining = Joining(
         read=wire.reader(topics.outcomes),
         log=LedgerPredictionLog(ledger, keeping),

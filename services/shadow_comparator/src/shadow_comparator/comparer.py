@@ -72,10 +72,12 @@ class Comparer:
         self._looks: dict[Window, Look] = {}
         self._silence = Silence()
         self._watermark_us = 0
+        self._told_up_to: Mapping[TopicPartition, Watermark] = {}
 
     def disown(self) -> None:
         """Forget what was seen: whoever owned the windows meanwhile may have said more."""
         self._looks.clear()
+        self._told_up_to = {}
 
     async def look(self, now_us: int) -> None:
         """Look into every window worth looking into, oldest first, and tell what changed.
@@ -91,19 +93,26 @@ class Comparer:
         self._watermark_us = max(self._watermark_us, low_watermark(marks, idle)[1])
         self._metrics.closed_up_to(self._watermark_us)
         quiet = self._silence.lasts_us(marks, now_us) >= self._policies.quiet_us
+        done = True
         for model in self._policies.thresholds:
             for glimpse in await self._windows.glimpse(model):
-                await self._look_into(Window(model, glimpse.start_us), glimpse, quiet=quiet)
+                done &= await self._look_into(Window(model, glimpse.start_us), glimpse, quiet=quiet)
+        if done and marks != self._told_up_to:
+            await self._announcements.told_up_to(marks)
+            self._told_up_to = dict(marks)
 
-    async def _look_into(self, window: Window, glimpse: Glimpse, *, quiet: bool) -> None:
+    async def _look_into(self, window: Window, glimpse: Glimpse, *, quiet: bool) -> bool:
+        """Look into a window if it is worth it; say whether there is nothing left to tell of it for now."""
         last = self._looks.get(window)
         look = worth_looking(glimpse, last, self._policies.windows, self._watermark_us, quiet=quiet)
         if look is not None:
-            if await self._compare(window):
-                self._looks[window] = look
+            if not await self._compare(window):
+                return False
+            self._looks[window] = look
         elif last is not None and last.changes == glimpse.changes and self._is_over(window):
             await self._windows.forget(window, glimpse.changes)
             del self._looks[window]
+        return True
 
     def _is_over(self, window: Window) -> bool:
         return self._watermark_us >= window.start_us + self._policies.forget_us

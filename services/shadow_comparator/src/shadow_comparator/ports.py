@@ -134,3 +134,10 @@ class Announcements(Protocol):
         Raises:
             Unavailable: The bus is away.
         """
+
+    async def told_up_to(self, marks: Mapping[TopicPartition, Watermark]) -> None:
+        """Tell that everything there was to tell of windows at these marks has been told.
+
+        Raises:
+            Unavailable: The bus is away.
+        """

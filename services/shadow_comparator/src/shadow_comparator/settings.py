@@ -14,6 +14,8 @@ class ComparatorSettings(Settings):
 
     Attributes:
         tidemark_project: Names the models and their decision thresholds, e.g. `examples.flights`.
+        comparison_mature_coverage: Above 1, windows mature by age alone: what is then said for good depends
+            on event time only.
         prediction_log_prefix: Of every key; two stacks on one Redis need two.
     """
 
@@ -26,7 +28,7 @@ class ComparatorSettings(Settings):
         milliseconds=250
     )
     comparison_window: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=1)
-    comparison_mature_coverage: Annotated[float, Field(gt=0, le=1)] = 0.97
+    comparison_mature_coverage: Annotated[float, Field(gt=0)] = 0.97
     comparison_mature_age: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(days=3)
     comparison_revision_step: Annotated[float, Field(gt=0, le=1)] = 0.25
     comparison_quiet: timedelta = timedelta(seconds=5)

@@ -120,7 +120,9 @@ class World:
     def process(self) -> Process:
         """Start a process; any number may run at a time."""
         windows, marks = LedgerWindowLog(self.ledger, KEEPING), LedgerMarks(self.ledger, KEEPING)
-        announcements = BusAnnouncements(MemoryPublisher(self.log), TOPICS)
+        announcements = BusAnnouncements(
+            MemoryPublisher(self.log), TOPICS, group="g", now_us=lambda: self.now_us
+        )
         joining = Joining(
             read=wire.reader(TOPICS.outcomes),
             log=LedgerPredictionLog(self.ledger, KEEPING),

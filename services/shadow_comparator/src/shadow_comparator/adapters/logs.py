@@ -200,7 +200,8 @@ class LedgerWindowLog:
 
 def _answer_entry(answer: Answer) -> Entry:
     name = _ANSWER + codec.identity(answer.prediction_id, answer.version)
-    counter = _REQUESTS if answer.role is Role.CHAMPION else b""
+    # Every request has one answer that was served, whichever arm gave it.
+    counter = b"" if answer.role is Role.SHADOW else _REQUESTS
     return Entry(name, 0, codec.answer_bytes(answer), counter)
 
 

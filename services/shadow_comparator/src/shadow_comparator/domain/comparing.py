@@ -49,7 +49,8 @@ class Comparison:
     """Two versions on the requests that both answered.
 
     Attributes:
-        requests: Answered by the champion, whether or not by the challenger.
+        requests: Scored by the champion, as an answer or in a canary's shadow, whether or not by the
+            challenger.
         paired: At least one.
         coverage: The share of `requests` whose truth is known.
         differences: Of log loss, challenger less champion, over the labelled pairs.
@@ -67,32 +68,31 @@ class Comparison:
 
 
 def compare(contents: Contents, threshold: float) -> list[Comparison]:
-    """Compare each champion of a window with each other version that answered some of its requests.
+    """Compare each champion of a window with each other version that scored some of its requests.
 
-    Figures do not depend on the order in which answers and labels arrived.
+    A version's scores are all it gave, in whatever role: in a canary each of the two shadows what the other
+    answered, so they meet on every request. Figures do not depend on the order in which answers and labels
+    arrived.
 
     Args:
         contents: What is in the window.
         threshold: A score at or above it decides for the positive class.
     """
-    champions, challengers = _by_version(contents)
+    champions = {answer.version for answer in contents.answers if answer.role is Role.CHAMPION}
+    scores = _by_version(contents)
     return [
-        _compare(
-            champion, champions[champion], challenger, challengers[challenger], contents.truths, threshold
-        )
+        _compare(champion, scores[champion], challenger, scores[challenger], contents.truths, threshold)
         for champion in sorted(champions)
-        for challenger in sorted(challengers)
-        if challenger != champion and not champions[champion].keys().isdisjoint(challengers[challenger])
+        for challenger in sorted(scores)
+        if challenger != champion and not scores[champion].keys().isdisjoint(scores[challenger])
     ]
 
 
-def _by_version(contents: Contents) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
-    champions: dict[str, dict[str, float]] = defaultdict(dict)
-    challengers: dict[str, dict[str, float]] = defaultdict(dict)
+def _by_version(contents: Contents) -> dict[str, dict[str, float]]:
+    scores: dict[str, dict[str, float]] = defaultdict(dict)
     for answer in contents.answers:
-        side = champions if answer.role is Role.CHAMPION else challengers
-        side[answer.version][answer.prediction_id] = answer.score
-    return champions, challengers
+        scores[answer.version][answer.prediction_id] = answer.score
+    return scores
 
 
 def _compare(

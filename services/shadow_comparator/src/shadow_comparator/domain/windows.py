@@ -56,7 +56,7 @@ class Glimpse:
 
     Attributes:
         changes: Grows with every answer, label and correction.
-        requests: Answered by a champion.
+        requests: Answered, by champion or canary.
         labelled: Whose truth is known.
     """
 
