@@ -80,8 +80,10 @@ def show_approval(
     found = control_plane.get(_address(_meant(control_plane, approval)))
     if as_json:
         print_json(found)
-    else:
-        print_document(found)
+        return
+    # What the approval is about, with its evidence, is shown as if it were the approval's own.
+    about = (found.pop("version", None) or {}) | (found.pop("request", None) or {})
+    print_document(found | {name: fact for name, fact in about.items() if name not in found})
 
 
 def approve(
@@ -149,13 +151,13 @@ def _decide(control_plane: ControlPlane, approval: str, body: object, *, as_json
 def _meant(control_plane: ControlPlane, given: str) -> str:
     """Returns the id that is meant; where several could be, the only one that still waits."""
     every = control_plane.items(_PATH)
-    names = [one["approval_id"] for one in every]
-    waiting = [
-        one["approval_id"] for one in every if one["state"] == _PENDING and given in one["approval_id"]
-    ]
-    if given not in names and len(waiting) == 1:
-        return str(waiting[0])
-    return pick(given, names, what="approval", look="tidemark approvals list")
+    return pick(
+        given,
+        [one["approval_id"] for one in every],
+        what="approval",
+        look="tidemark approvals list",
+        likely=[one["approval_id"] for one in every if one["state"] == _PENDING],
+    )
 
 
 def _address(approval_id: str) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tidemark_cli.control_plane import ControlPlane
+from tidemark_cli.documents import told
 from tidemark_cli.failures import FAILED
 from tidemark_cli.options import DEFAULT_CONTROL_PLANE, AsJson, ControlPlaneUrl
 from tidemark_cli.output import complain, print_json, print_table, say
@@ -57,7 +58,7 @@ def verify_chain(*, url: ControlPlaneUrl = DEFAULT_CONTROL_PLANE, as_json: AsJso
     if as_json:
         print_json(found)
     elif found["verified"]:
-        say(f"The audit is whole: {found['links']:,} links.")
+        say(f"The audit is whole: {found['links']:,} links, the last one {found['head_hash'] or 'none'}.")
     if not found["verified"]:
         complain(f"the audit is broken at link {found['broken_at']}: {found['reason']}")
         raise typer.Exit(FAILED)
@@ -71,5 +72,5 @@ def _row(one: dict[str, Any]) -> list[str]:
         one["action"],
         one["model"],
         one["subject"],
-        str(one["details"]),
+        told(one["details"]),
     ]

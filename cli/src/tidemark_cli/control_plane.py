@@ -17,14 +17,21 @@ class ControlPlane:
     Args:
         url: Where it is.
         actor: Who acts, said with every request; claimed and not proven. Nobody when left out.
+        patience_seconds: How much longer than usual an answer may take, because it was asked to wait.
         transport: How it is reached; over HTTP when left out.
     """
 
     def __init__(
-        self, url: str, *, actor: str | None = None, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        *,
+        actor: str | None = None,
+        patience_seconds: float = 0.0,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._url = url
         self._actor = actor
+        self._timeout_seconds = _TIMEOUT_SECONDS + patience_seconds
         self._transport = transport
 
     def get(self, path: str, **parameters: str | int) -> Any:
@@ -56,7 +63,7 @@ class ControlPlane:
         return httpx.Client(
             base_url=self._url,
             headers={_ACTOR_HEADER: self._actor} if self._actor else {},
-            timeout=_TIMEOUT_SECONDS,
+            timeout=self._timeout_seconds,
             trust_env=False,
             transport=self._transport,
         )

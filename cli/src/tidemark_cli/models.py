@@ -1,6 +1,7 @@
 """`tidemark models`: what is registered."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -71,7 +72,7 @@ def list_versions(
     rows = [
         (
             one["version"],
-            one.get("stage", ""),
+            one["stage"],
             f"{one['trained_from'][:10]} to {one['trained_until'][:10]}",
             f"{one['training_rows']:,}",
             _metrics(one),
@@ -105,8 +106,12 @@ def show_version(
 
         tidemark models show flight-delay gradient-boosting-3f9a1c2b7d04
     """
-    path = f"/v1/models/{model}" if version is None else f"/v1/models/{model}/versions/{version}"
-    found = ControlPlane(url).get(path)
+    control_plane = ControlPlane(url)
+    if version is None:
+        found = control_plane.get(f"/v1/models/{model}")
+    else:
+        found = control_plane.get(f"/v1/models/{model}/versions/{version}")
+        found["approval"] = _approval(control_plane, found["approval_id"])
     if as_json:
         print_json(found)
     else:
@@ -145,6 +150,12 @@ def register_version(
         print_json(found)
     else:
         say(f"{found['version']} of {model} " + ("is registered." if created else "was registered before."))
+
+
+def _approval(control_plane: ControlPlane, approval_id: str) -> dict[str, Any]:
+    """Returns how a version's approval stands: who decided, why, and which gates they waived."""
+    found = control_plane.get(f"/v1/approvals/{quote(approval_id, safe='')}")
+    return {name: found[name] for name in ("state", "decided_by", "decided_at", "comment", "waived_gates")}
 
 
 def _metrics(version: dict[str, Any]) -> str:

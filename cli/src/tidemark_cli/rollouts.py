@@ -40,13 +40,13 @@ def start_rollout(  # noqa: PLR0913 - one for each option
     version: Version,
     *,
     shadow_windows: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Windows to be compared in shadow first.")
+        int | None, typer.Option(min=1, metavar="N", help="Windows to be compared in shadow first.")
     ] = None,
     step_windows: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Windows to be compared in each step.")
     ] = None,
     guard_windows: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Windows to stand by for once it answers all.")
+        int | None, typer.Option(min=1, metavar="N", help="Windows to stand by for once it answers all.")
     ] = None,
     steps: Annotated[
         str | None,

@@ -1,13 +1,15 @@
 """`tidemark route`: which version serves, and which ones shadow it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from tidemark_cli.control_plane import ControlPlane
 from tidemark_cli.models import Model
-from tidemark_cli.options import DEFAULT_CONTROL_PLANE, AsJson, ControlPlaneUrl
-from tidemark_cli.output import print_facts, print_json, print_table
+from tidemark_cli.options import DEFAULT_CONTROL_PLANE, Actor, AsJson, ControlPlaneUrl, who_acts
+from tidemark_cli.output import print_facts, print_json, print_table, say
+from tidemark_cli.words import share
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,7 +25,7 @@ app = typer.Typer(
 def show_route(
     model: Model, *, url: ControlPlaneUrl = DEFAULT_CONTROL_PLANE, as_json: AsJson = False
 ) -> None:
-    """Show the route in force.
+    """Show the route in force, and which replicas answer by it.
 
     For example:
 
@@ -31,7 +33,15 @@ def show_route(
 
         tidemark route show flight-delay --json | jq -r .champion.version
     """
-    _show(ControlPlane(url).get(f"/v1/models/{model}/route"), as_json=as_json)
+    control_plane = ControlPlane(url)
+    route = control_plane.get(f"/v1/models/{model}/route")
+    followers = control_plane.items(f"/v1/models/{model}/route/followers")
+    if as_json:
+        print_json(route | {"followers": followers})
+        return
+    _show(route, as_json=False)
+    say("\nreplicas that are alive")
+    print_followers(followers, route["revision"])
 
 
 @app.command("history")
@@ -48,11 +58,9 @@ def list_revisions(
     if as_json:
         print_json(found)
         return
-    rows = [
-        (str(one["revision"]), one["changed_at"], one["champion"]["version"], _shadows(one)) for one in found
-    ]
+    rows = [(str(one["revision"]), one["changed_at"], _arms(one), _shadows(one)) for one in found]
     empty = f"{model} has no route yet: `tidemark route set {model} --champion VERSION`."
-    print_table(["revision #", "changed", "champion", "shadows"], rows, empty=empty)
+    print_table(["revision #", "changed", "arms", "shadows"], rows, empty=empty)
 
 
 @app.command("set")
@@ -70,6 +78,7 @@ def set_route(
         ),
     ] = None,
     *,
+    actor: Actor = None,
     url: ControlPlaneUrl = DEFAULT_CONTROL_PLANE,
     as_json: AsJson = False,
 ) -> None:
@@ -87,7 +96,7 @@ def set_route(
     """
     body = {"champion": champion, "shadows": shadows or []}
     if_match = None if if_revision is None else f'"{if_revision}"'
-    found = ControlPlane(url).put(f"/v1/models/{model}/route", body, if_match=if_match)
+    found = ControlPlane(url, actor=who_acts(actor)).put(f"/v1/models/{model}/route", body, if_match=if_match)
     _show(found, as_json=as_json)
 
 
@@ -99,10 +108,34 @@ def _show(route: dict[str, Any], *, as_json: bool) -> None:
         {
             "model": route["model"],
             "champion": route["champion"]["version"],
+            "arms": _arms(route),
             "shadows": _shadows(route),
             "revision": route["revision"],
             "changed at": route["changed_at"],
         }
+    )
+
+
+def print_followers(followers: Sequence[Mapping[str, Any]], revision: int) -> None:
+    """Prints what each live replica answers by; `revision` is the one that it should."""
+    rows = [
+        [
+            one["replica"],
+            one["role"],
+            str(one["serving_revision"]),
+            "yes" if one["serving_revision"] >= revision else "not yet",
+            " ".join(part for part in (one.get("reason"), one.get("detail")) if part),
+        ]
+        for one in followers
+    ]
+    columns = ["replica", "role", "answers by revision #", "follows", "why not"]
+    print_table(columns, rows, empty="None was heard of.")
+
+
+def _arms(route: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{arm['version']['version']} {share(arm['weight_basis_points'])} ({arm['variant']})"
+        for arm in route["arms"]
     )
 
 

@@ -1,6 +1,6 @@
 """Protobuf's enums, times and numbers in the words that commands print."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from bus.times import format_rfc3339
@@ -55,24 +55,31 @@ def share(weight_basis_points: int) -> str:
     return f"{weight_basis_points / 100:g} %"
 
 
-def pick(given: str, names: Iterable[str], *, what: str, look: str) -> str:
-    """Returns the one name that is meant: the very name, or the only one that `given` is a part of.
+def pick(given: str, names: Iterable[str], *, what: str, look: str, likely: Collection[str] = ()) -> str:
+    """Returns the one name that is meant.
+
+    That is the very name; or the only one whose last part, behind a colon, is what was given; or the only one
+    that has it anywhere.
 
     Args:
         given: What somebody wrote.
         names: What there is.
         what: What it names, for people.
         look: The command that lists them.
+        likely: Those that are meant where several could be, if it is one only.
 
     Raises:
         Failure: none has it, or several.
     """
     known = list(dict.fromkeys(names))
-    if given in known:
-        return given
-    found = [name for name in known if given in name]
-    if len(found) == 1:
-        return found[0]
+    for found in (
+        [name for name in known if name == given],
+        [name for name in known if name.endswith(f":{given}")],
+        [name for name in known if given in name],
+    ):
+        meant = found if len(found) == 1 else [name for name in found if name in likely]
+        if len(meant) == 1:
+            return meant[0]
     if not found:
         raise Failure(f"there is no {what} {given!r}: `{look}` lists them")
     some = ", ".join(found[:_SHOWN_AT_MOST]) + (" and more" if len(found) > _SHOWN_AT_MOST else "")

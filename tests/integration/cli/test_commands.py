@@ -1,4 +1,4 @@
-"""The commands on a real broker and a real control plane."""
+"""The commands that look at a broker, on a real one."""
 
 import asyncio
 import json
@@ -14,9 +14,7 @@ from bus.producer import KafkaPublisher
 from bus.received import Received, Rejection
 from bus.records import OutgoingRecord
 from bus.runner import ConsumerRunner
-from bus.topics import Topic, ensure_topics
-from control_plane.testing import put_package
-from model_package import PackageStore
+from bus.topics import ROUTES_CHANGED, Topic, ensure_topics
 from tidemark_cli.testing import Cli
 
 from examples.flights.gen.flights.v1.events_pb2 import FlightDeparted
@@ -24,70 +22,15 @@ from examples.flights.gen.flights.v1.events_pb2 import FlightDeparted
 DEPARTED = Topic("flights.departed.v1", None, "flight_id", 2, timedelta(days=7))
 
 
-@pytest.fixture(scope="module")
-async def names(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Two versions, registered by the command line."""
-    store, names = PackageStore(cli.environment["PACKAGES"]), []
-    for weight in (1.0, 2.0):
-        claim = put_package(store, tmp_path_factory.mktemp("package"), model="late", weight=weight)
-        registering = ["models", "register", "late", "--package", claim.package_uri, "--digest", claim.digest]
-        told = await cli.show(*registering)
-        assert told == f"{claim.version} of late is registered."
-        assert (await cli.show(*registering)).endswith("was registered before.")
-        names.append(str(claim.version))
-    return names
-
-
-async def test_models_and_versions_are_shown(cli: Cli, names: list[str]) -> None:
-    assert names[0] in await cli.show("models", "versions", "late")
-    assert [one["version"] for one in await cli.read("models", "versions", "late")] == names[::-1]
-    shown = await cli.read("models", "show", "late", names[0])
-    assert shown["metrics"] == {"roc_auc": 0.75}
-    assert "roc_auc 0.75" in await cli.show("models", "show", "late", names[0])
-    assert (await cli.read("models", "show", "late"))["versions"] == 2
-    assert [one["model"] for one in await cli.read("models", "list")] == ["late"]
-    assert "late" in await cli.show("models", "list")
-
-
-async def test_a_route_is_set_shown_and_not_overwritten(cli: Cli, names: list[str]) -> None:
-    first = await cli.read("route", "set", "late", "--champion", names[0], "--shadow", names[1])
-    assert [shadow["version"] for shadow in first["shadows"]] == [names[1]]
-    revision = str(first["revision"])
-    told = await cli.show("route", "set", "late", "--champion", names[1], "--if-revision", revision)
-    assert f"champion {names[1]}" in told
-    late = await cli.run("route", "set", "late", "--champion", names[0], "--if-revision", revision)
-    assert (late.exit_code, late.stdout) == (1, "")
-    assert "read it again" in " ".join(late.stderr.split())
-    assert (await cli.read("route", "show", "late"))["champion"]["version"] == names[1]
-    assert names[1] in await cli.show("route", "show", "late")
-    history = await cli.read("route", "history", "late")
-    assert [one["champion"]["version"] for one in history[:2]] == names[::-1]
-    assert names[0] in await cli.show("route", "history", "late")
-
-
-async def test_a_route_to_nobody_is_refused_in_a_line(cli: Cli, names: list[str]) -> None:
-    assert names
-    result = await cli.run("route", "set", "late", "--champion", "nobody")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "Model 'late' has no version 'nobody'" in " ".join(result.stderr.split())
-
-
-async def test_a_route_is_read_from_its_topic(cli: Cli, names: list[str]) -> None:
-    await cli.run("route", "set", "late", "--champion", names[0])
-    result = await cli.run("tail", "tidemark.routes.changed.v1", "--from-beginning", "--limit", "1", "--json")
-    [line] = result.stdout.splitlines()
-    event = json.loads(line)
-    assert (event["key"], event["data"]["model"]) == ("late", "late")
-    assert event["id"].startswith("route:late:")
-    told = await cli.show("tail", "tidemark.routes.changed.v1", "--from-beginning", "--limit", "1")
-    assert "known at" in told
-
-
-async def test_topics_say_how_much_there_is_and_who_is_behind(cli: Cli) -> None:
-    topics = {topic["name"]: topic for topic in await cli.read("topics")}
+async def test_topics_say_how_much_there_is_and_who_is_behind(
+    on_kafka: Cli, broker: str, buried: str
+) -> None:
+    await ensure_topics(broker, [ROUTES_CHANGED])
+    topics = {topic["name"]: topic for topic in await on_kafka.read("topics")}
     routes = topics["tidemark.routes.changed.v1"]
     assert (routes["compacted"], routes["message"]) == (True, "tidemark.registry.v1.RouteChanged")
-    told = await cli.show("topics")
+    assert "refuser" in topics[buried]["lag"]
+    told = await on_kafka.show("topics")
     assert "tidemark.routes.changed.v1" in told
     assert "newest of each key" in told
 

@@ -1,15 +1,11 @@
 """The client against the API it was made for, served by this process."""
 
-import asyncio
-from collections.abc import Iterator
-from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
 from bus.errors import Unavailable
-from control_plane.adapters.http import Core, create_app, listen, serve
-from control_plane.adapters.memory import MemoryOutbox, MemoryRegistry
-from control_plane.testing import MemoryPackages, package_facts, registration_body
+from control_plane.testing import package_facts, registration_body
 from tidemark_cli.control_plane import ControlPlane
 from tidemark_cli.failures import Failure, OutOfReach
 
@@ -18,31 +14,13 @@ ROUTE = "/v1/models/late/route"
 
 
 @pytest.fixture
-def registry() -> MemoryRegistry:
-    return MemoryRegistry(MemoryOutbox(), routes_topic="routes")
+def control_plane(served: Any) -> ControlPlane:
+    return ControlPlane(served.url, actor="ada")
 
 
 @pytest.fixture
-def packages() -> MemoryPackages:
-    return MemoryPackages()
-
-
-@pytest.fixture
-def control_plane(registry: MemoryRegistry, packages: MemoryPackages) -> Iterator[ControlPlane]:
-    core = Core(registry=registry, packages=packages, clock=lambda: 1, committed=lambda: None)
-    listener = listen(0)
-    loop, stop = asyncio.new_event_loop(), asyncio.Event()
-    thread = Thread(target=loop.run_until_complete, args=[serve(create_app(core), listener, stop)])
-    thread.start()
-    yield ControlPlane(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
-    loop.close()
-
-
-@pytest.fixture
-def bodies(packages: MemoryPackages) -> list[object]:
-    return [registration_body(packages.put(package_facts(name=f"v{number}"))) for number in range(5)]
+def bodies(served: Any) -> list[object]:
+    return [registration_body(served.packages.put(package_facts(name=f"v{number}"))) for number in range(5)]
 
 
 def test_what_was_created_is_told_from_what_was_there(
@@ -61,9 +39,11 @@ def test_a_list_is_read_whole(
 
 
 def test_a_conditional_change_that_lost_fails_in_the_control_planes_words(
-    control_plane: ControlPlane, bodies: list[object]
+    control_plane: ControlPlane, served: Any, bodies: list[object]
 ) -> None:
     control_plane.post(VERSIONS, bodies[0])
+    approver = ControlPlane(served.url, actor="bob")
+    approver.post("/v1/approvals/version:late:v0/decision", {"decision": "approve"})
     assert control_plane.put(ROUTE, {"champion": "v0"})["revision"] == 1
     with pytest.raises(Failure, match=r"The route has changed.*at revision 1"):
         control_plane.put(ROUTE, {"champion": "v0"}, if_match='"9"')
@@ -76,14 +56,21 @@ def test_a_refusal_says_what_to_do(control_plane: ControlPlane) -> None:
 
 
 def test_an_outage_behind_the_control_plane_is_out_of_reach(
-    control_plane: ControlPlane, registry: MemoryRegistry, monkeypatch: pytest.MonkeyPatch
+    control_plane: ControlPlane, served: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(_window: object) -> None:
         raise Unavailable("the database is away")
 
-    monkeypatch.setattr(registry, "models", away)
+    monkeypatch.setattr(served.registry, "models", away)
     with pytest.raises(OutOfReach, match="does not answer right now"):
         control_plane.items("/v1/models")
+
+
+def test_a_change_says_who_acts(control_plane: ControlPlane, served: Any, bodies: list[object]) -> None:
+    control_plane.post(VERSIONS, bodies[0])
+    assert control_plane.get(f"{VERSIONS}/v0")["registered_by"] == "ada"
+    with pytest.raises(Failure, match="Tidemark-Actor"):
+        ControlPlane(served.url).post(VERSIONS, bodies[1])
 
 
 def test_something_else_at_the_address_is_recognised() -> None:

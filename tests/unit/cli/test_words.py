@@ -10,8 +10,8 @@ from tidemark_cli.words import pick, share, word, words_of
 NAMES = ["version:late:gb-1", "version:late:gb-12", "retrain:late:drift:2013-06-17T00:00:00Z"]
 
 
-def chosen(given: str, names: list[str] = NAMES) -> str:
-    return pick(given, names, what="approval", look="tidemark approvals list")
+def chosen(given: str, names: list[str] = NAMES, likely: list[str] | None = None) -> str:
+    return pick(given, names, what="approval", look="tidemark approvals list", likely=likely or [])
 
 
 def test_a_name_may_be_cut_short_as_long_as_it_is_the_only_one() -> None:
@@ -22,11 +22,18 @@ def test_a_name_may_be_cut_short_as_long_as_it_is_the_only_one() -> None:
 
 def test_the_very_name_is_meant_even_if_another_begins_with_it() -> None:
     assert chosen(NAMES[0]) == NAMES[0]
+    assert chosen("gb-1") == NAMES[0]
+
+
+def test_where_several_could_be_the_only_likely_one_is_meant() -> None:
+    assert chosen("gb-", likely=[NAMES[1], NAMES[2]]) == NAMES[1]
+    with pytest.raises(Failure, match="say more"):
+        chosen("gb-", likely=NAMES)
 
 
 def test_what_could_be_several_is_refused_with_their_names() -> None:
     with pytest.raises(Failure, match=f"may be {NAMES[0]}, {NAMES[1]}: say more"):
-        chosen("gb-1")
+        chosen("gb-")
     with pytest.raises(Failure, match="and more: say more"):
         chosen("a", [f"a{number}" for number in range(9)])
 
