@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
 from typing import TYPE_CHECKING
-
-from bus.kafka.reading import topic_reader
 
 from examples.flights.demo import services
 from examples.flights.demo.client import Backend
 from examples.flights.demo.display import day
 from examples.flights.demo.options import MODEL
-from examples.flights.demo.settling import Settler
+from examples.flights.demo.settling import Settler, ends_of_topics
 from examples.flights.pacing import Pace, SystemClock
 from examples.flights.replay import Replay, exact_ends, regular_ends, with_midnights
 from examples.flights.streams import load_streams
@@ -69,11 +67,13 @@ class Living:
         """Returns when the period is lived and the humans have nothing left to do."""
         streams = self._streams()
         async with AsyncExitStack() as stack:
-            reader = await stack.enter_async_context(topic_reader(self._local.kafka_bootstrap))
+            bootstrap = self._local.kafka_bootstrap
+            await stack.enter_async_context(self._chronicle.following(bootstrap))
+            ends = await stack.enter_async_context(aclosing(ends_of_topics(bootstrap)))
             address = f"127.0.0.1:{self._platform.processes[services.INFERENCE].ports['GRPC_PORT']}"
             backend = await stack.enter_async_context(Backend(address, MODEL))
             settler = Settler(
-                reader=reader,
+                ends=ends,
                 tracker=tracker,
                 chronicle=self._chronicle,
                 answers=lambda: backend.answers,

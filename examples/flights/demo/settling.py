@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bus import topics
+from bus.errors import Unavailable
+from bus.kafka.reading import topic_reader
+
+from examples.flights.demo.chronicle import AWAY_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    from bus.kafka.reading import TopicReader
     from bus.positions import TopicPartition
     from bus.topics import Topic
     from bus.tracker import ProgressTracker
 
     from examples.flights.demo.chronicle import Chronicle, Entry
 
+    Ends = Mapping[TopicPartition, int]
     Act = Callable[[int], Awaitable[bool]]
     Tell = Callable[[Sequence[Entry]], None]
 
@@ -52,6 +56,7 @@ class Settler:
 
     Args:
         answers: How many questions were answered; a reply does not wait for its prediction to be logged.
+        ends: Says where the platform's topics end now; see `ends_of_topics`.
         act: Lets the humans look; says whether they did anything.
         tell: Is given what was said since the last time.
         flow: Who reads what, in the order in which effects flow.
@@ -60,7 +65,7 @@ class Settler:
     def __init__(
         self,
         *,
-        reader: TopicReader,
+        ends: AsyncIterator[Ends],
         tracker: ProgressTracker,
         chronicle: Chronicle,
         answers: Callable[[], int],
@@ -68,14 +73,13 @@ class Settler:
         tell: Tell,
         flow: Sequence[Sequence[Reads]] = FLOW,
     ) -> None:
-        self._reader = reader
+        self._ends = ends
         self._tracker = tracker
         self._chronicle = chronicle
         self._answers = answers
         self._act = act
         self._tell = tell
         self._flow = flow
-        self._partitions: list[TopicPartition] = []
         self.seconds = 0.0
         self.times = 0
 
@@ -91,40 +95,46 @@ class Settler:
         started = time.monotonic()
         while True:
             ends = await self._drain()
-            self._tell(await self._chronicle.read(self._reader, ends))
-            if not await self._act(now_us) and await self._ends() == ends:
+            self._tell(await self._chronicle.news(ends))
+            if not await self._act(now_us) and await anext(self._ends) == ends:
                 break
         self.seconds += time.monotonic() - started
         self.times += 1
 
-    async def _drain(self) -> Mapping[TopicPartition, int]:
+    async def _drain(self) -> Ends:
         ends = await self._logged()
         for wave in self._flow:
             await asyncio.gather(*(self._reached(reads, ends) for reads in wave))
-            ends = await self._ends()
+            ends = await anext(self._ends)
         return ends
 
-    async def _logged(self) -> Mapping[TopicPartition, int]:
+    async def _logged(self) -> Ends:
         """The ends, once every answer is in the log; what a crash had logged twice counts as two."""
         async with asyncio.timeout(_SECONDS):
             while True:
-                ends = await self._ends()
+                ends = await anext(self._ends)
                 made = sum(end for where, end in ends.items() if where.topic == topics.PREDICTIONS_MADE.name)
                 if made >= self._answers():
                     return ends
                 await asyncio.sleep(_LOGGED_POLL_SECONDS)
 
-    async def _reached(self, reads: Reads, ends: Mapping[TopicPartition, int]) -> None:
+    async def _reached(self, reads: Reads, ends: Ends) -> None:
         names = {topic.name for topic in reads.topics}
         targets = {where: end for where, end in ends.items() if where.topic in names and end}
         if targets:
             await self._tracker.reached(reads.group, targets, _SECONDS)
 
-    async def _ends(self) -> Mapping[TopicPartition, int]:
-        """Where the platform's topics end, but for those that tick by themselves."""
-        if not self._partitions:
-            ticking = {topics.PROGRESSED.name, topics.ROUTES_FOLLOWED.name}
-            names = {topic.name for topic in topics.CATALOGUE} - ticking
-            found = await self._reader.topics()
-            self._partitions = [where for name in sorted(names) for where in found[name]]
-        return await self._reader.end_offsets(self._partitions)
+
+async def ends_of_topics(bootstrap: str) -> AsyncGenerator[Ends]:
+    """Yields where the platform's topics end, but for those that tick by themselves, whenever it is asked."""
+    ticking = {topics.PROGRESSED.name, topics.ROUTES_FOLLOWED.name}
+    names = sorted({topic.name for topic in topics.CATALOGUE} - ticking)
+    while True:
+        try:
+            async with topic_reader(bootstrap) as reader:
+                found = await reader.topics()
+                partitions = [where for name in names for where in found[name]]
+                while True:
+                    yield await reader.end_offsets(partitions)
+        except Unavailable:
+            await asyncio.sleep(AWAY_SECONDS)
