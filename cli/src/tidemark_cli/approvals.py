@@ -7,6 +7,7 @@ import typer
 
 from tidemark_cli.control_plane import ControlPlane
 from tidemark_cli.documents import print_document
+from tidemark_cli.failures import Failure, Refused
 from tidemark_cli.options import DEFAULT_CONTROL_PLANE, Actor, AsJson, ControlPlaneUrl, who_acts
 from tidemark_cli.output import print_json, print_table, say
 from tidemark_cli.words import pick
@@ -141,7 +142,13 @@ def reject(
 
 def _decide(control_plane: ControlPlane, approval: str, body: object, *, as_json: bool) -> None:
     meant = _meant(control_plane, approval)
-    found, _ = control_plane.post(f"{_address(meant)}/decision", body)
+    try:
+        found, _ = control_plane.post(f"{_address(meant)}/decision", body)
+    except Refused as refused:
+        if not refused.gates:
+            raise
+        waived = " ".join(f"--waive-gate {gate}" for gate in refused.gates)
+        raise Failure(f"{refused} Here: `tidemark approve {meant} {waived} --comment WHY`") from refused
     if as_json:
         print_json(found)
     else:

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from tidemark_cli.failures import Failure, OutOfReach
+from tidemark_cli.failures import Failure, OutOfReach, Refused
 
 _TIMEOUT_SECONDS = 30.0
 _PAGE = 200
@@ -85,10 +85,11 @@ class ControlPlane:
         try:
             problem = reply.json()
             told = f"{problem['title']}. {problem['detail']}"
+            gates = tuple(problem.get("gates", ()))
         except (ValueError, KeyError, TypeError):
             return OutOfReach(
                 f"{self._url} answered {reply.status_code}, but not as a control plane does: is it one?"
             )
         if reply.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             return OutOfReach(told)
-        return Failure(told)
+        return Refused(told, gates=gates)

@@ -19,6 +19,18 @@ class WrongUsage(Failure):
     exit_code = WRONG_USAGE
 
 
+class Refused(Failure):
+    """The control plane refuses, in its own words.
+
+    Attributes:
+        gates: The gates that a version failed, where that is why.
+    """
+
+    def __init__(self, told: str, *, gates: tuple[str, ...] = ()) -> None:
+        super().__init__(told)
+        self.gates = gates
+
+
 class OutOfReach(Failure):
     """Something that has to run does not answer."""
 

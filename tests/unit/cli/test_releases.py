@@ -83,7 +83,9 @@ async def test_an_approval_shows_gates_and_the_champion_beside_the_version(serve
 
 async def test_a_failed_gate_is_waived_with_a_reason_or_the_version_rejected(served: Any, cli: Cli) -> None:
     await register(served, "v1", Gate("latency", passed=False, reason="9 ms."))
-    assert "failed 1 gate(s) (latency: 9 ms.)" in await cli.refused("approve", "v1")
+    refused = await cli.refused("approve", "v1")
+    assert "failed 1 gate(s) (latency: 9 ms.)" in refused
+    assert "`tidemark approve version:late:v1 --waive-gate latency --comment WHY`" in refused
     assert "needs a reason" in await cli.refused("approve", "v1", "--waive-gate", "latency")
     assert "approved" in await cli.show("approve", "v1", "--waive-gate", "latency", "--comment", "a test")
     await register(served, "v2")
