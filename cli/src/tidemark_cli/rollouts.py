@@ -9,10 +9,10 @@ import typer
 
 from tidemark_cli.control_plane import ControlPlane
 from tidemark_cli.documents import print_document
-from tidemark_cli.failures import FAILED, Failure, WrongUsage
+from tidemark_cli.failures import FAILED, Failure, OutOfReach, WrongUsage
 from tidemark_cli.models import Model, Version
 from tidemark_cli.options import DEFAULT_CONTROL_PLANE, Actor, AsJson, ControlPlaneUrl, who_acts
-from tidemark_cli.output import print_json, print_json_line, print_table, say
+from tidemark_cli.output import note, print_json, print_json_line, print_table, say
 from tidemark_cli.words import share
 
 app = typer.Typer(
@@ -204,15 +204,25 @@ def _find(control_plane: ControlPlane, model: str, rollout: str | None) -> dict[
 
 
 def _moves(control_plane: ControlPlane, model: str, rollout: str) -> Iterator[dict[str, Any]]:
-    """Yields the rollout as it is, and again whenever it has moved, until it has ended."""
-    revision = None
+    """Yields the rollout as it is, and again whenever it has moved, until it has ended.
+
+    A control plane that goes away meanwhile is waited for: the rollout lasts longer than its process.
+    """
+    revision, away = None, False
     while True:
-        one = control_plane.get(f"{_path(model)}/{rollout}")
-        if one["revision"] != revision:
-            yield one
-            revision = one["revision"]
-        if one["state"] in _ENDED:
-            return
+        try:
+            one = control_plane.get(f"{_path(model)}/{rollout}")
+        except OutOfReach as reason:
+            if not away:
+                note(f"{reason}. Waiting for it")
+            away = True
+        else:
+            away = False
+            if one["revision"] != revision:
+                yield one
+                revision = one["revision"]
+            if one["state"] in _ENDED:
+                return
         time.sleep(_LOOK_SECONDS)
 
 
