@@ -126,6 +126,9 @@ def test_what_is_no_runbook_of_ours_is_not_read(named: str) -> None:
 
 
 def test_a_runbooks_commands_name_the_alert_that_is_shown() -> None:
-    text = "tidemark alerts show FINGERPRINT # of MODEL, MODELS and VERSION"
-    told = filled(text, {"MODEL": "late", "FINGERPRINT": "late:drift", "VERSION": ""})
-    assert told == "tidemark alerts show late:drift # of late, MODELS and VERSION"
+    text = "tidemark alerts show FINGERPRINT # of MODEL, MODELS, OTHER_VERSION and VERSION"
+    names = {"MODEL": "late", "FINGERPRINT": "late:drift", "VERSION": "gb-1"}
+    told = filled(text, names)
+    assert told == "tidemark alerts show late:drift # of late, MODELS, OTHER_VERSION and gb-1"
+    assert filled(text, names | {"VERSION": ""}).endswith("OTHER_VERSION and VERSION")
+    assert filled(text, {}) == text
