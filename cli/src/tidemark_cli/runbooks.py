@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _FOLDER = Path("docs", "runbooks")
+_HARMLESS = re.compile(r"[A-Za-z0-9@%+=:,./_-]+")
 
 
 def runbook_text(named: str) -> str | None:
@@ -23,8 +24,11 @@ def runbook_text(named: str) -> str | None:
 
 
 def filled(text: str, names: Mapping[str, str]) -> str:
-    """Puts names where a runbook's commands say so, such as `MODEL`; what has none stays as it is written."""
-    given = {word: name for word, name in names.items() if name}
+    """Puts names where a runbook's commands say so, such as `MODEL`; what has none stays as it is written.
+
+    So does what has a name that a shell would take apart: the commands are made to be copied.
+    """
+    given = {word: name for word, name in names.items() if _HARMLESS.fullmatch(name)}
     if not given:
         return text
     return re.sub(rf"\b({'|'.join(given)})\b", lambda found: given[found[1]], text)

@@ -132,3 +132,8 @@ def test_a_runbooks_commands_name_the_alert_that_is_shown() -> None:
     assert told == "tidemark alerts show late:drift # of late, MODELS, OTHER_VERSION and gb-1"
     assert filled(text, names | {"VERSION": ""}).endswith("OTHER_VERSION and VERSION")
     assert filled(text, {}) == text
+
+
+@pytest.mark.parametrize("name", ["$(rm)", "a b", 'a"b', "`a`", "a;b", "a\n"])
+def test_a_name_that_a_shell_would_take_apart_is_not_put_into_a_command(name: str) -> None:
+    assert filled("tidemark route show MODEL", {"MODEL": name}) == "tidemark route show MODEL"
