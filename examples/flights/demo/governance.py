@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
 _PATIENCE_SECONDS: Final = 60
+_ROLLBACK_SECONDS: Final = 10
+_POLL_SECONDS: Final = 0.01
 _CALL_SECONDS: Final = 20.0
 Answer = dict[str, Any]
 
@@ -72,9 +75,27 @@ class Governance:
         """The route in force."""
         return await self._call("GET", f"/v1/models/{self._model}/route")
 
-    async def followers(self) -> Answer:
-        """The replicas, and the revision that each answers by."""
-        return await self._call("GET", f"/v1/models/{self._model}/route/followers")
+    async def followed(self) -> None:
+        """Returns when every replica that is heard of answers by the route in force.
+
+        Raises:
+            TimeoutError: One does not, for a minute.
+        """
+        revision = (await self.routed())["revision"]
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while True:
+                answer = await self._call("GET", f"/v1/models/{self._model}/route/followers")
+                if all(replica["serving_revision"] >= revision for replica in answer["items"]):
+                    return
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def announced(self) -> None:
+        """Returns when everything committed is on the bus."""
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while True:
+                if not (await self._call("GET", "/v1/outbox"))["unsent"]:
+                    return
+                await asyncio.sleep(_POLL_SECONDS)
 
     async def roll_out(self, actor: str, version: str, plan: Mapping[str, Any], reason: str) -> Answer:
         """Starts a rollout."""
@@ -82,8 +103,9 @@ class Governance:
         return await self._call("POST", f"/v1/models/{self._model}/rollouts", actor, json=body)
 
     async def roll_back(self, actor: str, reason: str) -> Answer:
-        """Brings the champion before this one back."""
-        return await self._call("POST", f"/v1/models/{self._model}/rollback", actor, json={"reason": reason})
+        """Brings the champion before this one back; answers when every replica follows, or after 10 s."""
+        body = {"reason": reason, "wait_s": _ROLLBACK_SECONDS}
+        return await self._call("POST", f"/v1/models/{self._model}/rollback", actor, json=body)
 
     async def verified(self) -> Answer:
         """Whether the audit's chain is whole."""

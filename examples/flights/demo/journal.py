@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bus.positions import Position
     from numpy.typing import NDArray
 
+    from examples.flights.demo.rollback import Rollback
     from examples.flights.demo.telling import Happening
 
 _RATE_OVER = 200
@@ -35,6 +36,8 @@ class Journal:
         cpu_seconds: What each process had used when everything was lived.
         rejected: How many source events are in dead-letter topics.
         gate_refusals: How often an approval was refused because of a failed gate.
+        rollback: How going back went; None when there was nothing to go back to.
+        audit_verified: Whether the audit's chain was whole at the end.
         happenings: What was told while it happened, in that order.
     """
 
@@ -50,6 +53,8 @@ class Journal:
     cpu_seconds: dict[str, float] = field(default_factory=dict)
     rejected: int = 0
     gate_refusals: int = 0
+    rollback: Rollback | None = None
+    audit_verified: bool = False
     happenings: list[Happening] = field(default_factory=list)
     _began_seconds: float = field(default_factory=time.monotonic)
 

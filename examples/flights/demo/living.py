@@ -77,7 +77,7 @@ class Living:
                 tracker=tracker,
                 chronicle=self._chronicle,
                 answers=lambda: backend.answers,
-                act=people.act,
+                people=people,
                 tell=tell,
             )
             clock = SystemClock()

@@ -6,6 +6,7 @@ services decide is decided here.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from bus import topics
@@ -17,7 +18,7 @@ from examples.flights.demo.options import BAD, CHALLENGER, CHAMPION
 from examples.flights.publishing import DAY_US
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from examples.flights.demo.chronicle import Chronicle
     from examples.flights.demo.governance import Answer, Governance
@@ -69,7 +70,9 @@ class People:
             await self._governance.version(answer["version"])
         champion, challenger = (version["version"] for version in self._journal.versions)
         for item in await self._governance.pending():
-            await self._approve(now_us, item, "the first of its kind: looked at and found good")
+            failed = await self._failed_gates(item["subject_id"])
+            comment = "nothing serves yet, and a shadow answers nobody" if failed else "passed every gate"
+            await self._approve(now_us, item, comment, failed)
         await self._governance.route(OPERATOR, champion, [challenger])
         self._shadow = challenger
 
@@ -78,7 +81,14 @@ class People:
         acted = await self._retire_challenger(now_us)
         for item in await self._governance.pending():
             acted |= await self._decide(now_us, item)
-        return await self._train_bad_ones(now_us) or acted
+        acted |= await self._train_bad_ones(now_us)
+        if acted:
+            await self._governance.announced()
+        return acted
+
+    async def followed(self) -> None:
+        """Returns when every replica answers by the newest route."""
+        await self._governance.followed()
 
     async def _retire_challenger(self, now_us: int) -> bool:
         """Once the comparison has come to a verdict, the challenger has served its purpose."""
@@ -102,7 +112,7 @@ class People:
         return newest if settled else None
 
     async def _decide(self, now_us: int, item: Answer) -> bool:
-        if item["subject"] == "RETRAIN":
+        if item["subject"] == "retrain":
             await self._approve(
                 now_us, item, "the inputs have moved for good and there is enough to learn from"
             )
@@ -112,7 +122,7 @@ class People:
             return await self._decide_on_bad(now_us, item, self._bad.index(version))
         await self._approve(now_us, item, "every gate passed, and it beats the champion on recent flights")
         self._retrained = version
-        self._journal.versions.append({**await self._told(version), "role": "retrained"})
+        self._journal.versions.append({**await self._governance.version(version), "role": "retrained"})
         await self._roll_out(now_us, version, self._options.plan, "learned the season the champion never saw")
         return True
 
@@ -153,16 +163,29 @@ class People:
         return [said for said in rollouts if said.version == version]
 
     async def _approve(self, now_us: int, item: Answer, comment: str, waive: list[str] | None = None) -> None:
-        await self._governance.decide(APPROVER, item["approval_id"], "approve", comment, waive or ())
+        with _already("already-decided"):
+            await self._governance.decide(APPROVER, item["approval_id"], "approve", comment, waive or ())
         waived = f", waiving {', '.join(waive)}" if waive else ""
         self._say(now_us, f"the demo plays the approver: {item['approval_id']} approved{waived}: {comment}")
 
     async def _roll_out(self, now_us: int, version: str, plan: Mapping[str, Any], reason: str) -> None:
-        await self._governance.roll_out(OPERATOR, version, plan, reason)
+        with _already("rollout-in-progress"):
+            await self._governance.roll_out(OPERATOR, version, plan, reason)
         self._say(now_us, f"{OPERATOR} starts the rollout of {version}")
 
-    async def _told(self, version: str) -> Answer:
-        return await self._governance.version(version)
+    async def _failed_gates(self, version: str) -> list[str]:
+        gates = (await self._governance.version(version))["gates"]
+        return [gate["name"] for gate in gates if not gate["passed"]]
+
+
+@contextmanager
+def _already(problem: str) -> Iterator[None]:
+    """Whoever asks again, for the reply was lost, is told that it is done: that is as good."""
+    try:
+        yield
+    except RefusedError as refused:
+        if refused.problem != problem:
+            raise
 
 
 def training_cut_us(now_us: int) -> int:

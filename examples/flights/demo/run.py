@@ -86,9 +86,9 @@ async def run(
     return outcome
 
 
-def _conclude(options: DemoOptions, journal: Journal, _chronicle: Chronicle, started: float) -> DemoOutcome:
+def _conclude(options: DemoOptions, journal: Journal, chronicle: Chronicle, started: float) -> DemoOutcome:
     lake, project = Lake(options.folder / "lake"), load_project(options.project)
-    story = tell(options, journal, project, lake, wall_seconds=time.monotonic() - started)
+    story = tell(options, journal, chronicle, project, lake, wall_seconds=time.monotonic() - started)
     summary = dict(story.summary)
     (options.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     write_report(story, options.folder / "report.html")

@@ -25,9 +25,11 @@ INFERENCE, CONTROL_PLANE = "inference", "control-plane"
 
 # Once a day of event time everything is waited for: whoever gathers, gathers for a moment only.
 _GATHER_MS = "50"
+_FOLLOWING = {"FOLLOW_BEAT_SECONDS": "1"}
 _COMPARING = {
     # Flights end within hours. By age alone: what counts then depends on event time only.
     "COMPARISON_MATURE_AGE": "P2D",
+    "COMPARISON_MATURE_COVERAGE": "1.1",
     "COMPARISON_BEAT": "PT0.1S",
     "JOIN_WAIT": f"PT0.{int(_GATHER_MS):03}S",
 }
@@ -79,17 +81,33 @@ def learning_services(options: DemoOptions) -> list[ProcessSpec]:
 def living_services() -> list[ProcessSpec]:
     """What runs once there is a route: serving, shadow and comparison."""
     return [
-        # A dozen processes share the machine: a run that can be repeated to the last bit waits for its rows
-        # longer than a product backend would.
-        ProcessSpec(INFERENCE, "inference", environment={"REDIS_DEADLINE_MS": "5000"}, ports=("GRPC_PORT",)),
+        _serving(INFERENCE),
         ProcessSpec(
             "inference-shadow",
             "inference",
             arguments=("--role", "shadow"),
-            environment={"SHADOW_WAIT_MS": _GATHER_MS},
+            environment=_FOLLOWING | {"SHADOW_WAIT_MS": _GATHER_MS},
         ),
         ProcessSpec("shadow-comparator", "shadow_comparator", environment=_COMPARING),
     ]
+
+
+def more_replicas() -> list[ProcessSpec]:
+    """Two more that serve, for the end: while living, one is enough and leaves the machine to the others."""
+    return [_serving(f"{INFERENCE}-2"), _serving(f"{INFERENCE}-3")]
+
+
+def serving_addresses(platform: Platform) -> list[str]:
+    """Where the replicas that serve listen."""
+    ports = [process.ports.get("GRPC_PORT") for process in platform.processes.values()]
+    return [f"127.0.0.1:{port}" for port in ports if port is not None]
+
+
+def _serving(name: str) -> ProcessSpec:
+    # A dozen processes share the machine: a run that can be repeated to the last bit waits for its rows
+    # longer than a product backend would.
+    environment = _FOLLOWING | {"REDIS_DEADLINE_MS": "5000"}
+    return ProcessSpec(name, "inference", environment=environment, ports=("GRPC_PORT",))
 
 
 def training(options: DemoOptions, algorithm: str, until_us: int, seed: int) -> JobSpec:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from bus import topics
 from bus.errors import Unavailable
@@ -18,7 +18,7 @@ from bus.kafka.reading import topic_reader
 from examples.flights.demo.chronicle import AWAY_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
     from bus.positions import TopicPartition
     from bus.topics import Topic
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from examples.flights.demo.chronicle import Chronicle, Entry
 
     Ends = Mapping[TopicPartition, int]
-    Act = Callable[[int], Awaitable[bool]]
     Tell = Callable[[Sequence[Entry]], None]
 
 _SECONDS: Final = 240.0
@@ -43,12 +42,30 @@ class Reads:
 
 
 _JOINED = (topics.PREDICTIONS_MADE, topics.SHADOW_MADE, topics.OUTCOMES_OBSERVED)
+_GOVERNED = (
+    topics.MODELS_REGISTERED,
+    topics.RETRAIN_REQUESTED,
+    topics.VARIANTS_COMPARED,
+    topics.MONITORS_MEASURED,
+)
 _WATCHED = (topics.PREDICTIONS_MADE, topics.PREDICTIONS_RESOLVED)
 FLOW: Final = (
     (Reads("inference-shadow", (topics.PREDICTIONS_MADE,)),),
     (Reads("shadow-comparator", _JOINED),),
+    (Reads("shadow-comparator.compared", _JOINED),),
+    (Reads("control-plane", _GOVERNED),),
 )
 """Groups side by side have nothing to say to each other."""
+
+
+class Onlookers(Protocol):
+    """The people of the story; `people.People`."""
+
+    async def act(self, now_us: int) -> bool:
+        """Do what is due; say whether anything was."""
+
+    async def followed(self) -> None:
+        """Return when every replica answers by the newest route."""
 
 
 class Settler:
@@ -57,7 +74,7 @@ class Settler:
     Args:
         answers: How many questions were answered; a reply does not wait for its prediction to be logged.
         ends: Says where the platform's topics end now; see `ends_of_topics`.
-        act: Lets the humans look; says whether they did anything.
+        people: Whoever looks when all is quiet.
         tell: Is given what was said since the last time.
         flow: Who reads what, in the order in which effects flow.
     """
@@ -69,7 +86,7 @@ class Settler:
         tracker: ProgressTracker,
         chronicle: Chronicle,
         answers: Callable[[], int],
-        act: Act,
+        people: Onlookers,
         tell: Tell,
         flow: Sequence[Sequence[Reads]] = FLOW,
     ) -> None:
@@ -77,7 +94,7 @@ class Settler:
         self._tracker = tracker
         self._chronicle = chronicle
         self._answers = answers
-        self._act = act
+        self._people = people
         self._tell = tell
         self._flow = flow
         self.seconds = 0.0
@@ -95,8 +112,11 @@ class Settler:
         started = time.monotonic()
         while True:
             ends = await self._drain()
-            self._tell(await self._chronicle.news(ends))
-            if not await self._act(now_us) and await anext(self._ends) == ends:
+            news = await self._chronicle.news(ends)
+            self._tell(news)
+            if any(entry.topic == topics.ROUTES_CHANGED.name for entry in news):
+                await self._people.followed()
+            if not await self._people.act(now_us) and await anext(self._ends) == ends:
                 break
         self.seconds += time.monotonic() - started
         self.times += 1

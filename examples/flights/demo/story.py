@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from bus.producer import KafkaPublisher
@@ -23,6 +24,7 @@ from examples.flights.demo.journal import Journal
 from examples.flights.demo.living import Living
 from examples.flights.demo.options import MODEL
 from examples.flights.demo.people import People
+from examples.flights.demo.rollback import RATE, roll_back
 from examples.flights.demo.telling import PERSON, Happening, happenings
 from examples.flights.pacing import Pace, SystemClock
 from examples.flights.streams import load_streams, microseconds
@@ -100,6 +102,7 @@ class Story:
             self._options, platform, local, self.journal, self.chronicle, self._display, self._on_tick
         )
         await living.live(publisher, tracker, people, self._tell)
+        await self._go_back(platform, governance)
         self._display.step("waiting until every outcome is joined, compared and archived")
         await drain.lived()
         self.journal.rejected = await drain.rejected()
@@ -121,6 +124,16 @@ class Story:
             )
         self._display.step("waiting until features and lake hold them")
         await drain.learned()
+
+    async def _go_back(self, platform: Platform, governance: Governance) -> None:
+        """The last act: three replicas under load, and one call that brings the champion before back."""
+        self._display.step(f"starting two more replicas: a rollback under {RATE} requests a second")
+        await platform.start_all(services.more_replicas())
+        streams = load_streams(self._options.live_to - timedelta(days=1), self._options.live_to)
+        asked = streams.requests.requests(slice(None))
+        self.journal.rollback = await roll_back(services.serving_addresses(platform), governance, asked)
+        self.journal.audit_verified = (await governance.verified())["verified"]
+        self._display.step(str(self.journal.rollback))
 
     def _people(self, platform: Platform, governance: Governance, drain: Drain) -> People:
         async def train(algorithm: str, until_us: int, seed: int) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from examples.flights.demo import figures
+from examples.flights.demo import figures, loop_figures
 from examples.flights.demo.options import MODEL
 from examples.flights.demo.report import Story
-from examples.flights.demo.verify import duplicates, fidelity
+from examples.flights.demo.rollback import LOAD
+from examples.flights.demo.verify import disagreeing, fidelity
 from examples.flights.features import NEW_YORK, arrivals
 from examples.flights.labels import arrived_late
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from feature_store import EventBatch, Project
     from numpy.typing import NDArray
 
+    from examples.flights.demo.chronicle import Chronicle
     from examples.flights.demo.journal import Journal
     from examples.flights.demo.lake import Lake
     from examples.flights.demo.options import DemoOptions
@@ -27,14 +29,22 @@ if TYPE_CHECKING:
 _PREDICTION = ("prediction_id", "version")
 
 
-def tell(options: DemoOptions, journal: Journal, project: Project, lake: Lake, wall_seconds: float) -> Story:
-    """Computes every figure of a run from what the lake holds and what the demo saw from outside."""
+def tell(
+    options: DemoOptions,
+    journal: Journal,
+    chronicle: Chronicle,
+    project: Project,
+    lake: Lake,
+    wall_seconds: float,
+) -> Story:
+    """Computes every figure of a run from what lake and topics hold and what the demo saw from outside."""
     events = lake.all_events(project)
-    predictions = lake.frame("predictions_made")
-    resolved = lake.frame("predictions_resolved")
-    once = _once(resolved)
-    champion = _with_baseline(once.filter(pl.col("role") == "CHAMPION"), events[arrivals.topic], options)
-    challenger = once.filter(pl.col("role") == "SHADOW")
+    records = _without_load(lake.frame("predictions_made"))
+    predictions = records.unique("prediction_id", keep="first", maintain_order=True)
+    once = _once(_without_load(lake.frame("predictions_resolved")))
+    first, challenging = (version["version"] for version in journal.versions[:2])
+    champion = _with_baseline(loop_figures.answered(once), events[arrivals.topic], options)
+    challenger = loop_figures.scores_of(once, challenging)
     truth = fidelity(project.contract(MODEL), events, predictions)
     published = sum(journal.published.values())
     processed = sum(_distinct(batch) for batch in events.values())
@@ -51,12 +61,17 @@ def tell(options: DemoOptions, journal: Journal, project: Project, lake: Lake, w
         "outcomes_expected": outcomes,
         "outcomes_joined": champion.height,
         "label_coverage": champion.height / max(outcomes, 1),
-        "lost_events": _lost(
-            journal, published - processed - journal.rejected, predictions, lake, outcomes, champion
-        ),
-        "duplicate_predictions": duplicates(predictions, "prediction_id"),
+        "lost_events": abs(published - processed - journal.rejected)
+        + (journal.answers - predictions.height)
+        + loop_figures.shadow_scores_missing(chronicle, predictions, _without_load(lake.frame("shadow_made")))
+        + (outcomes - champion.height),
+        "duplicate_predictions": disagreeing(records),
+        "repeated_records": records.height - predictions.height,
         "auc_champion": figures.auc_of(champion),
         "auc_challenger": figures.auc_of(challenger),
+        "auc_champion_beside_challenger": figures.auc_of(
+            loop_figures.scores_of(once, first).join(challenger, on="prediction_id", how="semi")
+        ),
         "auc_baseline": figures.auc_of(champion, "baseline"),
         "vectors_compared": truth.compared,
         "skew_mismatches": truth.skew_mismatches,
@@ -66,6 +81,10 @@ def tell(options: DemoOptions, journal: Journal, project: Project, lake: Lake, w
         "score_p99_ms": _percentile(journal.latencies_ms, 99),
         "events_per_second": journal.lived_events / max(journal.living_seconds, 1e-9),
         "wall_seconds": wall_seconds,
+        "settling_seconds": journal.settling_seconds,
+        "cpu_seconds": journal.cpu_seconds,
+        **loop_figures.counts(chronicle, journal),
+        **loop_figures.retraining(once, journal.versions),
         "versions": journal.versions,
     }
     return Story(
@@ -80,22 +99,9 @@ def tell(options: DemoOptions, journal: Journal, project: Project, lake: Lake, w
     )
 
 
-def _lost(
-    journal: Journal,
-    events: int,
-    predictions: pl.DataFrame,
-    lake: Lake,
-    outcomes: int,
-    champion: pl.DataFrame,
-) -> int:
-    """Counts every fact that should be somewhere and is not, at each step of the flow.
-
-    Source events published and neither processed nor rejected; answers without a logged prediction;
-    predictions without their shadow's; outcomes of scored flights that met no prediction.
-    """
-    logged = predictions["prediction_id"].n_unique()
-    shadowed = lake.frame("shadow_made")["prediction_id"].n_unique()
-    return abs(events) + (journal.answers - logged) + (logged - shadowed) + (outcomes - champion.height)
+def _without_load(frame: pl.DataFrame) -> pl.DataFrame:
+    """Leaves out what only made load for the rollback."""
+    return frame.filter(~pl.col("prediction_id").str.starts_with(LOAD)) if frame.width else frame
 
 
 def _once(resolved: pl.DataFrame) -> pl.DataFrame:
@@ -140,10 +146,11 @@ def _history(ends: EventBatch) -> tuple[NDArray[np.int64], NDArray[np.float64], 
 
 
 def _windows(compared: pl.DataFrame) -> pl.DataFrame:
-    """The last word on each window."""
+    """The last word on each window of each pair."""
     if not compared.width:
         return compared
-    return compared.sort("revision").unique("window_start", keep="last").sort("window_start")
+    pair = ["window_start", "champion__version", "challenger__version"]
+    return compared.sort("revision").unique(pair, keep="last").sort(pair)
 
 
 def _percentile(values: NDArray[np.float64], percent: float) -> float:
@@ -152,5 +159,15 @@ def _percentile(values: NDArray[np.float64], percent: float) -> float:
 
 def frozen(summary: Mapping[str, Any]) -> dict[str, Any]:
     """The figures that must not depend on speed, crashes, partitions or process counts."""
-    moving = {"score_p50_ms", "score_p99_ms", "events_per_second", "wall_seconds"}
+    moving = {
+        "score_p50_ms",
+        "score_p99_ms",
+        "events_per_second",
+        "wall_seconds",
+        "settling_seconds",
+        "cpu_seconds",
+        "rollback_ms",
+        "requests_per_second_during_rollback",
+        "repeated_records",
+    }
     return {name: value for name, value in summary.items() if name not in moving}

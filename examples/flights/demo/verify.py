@@ -53,6 +53,10 @@ def fidelity(contract: Contract, events: Mapping[str, EventBatch], predictions: 
     return Fidelity(predictions.height, int((~same.all(axis=1)).sum()), degraded, p99)
 
 
-def duplicates(frame: pl.DataFrame, key: str) -> int:
-    """How many rows repeat a key."""
-    return frame.height - frame[key].n_unique() if frame.width else 0
+def disagreeing(records: pl.DataFrame) -> int:
+    """How many predictions were recorded with different answers: another version, score or vector.
+
+    The same answer recorded twice, as after a crash, is no second prediction.
+    """
+    answers = records.unique(["prediction_id", "version", "score", "features__values"])
+    return answers.height - answers["prediction_id"].n_unique()
