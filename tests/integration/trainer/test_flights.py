@@ -52,7 +52,7 @@ def test_flights_train_a_model_from_the_lake(tmp_path: Path) -> None:
     )
     package = train(
         training, DeltaEvents(str(tmp_path / "lake")), PackageStore(tmp_path / "packages"), SilentSteps()
-    )
+    ).package
     Scorer(package).warm()
     facts = package.manifest
     assert 0.6 < facts.metrics["holdout_roc_auc"] < 0.85

@@ -13,9 +13,11 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from tidemark.registry.v1.model_pb2 import ModelRegistered
 from trainer.adapters.memory import MemoryEvents, SilentSteps
 from trainer.adapters.onnx import convert
-from trainer.adapters.wire import model_registered
+from trainer.adapters.wire import Registrant, model_registered
 from trainer.domain.errors import ParityBroken
+from trainer.domain.gates import GateResult
 from trainer.fitting import fit
+from trainer.judging import Evidence
 from trainer.ports import Provenance
 from trainer.steps import Training, keep, take_snapshot, train
 
@@ -24,7 +26,7 @@ MakeTraining = Callable[..., Training]
 
 
 def trained(training: Training, lake: MemoryEvents) -> Package:
-    return train(training, lake, MemoryPackageStore(), SilentSteps())
+    return train(training, lake, MemoryPackageStore(), SilentSteps()).package
 
 
 def test_a_training_ends_in_a_package_that_scores_as_it_was_trained(
@@ -122,9 +124,16 @@ def test_the_registration_is_a_function_of_the_package(
     make_lake: MakeLake, make_training: MakeTraining
 ) -> None:
     package = trained(make_training(), make_lake())
-    event = model_registered(package)
+    evidence = Evidence((GateResult("latency", passed=True, reason="fast", value=1.0),), ())
+    registrant = Registrant("ada", "team-shop", "high", "r1")
+    event = model_registered(package, evidence, registrant)
     message = ModelRegistered.FromString(event.data)
-    assert event == model_registered(package)
+    assert event == model_registered(package, evidence, registrant)
+    assert (message.registered_by, message.owner, message.risk) == ("ada", "team-shop", "high")
+    assert (message.retrain_request_id, message.algorithm) == ("r1", "trees")
+    assert [(gate.gate, gate.passed, gate.HasField("threshold")) for gate in message.gates] == [
+        ("latency", True, False)
+    ]
     assert event.id == message.digest == package.digest
     assert event.key == b"shop-purchase"
     assert message.version == package.version

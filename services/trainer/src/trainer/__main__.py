@@ -1,6 +1,6 @@
-"""`python -m trainer`: snapshot, train, evaluate, package, register; a job, not a server."""
+"""`python -m trainer train`: snapshot, fit, package, judge, register. `serve` does so when it is approved."""
 
-import asyncio
+import getpass
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,24 +9,23 @@ from typing import Annotated, Any
 
 import typer
 from bus.errors import Unavailable
-from bus.events import Event
-from bus.producer import KafkaPublisher
-from bus.topics import MODELS_REGISTERED, ensure_topics
 from feature_store import DefinitionError, load_project
-from model_package import PackageError, PackageStore
+from model_package import PackageError
 from rich.console import Console
+from service_kit import run as run_service
 from service_kit.logs import configure_logs
 
 from trainer.adapters.lake import DeltaEvents
 from trainer.adapters.provenance import provenance_of
-from trainer.adapters.wire import model_registered
+from trainer.adapters.wire import Registrant
+from trainer.answering import answer_approvals
 from trainer.console import ConsoleSteps, parse_time, result_table, snapshot_result, version_result
 from trainer.domain.errors import TrainingError
 from trainer.domain.examples import Period
 from trainer.fitting import choose_algorithm
+from trainer.job import Job
 from trainer.settings import TrainerSettings
 from trainer.steps import Training, find_model, take_snapshot
-from trainer.steps import train as run_training
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
@@ -50,7 +49,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout also at a t
 
 
 @app.command()
-def train(
+def train(  # noqa: PLR0913 - one parameter an option
     model: Model,
     *,
     until: Until,
@@ -59,12 +58,20 @@ def train(
     seed: Annotated[int | None, typer.Option(help="For the algorithm; the model's if left out.")] = None,
     as_json: AsJson = False,
     register: Annotated[bool, typer.Option(help="Announce the version on Kafka.")] = True,
+    registrant: Annotated[
+        str | None,
+        typer.Option("--as", metavar="NAME", help="Who registers it; others must approve. You, if left out."),
+    ] = None,
+    request_id: Annotated[
+        str, typer.Option(help="The approved request it answers: a repeat goes on where a killed one was.")
+    ] = "",
 ) -> None:
-    """Train a version of MODEL from the lake, package it and register it.
+    """Train a version of MODEL from the lake, hold it to the gates, package it and register it.
 
-    The same lake, code and seed give the same version. Exit status 2: the inputs do not allow it, the
-    message says why; 3: the version is packaged but Kafka is away, so it is not registered: run the same
-    command again.
+    The same lake, code and seed give the same version. One that fails a gate is registered all the same,
+    with what the gates found: nobody can approve it without waiving them. Exit status 2: the inputs do not
+    allow it, the message says why; 3: the version is packaged but Kafka is away, so it is not registered:
+    run the same command again.
     """
     settings = TrainerSettings()
     configure_logs("trainer", settings)
@@ -78,12 +85,20 @@ def train(
             choose_algorithm(spec, algorithm, seed),
             provenance_of(project.module, settings.tidemark_code_commit),
         )
-        lake, packages = DeltaEvents(settings.lake_uri), PackageStore(settings.packages_uri)
-        package = run_training(training, lake, packages, steps)
-        if register:
-            steps.begin(f"registering {package.version}")
-            asyncio.run(_publish(settings.kafka_bootstrap_servers, model_registered(package)))
-    _answer(version_result(package), as_json=as_json)
+        job = Job(settings, training, Registrant(registrant or _user(), spec.owner, spec.risk, request_id))
+        package, evidence = job.run(steps, register=register)
+    _answer(version_result(package, evidence), as_json=as_json)
+
+
+@app.command()
+def serve() -> None:
+    """Answer approved retrainings until told to stop: one at a time, each a `train` of its own."""
+    settings = TrainerSettings()
+    try:
+        project = load_project(settings.tidemark_project)
+    except DefinitionError as error:
+        sys.exit(f"trainer: TIDEMARK_PROJECT={settings.tidemark_project!r} cannot be loaded: {error}")
+    run_service("trainer", settings, lambda service: answer_approvals(service, settings, project))
 
 
 @app.command()
@@ -99,10 +114,11 @@ def snapshot(model: Model, *, until: Until, from_: From = None, as_json: AsJson 
     _answer(snapshot_result(dataset), as_json=as_json)
 
 
-async def _publish(bootstrap: str, event: Event) -> None:
-    await ensure_topics(bootstrap, [MODELS_REGISTERED])
-    async with KafkaPublisher(bootstrap, client_id="trainer") as publisher:
-        await publisher.publish(MODELS_REGISTERED.name, event)
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return "trainer"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.table import Table
 
 from trainer.domain.datasets import Dataset
+from trainer.judging import Evidence
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -63,7 +65,7 @@ def show_time(time_us: int) -> str:
     return (_EPOCH + timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")
 
 
-def version_result(package: Package) -> dict[str, Any]:
+def version_result(package: Package, evidence: Evidence) -> dict[str, Any]:
     """What came of a training, for machines."""
     facts = package.manifest
     return {
@@ -79,6 +81,8 @@ def version_result(package: Package) -> dict[str, Any]:
         "trained_until": show_time(facts.trained_until_us),
         "dataset_snapshot": facts.dataset_snapshot,
         "code_commit": facts.code_commit,
+        "gates": [asdict(gate) for gate in evidence.gates],
+        "evaluations": [asdict(part) for part in evidence.evaluations],
     }
 
 
@@ -104,6 +108,10 @@ def result_table(result: Mapping[str, Any]) -> Table:
                 table.add_row(
                     f"{name}.{inner}", f"{figure:.4f}" if isinstance(figure, float) else str(figure)
                 )
-        else:
+        elif name == "gates":
+            for gate in value:
+                told = "[green]passed[/]" if gate["passed"] else "[bold red]failed[/]"
+                table.add_row(f"gate {gate['gate']}", f"{told}: {gate['reason']}")
+        elif name != "evaluations":
             table.add_row(name, str(value))
     return table

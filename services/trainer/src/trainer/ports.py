@@ -1,11 +1,14 @@
 """What the trainer needs of the outside world."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from feature_store import EventBatch, Source
 
 from trainer.domain.datasets import TableVersion
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +37,16 @@ class Steps(Protocol):
 
     def begin(self, step: str) -> None:
         """A step begins; the one before it is done."""
+
+
+class Memory(Protocol):
+    """Remembers what the steps of one training made; a kill between two steps costs neither."""
+
+    def step(self, name: str, make: Callable[[], Made]) -> Made:
+        """Return what the step of this name made, now or earlier."""
+
+    def finish(self) -> None:
+        """Forget it: the training is over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,10 @@ class TrainerSettings(Settings):
         lake_uri: Where the archiver keeps its tables.
         packages_uri: Where packages are put; inference reads them there.
         work_uri: Where the steps of a training keep what they made, so that a killed one resumes.
+        gate_worse_share: By what share a version's log loss may be above the champion's.
+        gate_latency_ms: What the median of scoring one vector may take.
+        route_wait_s: How long Kafka may take to tell who is champion.
+        archive_wait_s: How long the archiver may take to write what was published before an approval.
         tidemark_code_commit: The commit this code was built from, where git cannot be asked, as in an image.
     """
 
@@ -21,4 +25,8 @@ class TrainerSettings(Settings):
     lake_uri: Annotated[str, Field(min_length=1)] = "build/lake"
     packages_uri: Annotated[str, Field(min_length=1)] = "build/packages"
     work_uri: Annotated[str, Field(min_length=1)] = "build/training"
+    gate_worse_share: Annotated[float, Field(ge=0)] = 0.01
+    gate_latency_ms: Annotated[float, Field(gt=0)] = 10.0
+    route_wait_s: Annotated[float, Field(gt=0)] = 15.0
+    archive_wait_s: Annotated[float, Field(gt=0)] = 300.0
     tidemark_code_commit: str | None = None

@@ -11,13 +11,14 @@ from model_package import Facts, Golden, Package, PackageError, Packages, Scorer
 from model_package.store import read_folder
 
 from trainer.adapters.onnx import convert
+from trainer.adapters.work import NoWork
 from trainer.domain.datasets import Dataset, hash_definition
 from trainer.domain.errors import ParityBroken, UnknownModel
 from trainer.domain.examples import Period, label_examples
 from trainer.domain.golden import spread_rows
 from trainer.domain.profile import reference_profile
 from trainer.fitting import Algorithm, Fitted, fit
-from trainer.ports import EventLake, Provenance, Steps
+from trainer.ports import EventLake, Memory, Provenance, Steps
 
 GOLDEN_ROWS = 32
 TOLERANCE = 1e-5
@@ -65,18 +66,45 @@ def take_snapshot(project: Project, spec: ModelSpec, period: Period, lake: Event
     return Dataset(labelled, vectors, versions, hash_definition(spec, contract, period))
 
 
-def train(training: Training, lake: EventLake, packages: Packages, steps: Steps) -> Package:
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training made, before anything is judged."""
+
+    dataset: Dataset
+    fitted: Fitted
+    package: Package
+
+
+def train(
+    training: Training, lake: EventLake, packages: Packages, steps: Steps, memory: Memory | None = None
+) -> Trained:
     """Train and keep a version; the same inputs give the same package.
+
+    Args:
+        training: What is to be trained.
+        lake: The events.
+        packages: Where the package is put.
+        steps: Hears how far it is.
+        memory: Lets a training that was killed go on where it was; without one, every step is done.
 
     Raises:
         TrainingError: the inputs do not allow it; nothing was kept.
     """
+    memory = memory or NoWork()
+    spec = training.spec
     steps.begin("reading the lake and computing features")
-    dataset = take_snapshot(training.project, training.spec, training.period, lake)
+    dataset = memory.step(
+        "dataset", lambda: take_snapshot(training.project, spec, training.period, lake).without_positions()
+    )
     steps.begin(f"fitting {training.algorithm.name} on {len(dataset):,} rows")
-    fitted = fit(dataset, training.algorithm, training.spec.decision_threshold)
+    fitted = memory.step("fitted", lambda: fit(dataset, training.algorithm, spec.decision_threshold))
     steps.begin("packaging and verifying")
-    return keep(training, dataset, fitted, packages)
+    uri, digest = memory.step("package", lambda: _place(keep(training, dataset, fitted, packages)))
+    return Trained(dataset, fitted, packages.open(uri, digest))
+
+
+def _place(package: Package) -> tuple[str, str]:
+    return package.uri, package.digest
 
 
 def keep(training: Training, dataset: Dataset, fitted: Fitted, packages: Packages) -> Package:

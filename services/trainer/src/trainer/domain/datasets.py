@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from feature_store import Contract, ModelSpec
@@ -51,6 +51,10 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.labelled)
+
+    def without_positions(self) -> "Dataset":
+        """The same, without what each row had applied, which no training needs."""
+        return replace(self, vectors=replace(self.vectors, positions=()))
 
     def describe(self) -> dict[str, Any]:
         """What the snapshot's hash is made of."""

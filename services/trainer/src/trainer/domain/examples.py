@@ -41,6 +41,12 @@ class LabelledRequests:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def take(self, rows: NDArray[np.bool_]) -> "LabelledRequests":
+        """Those of some rows."""
+        return LabelledRequests(
+            self.requests.take(rows), self.keys[rows], self.labels[rows], self.known_us[rows]
+        )
+
 
 def label_examples(
     spec: ModelSpec, examples: EventBatch, outcomes: EventBatch, period: Period
