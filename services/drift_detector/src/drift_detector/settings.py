@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -15,8 +16,20 @@ class DetectorSettings(Settings):
         tidemark_project: Declares the models and their monitors, e.g. `examples.flights`.
         packages_uri: The package store; references are in the packages.
         drift_state_prefix: Of every key in Redis; two stacks on one Redis need two.
+        drift_keep: So long after a window has ended, in event time, late facts still amend its figures.
+        drift_state_ttl: State that nobody writes to is dropped after so long, in real time.
+        drift_wait: How long a batch may gather.
+        drift_beat: How often windows are looked after.
+        labels_group: The group that joins outcomes; monitors that need labels wait for it.
     """
 
     tidemark_project: Annotated[str, Field(min_length=1)]
     packages_uri: Annotated[str, Field(min_length=1)] = "data/packages"
     drift_state_prefix: Annotated[str, Field(min_length=1, max_length=64)] = "tm:drift"
+    drift_keep: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=45)
+    drift_state_ttl: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(days=400)
+    drift_wait: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(seconds=10))] = timedelta(
+        milliseconds=250
+    )
+    drift_beat: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(milliseconds=100)
+    labels_group: Annotated[str, Field(min_length=1)] = "shadow-comparator"

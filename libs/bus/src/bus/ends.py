@@ -1,0 +1,55 @@
+"""Where topics end now: for whoever has to know that nothing was said before it that was not read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bus.errors import Unavailable
+from bus.kafka.reading import topic_reader
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+
+    from bus.positions import TopicPartition
+
+    Ends = Mapping[TopicPartition, int]
+
+
+class TopicEnds:
+    """Asks for the ends of some topics, again and again; after a failure it connects anew.
+
+    Args:
+        bootstrap: The brokers.
+        topics: Their names; each must exist.
+    """
+
+    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
+        self._bootstrap = bootstrap
+        self._topics = topics
+        self._asked: AsyncGenerator[Ends] | None = None
+
+    async def ask(self) -> Ends:
+        """Return the offset after the last record of each partition, as of some moment during this call.
+
+        Raises:
+            Unavailable: the broker is away, or a topic does not exist.
+        """
+        if self._asked is None:
+            self._asked = self._asking()
+        try:
+            return await anext(self._asked)
+        except Unavailable:
+            self._asked = None
+            raise
+
+    async def aclose(self) -> None:
+        """Disconnect."""
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            await asked.aclose()
+
+    async def _asking(self) -> AsyncGenerator[Ends]:
+        async with topic_reader(self._bootstrap) as reader:
+            partitions = [where for name in self._topics for where in await reader.partitions(name)]
+            while True:
+                yield await reader.end_offsets(partitions)

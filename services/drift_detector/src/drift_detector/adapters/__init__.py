@@ -1,0 +1,1 @@
+"""Kafka, Redis and protobuf."""

@@ -1,0 +1,55 @@
+"""Everything a monitor may look at in one window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from drift_detector.domain.inputs import InputSketch
+from drift_detector.domain.outcomes import LabelSketch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from drift_detector.domain.references import Reference
+    from drift_detector.domain.windows import Window
+
+
+class Step(NamedTuple):
+    """The errors of a stretch of request time.
+
+    Attributes:
+        rows: Labelled requests.
+        squared: Sum of their squared errors, in fixed point.
+    """
+
+    start_us: int
+    rows: int
+    squared: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """What one version did in a window.
+
+    Attributes:
+        version: The one that served most of the window as champion; empty where nobody served.
+        reference: None where there is none.
+        steps: The version's steps up to the window's end, oldest first.
+    """
+
+    window: Window
+    version: str
+    reference: Reference | None
+    inputs: InputSketch = field(default_factory=InputSketch)
+    labels: LabelSketch = field(default_factory=LabelSketch)
+    steps: Sequence[Step] = ()
+
+    @property
+    def coverage(self) -> float:
+        """The share of requests whose outcome is known."""
+        return self.labels.rows / self.inputs.rows if self.inputs.rows else 0.0
+
+    def with_steps(self, steps: Sequence[Step]) -> Contents:
+        """Return the same with the version's steps."""
+        return replace(self, steps=steps)
