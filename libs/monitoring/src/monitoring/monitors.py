@@ -131,7 +131,8 @@ class DataQuality(Monitor):
 
     Attributes:
         missing: Rise of a feature's missing share.
-        out_of_range: Rise of the share of a feature's values outside the training set's extremes.
+        out_of_range: Rise of the share of a feature's values that lie further outside the training set's
+            extremes than these are apart. (Spring is warmer than any day of winter, and no fault.)
         new_categories: Rise of the share of rows with a value of a slice that training never saw.
         features: Those to look at; all where None.
     """

@@ -20,7 +20,6 @@ from drift_detector.domain.shares import Rules
 from drift_detector.domain.windows import grain_of
 from drift_detector.handlers import ANSWERS, OUTCOMES, Books, Counting
 from drift_detector.measurer import Measurer
-from drift_detector.metrics import Metrics
 from drift_detector.shelf import Shelf, Stack
 from drift_detector.watching import Watching
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from monitoring.monitors import Monitor
     from prometheus_client import CollectorRegistry
 
+    from drift_detector.metrics import Metrics
     from drift_detector.ports import Alerts, Diaries, Frontier, References, Shares
     from drift_detector.settings import DetectorSettings
 
@@ -114,7 +114,7 @@ def shelf_of(watched: Watched, world: World, partitions: Sequence[TopicPartition
     )
 
 
-def assemble(
+def assemble(  # noqa: PLR0913 - one keyword a decision of the caller
     *,
     settings: DetectorSettings,
     watched: Watched,

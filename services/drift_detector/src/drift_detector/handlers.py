@@ -13,11 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 from bus.errors import Unavailable
 from bus.positions import TopicPartition
 from bus.received import Received, Rejection
-from bus.watermarks import Watermark
 
 from drift_detector.domain.facts import Answered, Resolved
-from drift_detector.domain.inputs import InputSketch
-from drift_detector.domain.outcomes import LabelSketch
 from drift_detector.domain.shares import (
     Counted,
     Crowd,
@@ -34,7 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bus.events import Event
+    from bus.watermarks import Watermark
 
+    from drift_detector.domain.inputs import InputSketch
+    from drift_detector.domain.outcomes import LabelSketch
     from drift_detector.domain.references import Reference
     from drift_detector.domain.shares import Rules
     from drift_detector.metrics import Metrics
@@ -84,7 +84,8 @@ class Count(Protocol[Sketch]):
         rules: Mapping[str, Rules],
         reference_of: Callable[[str, str], Reference | None],
         /,
-    ) -> Counted: ...
+    ) -> Counted:
+        """Add facts, and say what changed."""
 
 
 class Books(Generic[Sketch]):

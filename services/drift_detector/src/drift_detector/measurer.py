@@ -41,7 +41,7 @@ class Measurer:
         answers: The name of the answers' topic: requests move event time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword a port
         self,
         *,
         monitors: Mapping[str, Sequence[Monitor]],
@@ -128,7 +128,7 @@ class Measurer:
         grain_us = self._grains[model]
         for at_us in range(diary.inputs_us, until_us, grain_us):
             changed = view.answers_known_at(at_us)
-            await self._tell(model, monitors, diary, view, at_us + grain_us, changed)
+            await self._tell(monitors, diary, view, at_us + grain_us, changed)
             diary.inputs_us = at_us + grain_us
             await self._diaries.write(model, diary)
 
@@ -144,13 +144,12 @@ class Measurer:
         grain_us = self._grains[model]
         for at_us in range(diary.labels_us, until_us, grain_us):
             changed = view.answers_known_at(at_us) | view.outcomes_known_at(at_us)
-            await self._tell(model, monitors, diary, view, at_us + grain_us, changed)
+            await self._tell(monitors, diary, view, at_us + grain_us, changed)
             diary.labels_us = at_us + grain_us
             await self._diaries.write(model, diary)
 
     async def _tell(
         self,
-        model: str,
         monitors: Sequence[Monitor],
         diary: Diary,
         view: View,

@@ -6,9 +6,9 @@ from collections import OrderedDict, defaultdict
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from drift_detector.domain.contents import Contents, Step
-from drift_detector.domain.inputs import InputSketch
 from drift_detector.domain.outcomes import EVERYTHING, LabelSketch, labelled, squared_errors
 from drift_detector.domain.sums import Summable
+from drift_detector.domain.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from bus.watermarks import Watermark
 
     from drift_detector.domain.diaries import Diary
+    from drift_detector.domain.inputs import InputSketch
     from drift_detector.domain.references import Reference
-    from drift_detector.domain.windows import Place, Window
+    from drift_detector.domain.windows import Place
     from drift_detector.ports import References, Shares
 
 Sketch = TypeVar("Sketch", bound=Summable)
@@ -172,7 +173,9 @@ class View:
             one for one in self._within(self._resolved, window, boundary_us) if one.version == version
         ]
         outcomes = await self._outcomes.total(resolved) if labels else LabelSketch()
-        return Contents(window, version, await self._reference(version), totals[version], outcomes)
+        served = await self._served(by_version[version])
+        reference = await self._reference(version)
+        return Contents(window, version, reference, totals[version], outcomes, served)
 
     async def steps(
         self, version: str, windows: Iterable[Window], boundary_us: int, least_rows: int
@@ -196,6 +199,11 @@ class View:
             if window.start_us <= place.grain_us < window.end_us
             and place.known_us + self._grain_us <= boundary_us
         ]
+
+    async def _served(self, places: Sequence[Place]) -> Window | None:
+        sketches = await self._answers.read(places)
+        grains = [place.grain_us for place, sketch in sketches.items() if sketch.champion_rows]
+        return Window(min(grains), max(grains) + self._grain_us) if grains else None
 
     async def _reference(self, version: str) -> Reference | None:
         return await self._references.of(self._model, version) if version else None

@@ -88,8 +88,8 @@ class BusAnnouncements:
 class KafkaFrontier:
     """`Frontier` from the ends of topics and the progress of the group that joins outcomes.
 
-    What is known by a boundary is counted once, in this order, (1) the joining group has had what the answers'
-    and outcomes' topics held when the boundary was passed, and (2) we have counted what it had told by then.
+    What was known by a boundary is counted once the joining group has had what the answers' and outcomes'
+    topics held when the boundary was passed, and then we have counted what it had told by then.
 
     Args:
         ends: Of answers, outcomes as they are observed, and outcomes as they are joined.

@@ -35,6 +35,7 @@ class Contents:
     Attributes:
         version: The one that served most of the window as champion; empty where nobody served.
         reference: None where there is none.
+        served: From the first to the last grain that it answered in as champion; None where in none.
         steps: The version's steps up to the window's end, oldest first.
     """
 
@@ -43,12 +44,22 @@ class Contents:
     reference: Reference | None
     inputs: InputSketch = field(default_factory=InputSketch)
     labels: LabelSketch = field(default_factory=LabelSketch)
+    served: Window | None = None
     steps: Sequence[Step] = ()
 
     @property
     def coverage(self) -> float:
         """The share of requests whose outcome is known."""
         return self.labels.rows / self.inputs.rows if self.inputs.rows else 0.0
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the version came or went within the window, but for a tenth at either end."""
+        slack_us = (self.window.end_us - self.window.start_us) // 10
+        return self.served is None or (
+            self.served.start_us > self.window.start_us + slack_us
+            or self.served.end_us < self.window.end_us - slack_us
+        )
 
     def with_steps(self, steps: Sequence[Step]) -> Contents:
         """Return the same with the version's steps."""

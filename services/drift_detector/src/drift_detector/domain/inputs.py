@@ -32,7 +32,7 @@ class InputSketch:
         bins: Values by fine bin, all features' and then the scores', as `Reference.starts` says; empty
             without a reference, as the next two.
         missing: By feature, rows without a value.
-        outside: By feature, values beyond the training set's extremes.
+        outside: By feature, values further beyond the training set's extremes than these are apart.
         unseen: By slice, rows with a category that training never saw.
     """
 
@@ -89,7 +89,10 @@ def _profiled(answers: Sequence[Answered], reference: Reference) -> tuple[Counts
         found = values[present[:, at], at]
         bins[reference.starts[at] : reference.starts[at + 1]] = column.count(found)
         if column.minimum is not None and column.maximum is not None:
-            outside[at] = np.count_nonzero((found < column.minimum) | (found > column.maximum))
+            # A season goes beyond the extremes of the one before; what goes beyond by as much again as all of
+            # training spanned is in another unit, or a sensor's way of saying nothing.
+            span = column.maximum - column.minimum
+            outside[at] = np.count_nonzero((found < column.minimum - span) | (found > column.maximum + span))
     scores = np.array([one.score for one in answers], np.float64)
     bins[reference.starts[-2] :] = reference.profile.prediction.count(scores)
     return bins, shape[0] - present.sum(axis=0, dtype=np.int64), outside

@@ -38,8 +38,8 @@ def label_drift(monitor: LabelDrift, contents: Contents, reference: Reference) -
         weight=weight,
     )
     reason = (
-        f"{rate:.1%} of {rows:,} labelled requests are positive, {before:.1%} were in training; the threshold "
-        f"is {monitor.change * 100:g} points either way."
+        f"{rate:.1%} of {rows:,} labelled requests are positive, {before:.1%} were in training; the "
+        f"threshold is {monitor.change * 100:g} points either way."
     )
     return _told(figure, (figure,), contents, reason)
 
@@ -96,8 +96,8 @@ def _reason(monitor: Performance, judged: Figure, contents: Contents) -> str:
     if judged.value is None or judged.reference is None:
         return f"{monitor.metric} is undefined {sample}: all have one outcome."
     return (
-        f"{monitor.metric} is {judged.value:.4f} and was {judged.reference:.4f} on the holdout; the threshold is "
-        f"{judged.threshold:.4f}, {sample}."
+        f"{monitor.metric} is {judged.value:.4f} and was {judged.reference:.4f} on the holdout; the "
+        f"threshold is {judged.threshold:.4f}, {sample}."
     )
 
 

@@ -36,6 +36,12 @@ def measure(monitor: Monitor, contents: Contents) -> Findings:
     elif contents.reference is None:
         reason = f"The package of {contents.version} was not found or has no profile to compare with."
         findings = Findings(Assessment.NO_REFERENCE, clear=False, figures=(), reason=reason, rows=rows)
+    elif isinstance(monitor, FeatureDrift | PredictionDrift) and contents.is_partial:
+        # Half a week has other weekdays than a week, whatever else is the same.
+        reason = (
+            f"{contents.version} served a part of the window only; distributions of parts are not compared."
+        )
+        findings = Findings(Assessment.INSUFFICIENT, clear=False, figures=(), reason=reason, rows=rows)
     else:
         return _measure(cast("Known", monitor), contents, contents.reference)
     return replace(findings, coverage=contents.coverage) if isinstance(monitor, Labelled) else findings
