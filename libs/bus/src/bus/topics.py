@@ -71,8 +71,9 @@ ROUTES_FOLLOWED: Final = Topic(
     "tidemark.routes.followed.v1", RouteFollowed, "replica/model", 1, timedelta(days=1)
 )
 ROLLOUTS_CHANGED: Final = Topic("tidemark.rollouts.changed.v1", RolloutChanged, "model", 1, None)
+# One partition each, like the other facts of a model's life: `retrain_trigger` keeps one table for them all.
 MONITORS_MEASURED: Final = Topic(
-    "tidemark.monitors.measured.v1", MonitorMeasured, "model", 4, timedelta(days=90)
+    "tidemark.monitors.measured.v1", MonitorMeasured, "model", 1, timedelta(days=90)
 )
 ALERTS_CHANGED: Final = Topic(
     "tidemark.alerts.changed.v1", AlertChanged, "fingerprint", 4, None, compacted=True
