@@ -1,7 +1,7 @@
 """How time is cut: grains that are counted, windows that are measured, boundaries at which figures are taken.
 
-A grain is the greatest common divisor of everything a model's monitors declare, so every window, step and
-maturity is a whole number of grains. What a window held at a boundary is what became known in whole grains
+A grain is the greatest common divisor of a day and of everything a model's monitors declare, so every
+window, step and maturity is a whole number of grains. What a window held at a boundary is what became known in whole grains
 before it: the figure is the same whenever somebody looks.
 """
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MOST_GRAINS: Final = 1_000
 """A window of more grains would be read in too many pieces."""
 
+_DAY_US: Final = 86_400_000_000
 LATENESS_US: Final = 5 * 60 * 1_000_000
 """How much later than its time a request may become known and still be on time."""
 
@@ -52,7 +53,7 @@ def grain_of(monitors: Sequence[Monitor]) -> int:
     Raises:
         DeclarationError: Their lengths have so little in common that a window would be too many grains.
     """
-    grain_us = math.gcd(*(length for monitor in monitors for length in _lengths(monitor)))
+    grain_us = math.gcd(_DAY_US, *(length for monitor in monitors for length in _lengths(monitor)))
     longest = max(monitors, key=lambda monitor: monitor.window_us)
     if longest.window_us > MOST_GRAINS * grain_us:
         raise longest.checker.refuse(
