@@ -175,10 +175,11 @@ class MemoryReferences:
     """`References` in a dictionary."""
 
     known: Mapping[str, Reference] = field(default_factory=lambda: {"a": reference()})
+    model: str = MODEL
 
     async def of(self, model: str, version: str) -> Reference | None:
         """See `References.of`."""
-        return self.known.get(version) if model == MODEL else None
+        return self.known.get(version) if model == self.model else None
 
 
 @dataclass

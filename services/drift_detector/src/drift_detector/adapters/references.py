@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bus.follow import Follower
     from bus.received import Received
-    from model_package import Packages
+    from model_package import Package, Packages
 
 _log: Final = logging.getLogger(__name__)
 
@@ -105,11 +105,17 @@ class PackagedReferences:
 
     def _read(self, named: Named) -> Reference:
         package = self._packages.open(named.package_uri, named.digest)
-        profile = ReferenceProfile.parse(package.reference_profile)
-        manifest = package.manifest
-        return Reference.of(
-            profile, manifest.feature_names, manifest.metrics, self._slices.get(named.model, ())
-        )
+        return reference_of(package, self._slices.get(named.model, ()))
+
+
+def reference_of(package: Package, slices: Sequence[str]) -> Reference:
+    """Take the reference out of a package.
+
+    Raises:
+        MalformedProfile: Its profile is none.
+    """
+    profile = ReferenceProfile.parse(package.reference_profile)
+    return Reference.of(profile, package.manifest.feature_names, package.manifest.metrics, slices)
 
 
 def _in_route(data: bytes) -> Iterator[Named]:

@@ -1,8 +1,8 @@
 """How time is cut: grains that are counted, windows that are measured, boundaries at which figures are taken.
 
 A grain is the greatest common divisor of a day and of everything a model's monitors declare, so every
-window, step and maturity is a whole number of grains. What a window held at a boundary is what became known in whole grains
-before it: the figure is the same whenever somebody looks.
+window, step and maturity is a whole number of grains. What a window held at a boundary is what became known
+in whole grains before it: the figure is the same whenever somebody looks.
 """
 
 from __future__ import annotations
