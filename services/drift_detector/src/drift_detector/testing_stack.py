@@ -133,7 +133,7 @@ class Stage:
         self.seen = Scene()
         self._stack = stack
         self._folder = folder
-        self._bootstrap = stack.kafka_bootstrap
+        self.bootstrap = self._bootstrap = stack.kafka_bootstrap
         self._tracker = ProgressTracker(self._bootstrap)
         self._started: list[asyncio.subprocess.Process] = []
         self._moved = asyncio.Condition()
