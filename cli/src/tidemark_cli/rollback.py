@@ -59,7 +59,8 @@ def rollback(
     if late:
         complain(
             f"{', '.join(late)} did not follow within {wait:g} s: "
-            f"`tidemark route show {model}` says what they answer by, their logs say why"
+            f"`tidemark route show {model}` says what they answer by, their logs say why; "
+            "one that died counts as alive until it has missed three beats"
         )
         raise typer.Exit(FAILED)
 
@@ -88,9 +89,10 @@ def _show(model: str, found: dict[str, Any]) -> None:
             one["role"],
             str(one["serving_revision"]),
             "not yet" if one["followed_after_ms"] is None else f"{one['followed_after_ms']:,.0f} ms",
+            f"{one['age_seconds']:.1f} s ago",
             " ".join(part for part in (one["reason"], one["detail"]) if part),
         ]
         for one in found["replicas"]
     ]
-    columns = ["replica", "role", "answers by revision #", "followed after #", "why not"]
+    columns = ["replica", "role", "answers by revision #", "followed after #", "last heard #", "why not"]
     print_table(columns, rows, empty="No live replica was heard of: nobody answers requests now.")

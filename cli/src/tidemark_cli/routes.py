@@ -124,11 +124,12 @@ def print_followers(followers: Sequence[Mapping[str, Any]], revision: int) -> No
             one["role"],
             str(one["serving_revision"]),
             "yes" if one["serving_revision"] >= revision else "not yet",
+            f"{one['age_seconds']:.1f} s ago",
             " ".join(part for part in (one.get("reason"), one.get("detail")) if part),
         ]
         for one in followers
     ]
-    columns = ["replica", "role", "answers by revision #", "follows", "why not"]
+    columns = ["replica", "role", "answers by revision #", "follows", "last heard #", "why not"]
     print_table(columns, rows, empty="None was heard of.")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Thread
 
@@ -35,10 +36,10 @@ class Served:
         return Core(
             registry=self.registry,
             packages=self.packages,
+            outbox=self.outbox,
             followers=self.followers,
             clock=self.clock,
             committed=lambda: None,
-            unsent=self.outbox.unsent,
         )
 
 
@@ -46,13 +47,19 @@ class Served:
 def served() -> Iterator[Served]:
     served, listener = Served(), listen(0)
     served.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    loop, stop = asyncio.new_event_loop(), asyncio.Event()
-    thread = Thread(target=loop.run_until_complete, args=[serve(create_app(served.core), listener, stop)])
+    running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def answer() -> None:
+        stop = asyncio.Event()
+        running.set_result((asyncio.get_running_loop(), stop))
+        await serve(create_app(served.core), listener, stop)
+
+    thread = Thread(target=asyncio.run, args=[answer()])
     thread.start()
     yield served
+    loop, stop = running.result()
     loop.call_soon_threadsafe(stop.set)
     thread.join()
-    loop.close()
 
 
 @pytest.fixture
