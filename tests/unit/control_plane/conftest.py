@@ -51,10 +51,10 @@ def app(
     core = Core(
         registry=registry,
         packages=packages,
+        outbox=outbox,
         followers=followers,
         clock=lambda: NOW_US,
         committed=lambda: woken.append(True),
-        unsent=outbox.unsent,
     )
     return create_app(core)
 

@@ -7,8 +7,7 @@ import httpx
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 from bus.errors import Unavailable
-from control_plane.adapters.memory import MemoryRegistry
-from control_plane.domain.pages import Window
+from control_plane.adapters.memory import MemoryOutbox, MemoryRegistry
 from control_plane.testing import MemoryPackages, package_facts, registration_body
 from fastapi import FastAPI
 
@@ -78,15 +77,40 @@ class Recorder:
         self.seen: set[Status] = set()
 
     async def __call__(self, method: str, path: str, **options: Any) -> None:
-        names = {"model": "late", "version": "a"} | options.pop("names", {})
+        known = {
+            "model": "late",
+            "version": "a",
+            "approval_id": "version:late:a",
+            "rollout_id": "late-r1",
+        }
+        names = known | options.pop("names", {})
         reply = await self._client.request(method, path.format(**names), **options)
         self.seen.add((method, path, reply.status_code))
 
 
 MODELS, MODEL = "/v1/models", "/v1/models/{model}"
 VERSIONS, VERSION = MODEL + "/versions", MODEL + "/versions/{version}"
-ROUTE, REVISIONS = MODEL + "/route", MODEL + "/route/revisions"
-LOOKS = [MODELS, MODEL, VERSIONS, VERSION, ROUTE, REVISIONS]
+ROUTE, REVISIONS, FOLLOWERS = MODEL + "/route", MODEL + "/route/revisions", MODEL + "/route/followers"
+ROLLOUTS, ROLLOUT = MODEL + "/rollouts", MODEL + "/rollouts/{rollout_id}"
+ABORT, ROLLBACK = ROLLOUT + "/abort", MODEL + "/rollback"
+APPROVALS, APPROVAL = "/v1/approvals", "/v1/approvals/{approval_id}"
+DECISION = APPROVAL + "/decision"
+AUDIT, VERIFY, OUTBOX = "/v1/audit", "/v1/audit/verify", "/v1/outbox"
+LOOKS = [
+    *(MODELS, MODEL, VERSIONS, VERSION, ROUTE, REVISIONS, FOLLOWERS, ROLLOUTS, ROLLOUT),
+    *(APPROVALS, APPROVAL, AUDIT, VERIFY, OUTBOX),
+]
+BO = {"Tidemark-Actor": "bo"}
+NOBODY = {"Tidemark-Actor": ""}
+YES = {"decision": "approve"}
+CHANGES: list[tuple[str, str, dict[str, object]]] = [
+    ("POST", VERSIONS, {"digest": "1" * 64, "package_uri": "u"}),
+    ("PUT", ROUTE, {"champion": "b"}),
+    ("POST", DECISION, YES),
+    ("POST", ROLLOUTS, {"version": "b"}),
+    ("POST", ABORT, {}),
+    ("POST", ROLLBACK, {}),
+]
 
 
 async def look_around(send: Recorder) -> None:
@@ -96,41 +120,68 @@ async def look_around(send: Recorder) -> None:
 
 async def ask_for_nonsense(send: Recorder) -> None:
     for path in LOOKS:
-        await send("GET", path, names={"model": "nobody"})
-        await send("GET", path, names={"model": "no name"}, params={"limit": 0})
+        await send("GET", path, names={"model": "nobody", "approval_id": "nobody"})
+        invalid = {"model": "no name", "approval_id": "x" * 600, "rollout_id": "x" * 300}
+        await send("GET", path, names=invalid, params={"limit": 0})
     large = {"content": b" " * 70_000, "headers": {"Content-Type": "application/json"}}
-    for method, path in (("POST", VERSIONS), ("PUT", ROUTE)):
-        await send(method, path, json={})
+    for method, path, body in CHANGES:
+        await send(method, path, json={"nonsense": True})
         await send(method, path, **large)
+        await send(method, path, json=body, headers=NOBODY)
+        await send(method, path, json=body, names={"model": "nobody", "approval_id": "nobody"})
 
 
-async def test_every_documented_status_happens(
-    document: dict[str, Any],
-    client: httpx.AsyncClient,
-    registry: MemoryRegistry,
-    packages: MemoryPackages,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    send = Recorder(client)
+async def register_and_approve(send: Recorder, packages: MemoryPackages) -> None:
     claims = [packages.put(package_facts(name=name)) for name in "ab"]
     bodies = [registration_body(claim) for claim in claims]
     for _ in range(2):
         await send("POST", VERSIONS, json=bodies[0])
     await send("POST", VERSIONS, json=dict(bodies[1]) | {"version": "a"})
     await send("POST", VERSIONS, json=dict(bodies[1]) | {"digest": "0" * 64})
+    await send("POST", VERSIONS, json=bodies[1])
+    await send("POST", DECISION, json=YES)
+    for name in "ab":
+        await send("POST", DECISION, json=YES, headers=BO, names={"approval_id": f"version:late:{name}"})
+
+
+async def route_and_release(send: Recorder) -> None:
     await send("GET", ROUTE)
     await send("PUT", ROUTE, json={"champion": "nobody"})
-    await send("PUT", ROUTE, json={"champion": "a"}, names={"model": "nobody"})
     await send("PUT", ROUTE, json={"champion": "a"}, headers={"If-Match": '"9"'})
     for _ in range(2):
         await send("PUT", ROUTE, json={"champion": "a"})
+    await send("POST", ROLLBACK, json={})
+    for _ in range(2):
+        await send("POST", ROLLOUTS, json={"version": "b"})
+    await send("PUT", ROUTE, json={"champion": "b"})
+    for _ in range(2):
+        await send("POST", ABORT, json={})
+    await send("PUT", ROUTE, json={"champion": "b"})
+    await send("POST", ROLLBACK, json={"wait_s": 0})
+
+
+async def test_every_documented_status_happens(
+    document: dict[str, Any],
+    client: httpx.AsyncClient,
+    registry: MemoryRegistry,
+    outbox: MemoryOutbox,
+    packages: MemoryPackages,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send = Recorder(client)
+    await register_and_approve(send, packages)
+    await send("POST", DECISION, json=YES, headers=BO)
+    await route_and_release(send)
     await look_around(send)
     await ask_for_nonsense(send)
-    for method in ("model", "models", "version", "versions", "route", "revisions"):
+    reads = ("models", "model", "versions", "version", "route", "revisions", "state")
+    more = ("approvals", "approval", "rollouts", "rollout", "audit", "audit_head")
+    for method in (*reads, *more):
         monkeypatch.setattr(registry, method, away)
+    monkeypatch.setattr(outbox, "unsent", away)
     await look_around(send)
-    await send("POST", VERSIONS, json=bodies[0])
-    await send("PUT", ROUTE, json={"champion": "a"})
+    for method, path, body in CHANGES:
+        await send(method, path, json=body | ({"version": "b"} if path == VERSIONS else {}))
 
     documented = {
         (method, path, int(status))
@@ -140,5 +191,5 @@ async def test_every_documented_status_happens(
     assert send.seen == documented
 
 
-async def away(_subject: str | Window, _window: Window | None = None) -> None:
+async def away(*_arguments: object, **_options: object) -> None:
     raise Unavailable("the database is away")

@@ -64,10 +64,10 @@ async def main(service: Service, settings: Settings, database: Database) -> None
         core = Core(
             registry=registry,
             packages=packages,
+            outbox=outbox,
             followers=followers,
             clock=wall_clock_us,
             committed=relay.wake,
-            unsent=outbox.unsent,
         )
         runner = ConsumerRunner(
             bootstrap=settings.kafka_bootstrap_servers,

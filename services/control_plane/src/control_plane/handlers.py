@@ -13,7 +13,7 @@ from control_plane.domain import governing, releasing
 from control_plane.domain.approvals import Approval, Decision, Subject, retrain_approval_id
 from control_plane.domain.audit import Break, Head, first_break
 from control_plane.domain.comparisons import Comparison
-from control_plane.domain.errors import UnknownApproval, UnknownModel
+from control_plane.domain.errors import RolloutEnded, UnknownApproval, UnknownModel
 from control_plane.domain.governing import RetrainRequest
 from control_plane.domain.pages import Window
 from control_plane.domain.releasing import RolloutRequest
@@ -135,8 +135,12 @@ async def abort_rollout(
     """Ends a running rollout.
 
     Raises:
+        RolloutEnded: it has ended already.
         RegistryError: see `releasing.abort`.
     """
+    known = await registry.rollout(model, rollout_id)
+    if known and known.ended:
+        raise RolloutEnded(rollout_id, known.state.value, known.last.reason)
     change = await _change(
         registry,
         model,

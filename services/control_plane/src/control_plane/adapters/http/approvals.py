@@ -1,10 +1,10 @@
 """Approvals: what waits for somebody's word, on what evidence, and giving it."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from control_plane import handlers
 from control_plane.adapters.http import problems
@@ -43,12 +43,18 @@ class Decision(BaseModel):
         ),
     ] = []
 
+    @model_validator(mode="after")
+    def _waive_to_approve(self) -> Self:
+        if self.waive_gates and self.decision != "approve":
+            raise ValueError("waive_gates goes with approve: a rejection needs no waiver")
+        return self
+
 
 class ApprovalShown(BaseModel):
     """What waits for a decision, or what was decided."""
 
     approval_id: Annotated[str, Field(examples=[_EXAMPLE])]
-    kind: Annotated[str, Field(description="version or retrain.")]
+    subject: Annotated[str, Field(description="version or retrain.")]
     subject_id: Annotated[str, Field(description="The version's name, or the retrain request's id.")]
     model: Name
     state: Annotated[str, Field(description="pending, approved, rejected or expired.")]
@@ -152,7 +158,7 @@ def _shown(approval: Approval, version: Version | None) -> dict[str, Any]:
     asked_by = version.provenance.registered_by if version else approval.request.get("policy", "")
     return {
         "approval_id": approval.approval_id,
-        "kind": approval.subject.lower(),
+        "subject": approval.subject.lower(),
         "subject_id": approval.subject_id,
         "model": approval.model,
         "state": approval.state.lower(),

@@ -87,4 +87,4 @@ async def verify_audit(core: CoreOfApp) -> AuditVerified:
 @router.get("/outbox", responses=_LOOK)
 async def count_unsent(core: CoreOfApp) -> Unsent:
     """Count the announcements that were committed and are not on the bus yet; 0: everybody can know."""
-    return Unsent(unsent=await core.unsent())
+    return Unsent(unsent=await core.outbox.unsent())

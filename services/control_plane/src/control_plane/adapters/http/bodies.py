@@ -104,7 +104,7 @@ class RouteInForce(BaseModel):
 class GateOfVersion(BaseModel):
     """What a gate found."""
 
-    gate: Annotated[str, Field(examples=["champion-metric"])]
+    name: Annotated[str, Field(examples=["champion-metric"])]
     passed: bool
     reason: str
     value: float | None
@@ -114,7 +114,7 @@ class GateOfVersion(BaseModel):
     def of(cls, gate: Gate) -> Self:
         """Shows a gate."""
         return cls(
-            gate=gate.name,
+            name=gate.name,
             passed=gate.passed,
             reason=gate.reason,
             value=gate.value,

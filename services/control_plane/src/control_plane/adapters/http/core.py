@@ -1,7 +1,7 @@
 """What the endpoints work with: built once by the composition root, handed over by the app."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from control_plane.adapters.http.bodies import NAME_PATTERN
 from control_plane.domain.errors import ActorRequired
 from control_plane.domain.pages import Window
 from control_plane.handlers import Asking
-from control_plane.ports import Packages, Registry
+from control_plane.ports import Outbox, Packages, Registry
 
 # What no human does is done by "system:<part>", so nobody else may be called so.
 _ACTOR = re.compile(r"(?!system:)[\x20-\x7e]{1,128}", re.ASCII)
@@ -26,15 +26,14 @@ class Core:
 
     Attributes:
         committed: Called when a change put something in the outbox.
-        unsent: Counts what waits in the outbox.
     """
 
     registry: Registry
     packages: Packages
+    outbox: Outbox
     followers: Followers
     clock: Clock
     committed: Callable[[], None]
-    unsent: Callable[[], Awaitable[int]]
 
 
 def _core(request: Request) -> Core:
