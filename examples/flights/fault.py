@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from examples.flights.facts import departed
+from examples.flights.streams import microseconds
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,12 +38,21 @@ class Fault:
         if self.from_ >= self.to:
             raise ValueError(f"the fault is empty: it starts at {self.from_} and ends at {self.to}")
 
+    @property
+    def from_us(self) -> int:
+        """The first moment."""
+        return microseconds(self.from_)
+
+    @property
+    def to_us(self) -> int:
+        """The moment after the last."""
+        return microseconds(self.to)
+
     def put_into(self, streams: Streams) -> Streams:
         """Return the same streams with the fault in them."""
-        from_us, to_us = (round(moment.timestamp() * 1e6) for moment in (self.from_, self.to))
 
         def told(row: Row, lag_us: int) -> Event:
-            is_broken = from_us <= row["departed_us"] < to_us
+            is_broken = self.from_us <= row["departed_us"] < self.to_us
             return departed(row | {"dep_delay": None} if is_broken else row, lag_us)
 
         return replace(streams, departed=streams.departed.told_by(told))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from bus import topics
 from tidemark.monitoring.v1.alert_pb2 import AlertChanged, AlertState
+from tidemark.monitoring.v1.monitor_pb2 import MonitorKind, MonitorMeasured
 from tidemark.registry.v1.rollout_pb2 import RolloutChanged, RolloutState
 from tidemark.registry.v1.route_pb2 import RouteChanged
 from tidemark.retraining.v1.retrain_pb2 import (
@@ -59,7 +60,7 @@ def answered(once: pl.DataFrame) -> pl.DataFrame:
 
 def scores_of(once: pl.DataFrame, version: str | None) -> pl.DataFrame:
     """One version's scores with their outcomes, answered or in the shadow."""
-    return once.filter(pl.col("version") == version)
+    return once.filter(pl.col("version") == (version or ""))
 
 
 def retraining(once: pl.DataFrame, versions: list[dict[str, Any]]) -> dict[str, float | None]:
@@ -89,6 +90,32 @@ def shadow_scores_missing(chronicle: Chronicle, predictions: pl.DataFrame, shado
         return expected.height
     made = shadows.select("prediction_id", shadow="version").unique()
     return expected.join(made, on=["prediction_id", "shadow"], how="anti").height
+
+
+def psi_by_week(chronicle: Chronicle) -> pl.DataFrame:
+    """What drift monitors measured: `week` (its first day), `feature`, `psi`, and the `threshold` it met."""
+    rows = [
+        {
+            "week": said.window_start.ToDatetime().date(),
+            "feature": one.subject,
+            "psi": one.value,
+            "threshold": one.threshold if one.HasField("threshold") else None,
+            "revision": said.revision,
+        }
+        for said in chronicle.messages(topics.MONITORS_MEASURED, MonitorMeasured)
+        if said.kind == MonitorKind.MONITOR_KIND_FEATURE_DRIFT
+        for one in said.measurements
+        if one.statistic == "psi" and one.HasField("value") and one.subject
+    ]
+    schema = {
+        "week": pl.Date,
+        "feature": pl.String,
+        "psi": pl.Float64,
+        "threshold": pl.Float64,
+        "revision": pl.Int64,
+    }
+    frame = pl.DataFrame(rows, schema=schema).sort("revision")
+    return frame.unique(["week", "feature"], keep="last").sort("week", "feature")
 
 
 def _rollouts_in(chronicle: Chronicle, state: RolloutState.ValueType) -> int:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MODEL = "flight-delay"
+TRAINER, APPROVER, OPERATOR = "demo-trainer", "demo-approver", "demo-operator"
 CHAMPION, CHALLENGER, BAD = "gradient-boosting", "logistic-regression", "shuffled-labels"
 
 

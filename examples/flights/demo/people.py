@@ -14,7 +14,7 @@ from tidemark.monitoring.v1.variants_pb2 import VariantsCompared, Verdict
 from tidemark.registry.v1.rollout_pb2 import RolloutChanged, RolloutState
 
 from examples.flights.demo.governance import RefusedError
-from examples.flights.demo.options import BAD, CHALLENGER, CHAMPION
+from examples.flights.demo.options import APPROVER, BAD, CHALLENGER, CHAMPION, OPERATOR, TRAINER
 from examples.flights.publishing import DAY_US
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     Train = Callable[[str, int, int], Awaitable[dict[str, Any]]]
     Say = Callable[[int, str], None]
 
-TRAINER: Final = "demo-trainer"
-APPROVER: Final = "demo-approver"
-OPERATOR: Final = "demo-operator"
 _GATES_FAILED: Final = "gates-failed"
 
 

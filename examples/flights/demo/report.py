@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
 import numpy as np
@@ -13,14 +13,20 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from examples.flights.demo import figures
+from examples.flights.demo import figures, report_loop
+from examples.flights.demo.display import day
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import polars as pl
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
+
+    from examples.flights.demo.telling import Happening
+    from examples.flights.fault import Fault
+
+    Draw = Callable[[Axes, "Story"], None]
 
 CHAMPION, CHALLENGER, BASELINE, INK, GRID = "#0b6e99", "#d9730d", "#9b9a97", "#37352f", "#e9e9e7"
 MATURITY_HOURS = 36
@@ -39,6 +45,11 @@ class Story:
         seconds: Wall seconds since the start at which `events` events had been published.
         events: Cumulative, as long as `seconds`.
         windows: The comparator's last word on each window: `window_start, verdict, reason` and its figures.
+        first: Resolved rows of the first champion, answered or in the shadow.
+        traffic: `day, version, share` of the answers.
+        psi: `week, feature, psi, threshold`, as measured.
+        happenings: What happened, by event time.
+        fault: What was broken on purpose.
     """
 
     summary: Mapping[str, Any]
@@ -49,6 +60,26 @@ class Story:
     seconds: NDArray[np.float64]
     events: NDArray[np.float64]
     windows: pl.DataFrame
+    first: pl.DataFrame
+    traffic: pl.DataFrame
+    psi: pl.DataFrame
+    happenings: Sequence[Happening]
+    fault: Fault | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A plot as the page shows it.
+
+    Attributes:
+        caption: One sentence for whoever sees such a plot for the first time.
+        is_wide: Whether it takes the page's width.
+    """
+
+    title: str
+    caption: str
+    svg: str
+    is_wide: bool = False
 
 
 def write_report(story: Story, path: Path) -> None:
@@ -57,29 +88,27 @@ def write_report(story: Story, path: Path) -> None:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=select_autoescape(["html", "j2"])
     )
     page = templates.get_template("report.html.j2").render(
-        summary=story.summary, plots=plots(story), windows=story.windows.to_dicts()
+        summary=story.summary,
+        plots=plots(story),
+        windows=story.windows.to_dicts(),
+        happenings=[(day(one.time_us), one) for one in story.happenings],
     )
     path.write_text(page, encoding="utf-8")
 
 
-def plots(story: Story) -> dict[str, str]:
-    """Every plot as SVG markup, by title."""
-    drawings = {
-        "ROC AUC by week": _auc_by_week,
-        "Scores given": _scores,
-        "Calibration": _calibration,
-        "Label maturity": _maturity,
-        "Latency of Score, as its caller saw it": _latency,
-        "Events published a second": _rate,
-    }
-    return {title: _svg(draw, story) for title, draw in drawings.items()}
+def plots(story: Story) -> list[Plot]:
+    """Every plot, in the order of the page."""
+    return [
+        Plot(title, " ".join(_CAPTIONS[title].split()), _svg(draw, story, size), is_wide=size is _WIDE)
+        for title, draw, size in _DRAWINGS
+    ]
 
 
-def _svg(draw: Any, story: Story) -> str:
+def _svg(draw: Draw, story: Story, size: tuple[float, float]) -> str:
     with mpl.rc_context(
         {"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "text.color": INK}
     ):
-        figure = Figure(figsize=(5.6, 3.1), layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.add_subplot()
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(visible=True, color=GRID, linewidth=0.8)
@@ -92,7 +121,7 @@ def _svg(draw: Any, story: Story) -> str:
 
 def _auc_by_week(axes: Axes, story: Story) -> None:
     for label, frame, score, colour in (
-        ("champion (served)", story.champion, "score", CHAMPION),
+        ("as it was answered", story.champion, "score", CHAMPION),
         ("challenger (shadow)", story.challenger, "score", CHALLENGER),
         ("hour-of-day base rate", story.champion, "baseline", BASELINE),
     ):
@@ -175,3 +204,37 @@ def _rate(axes: Axes, story: Story) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("wall seconds since the start")
     axes.set_ylabel("events a second")
+
+
+_NORMAL, _WIDE = (5.6, 3.1), (11.4, 4.2)
+_CAPTIONS: Final = {
+    "What happened when": """Each mark is something that happened, red where somebody should look; the band
+        is the fault put in on purpose. The table below has the words.""",
+    "How far each feature moved": """PSI compares a week's values with those that the serving version learned
+        from: under 0.1 is calm, and a dot marks what passed the monitor's threshold.""",
+    "What retraining was worth": """ROC AUC is the chance that a late flight was scored above a punctual one:
+        0.5 is a coin. The grey line is the first champion, which went on scoring in the shadow.""",
+    "Who answered": """Each version's share of a day's answers: a canary begins with one in a hundred.""",
+    "ROC AUC by week": """What was answered, the challenger in its shadow while it was there, and what the
+        hour of day alone would have said.""",
+    "Scores given": """How many flights got which score.""",
+    "Calibration": """Of flights scored 30 %, 30 % should be late: on the dashed line scores mean what they
+        say.""",
+    "Label maturity": """How long after the question the truth is known: until then nobody can say how good a
+        score was.""",
+    "Latency of Score, as its caller saw it": """How long callers waited for an answer, on a machine that runs
+        everything else as well.""",
+    "Events published a second": """How fast event time went by.""",
+}
+_DRAWINGS: Final[tuple[tuple[str, Draw, tuple[float, float]], ...]] = (
+    ("What happened when", report_loop.timeline, _WIDE),
+    ("How far each feature moved", report_loop.psi_by_week, _WIDE),
+    ("What retraining was worth", report_loop.auc_with_and_without, _NORMAL),
+    ("Who answered", report_loop.traffic, _NORMAL),
+    ("ROC AUC by week", _auc_by_week, _NORMAL),
+    ("Scores given", _scores, _NORMAL),
+    ("Calibration", _calibration, _NORMAL),
+    ("Label maturity", _maturity, _NORMAL),
+    ("Latency of Score, as its caller saw it", _latency, _NORMAL),
+    ("Events published a second", _rate, _NORMAL),
+)

@@ -16,8 +16,7 @@ import grpc
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
 from examples.flights.demo.governance import RefusedError
-from examples.flights.demo.options import MODEL
-from examples.flights.demo.people import OPERATOR
+from examples.flights.demo.options import MODEL, OPERATOR
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _REMAINS = (
     "lake",
     "packages",
+    "work",
     "logs",
     "stack",
     "control_plane.db",

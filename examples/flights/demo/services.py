@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 from tidemark_cli.platform import JobSpec, ProcessSpec
 
-from examples.flights.demo.options import MODEL
+from examples.flights.demo.options import MODEL, TRAINER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,7 @@ def environment(options: DemoOptions, stack: Mapping[str, str]) -> dict[str, str
         "TIDEMARK_STACK": "demo",
         "LAKE_URI": str(folder / "lake"),
         "PACKAGES_URI": str(folder / "packages"),
+        "WORK_URI": str(folder / "work" / "trainer"),
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'control_plane.db'}",
         "LOG_FORMAT": "json",
         # One thread each: a dozen processes share the machine's cores.
@@ -78,8 +80,14 @@ def learning_services(options: DemoOptions) -> list[ProcessSpec]:
     ]
 
 
-def living_services() -> list[ProcessSpec]:
-    """What runs once there is a route: serving, shadow and comparison."""
+def living_services(options: DemoOptions) -> list[ProcessSpec]:
+    """What runs once there is a route: serving, shadow and comparison, and what closes the loop."""
+    tables = str(options.folder.resolve() / "work" / "retrain-trigger")
+    loop = [
+        ProcessSpec("drift-detector", "drift_detector"),
+        ProcessSpec("retrain-trigger", "retrain_trigger", environment={"WORK_URI": tables}),
+        ProcessSpec("trainer", "trainer", arguments=("serve",)),
+    ]
     return [
         _serving(INFERENCE),
         ProcessSpec(
@@ -89,7 +97,19 @@ def living_services() -> list[ProcessSpec]:
             environment=_FOLLOWING | {"SHADOW_WAIT_MS": _GATHER_MS},
         ),
         ProcessSpec("shadow-comparator", "shadow_comparator", environment=_COMPARING),
+        *(spec for spec in loop if is_there(spec.module)),
     ]
+
+
+def reads(group: str) -> bool:
+    """Whether a group's service can be started."""
+    later = {"drift-detector": "drift_detector", "retrain-trigger": "retrain_trigger"}
+    return all(is_there(module) for prefix, module in later.items() if group.startswith(prefix))
+
+
+def is_there(module: str) -> bool:
+    """Whether a service can be started."""
+    return importlib.util.find_spec(f"{module}.__main__") is not None
 
 
 def more_replicas() -> list[ProcessSpec]:
@@ -115,7 +135,7 @@ def training(options: DemoOptions, algorithm: str, until_us: int, seed: int) -> 
     until = datetime.fromtimestamp(until_us / 1e6, UTC)
     period = ("--from", options.learn_from.isoformat(), "--until", until.isoformat())
     seeded = ("--seed", str(seed)) if seed else ()
-    arguments = ("train", MODEL, "--algorithm", algorithm, *period, *seeded, "--json")
+    arguments = ("train", MODEL, "--algorithm", algorithm, *period, *seeded, "--as", TRAINER, "--json")
     return JobSpec(f"trainer-{algorithm}", "trainer", arguments)
 
 

@@ -49,11 +49,23 @@ _GOVERNED = (
     topics.MONITORS_MEASURED,
 )
 _WATCHED = (topics.PREDICTIONS_MADE, topics.PREDICTIONS_RESOLVED)
+_TRIGGERING = (
+    topics.MONITORS_MEASURED,
+    topics.MODELS_REGISTERED,
+    topics.ROUTES_CHANGED,
+    topics.APPROVALS_DECIDED,
+)
 FLOW: Final = (
     (Reads("inference-shadow", (topics.PREDICTIONS_MADE,)),),
     (Reads("shadow-comparator", _JOINED),),
-    (Reads("shadow-comparator.compared", _JOINED),),
-    (Reads("control-plane", _GOVERNED),),
+    (Reads("shadow-comparator.compared", _JOINED), Reads("drift-detector", _WATCHED)),
+    (Reads("drift-detector.measured", _WATCHED),),
+    (
+        Reads("drift-detector-alerts", (topics.MONITORS_MEASURED,)),
+        Reads("retrain-trigger", _TRIGGERING),
+        Reads("control-plane", _GOVERNED),
+    ),
+    (Reads("trainer", (topics.RETRAIN_APPROVED,)),),
 )
 """Groups side by side have nothing to say to each other."""
 
@@ -88,7 +100,7 @@ class Settler:
         answers: Callable[[], int],
         people: Onlookers,
         tell: Tell,
-        flow: Sequence[Sequence[Reads]] = FLOW,
+        flow: Sequence[Sequence[Reads]],
     ) -> None:
         self._ends = ends
         self._tracker = tracker

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,7 @@ class Story:
         people = self._people(platform, governance, drain)
         await people.begin(microseconds(self._options.live_from) - 1)
         self._display.step("starting what serves, shadows, compares and watches")
-        await platform.start_all(services.living_services())
+        await platform.start_all(services.living_services(self._options))
         living = Living(
             self._options, platform, local, self.journal, self.chronicle, self._display, self._on_tick
         )
@@ -159,6 +160,9 @@ class Story:
         self._show(happenings(entries))
 
     def _show(self, told: Sequence[Happening]) -> None:
-        for happening in told:
+        latest_us, first_us = microseconds(self._options.live_to), microseconds(self._options.live_from)
+        for one in told:
+            # Where no event time is known yet, a service says the clock's.
+            happening = replace(one, time_us=first_us) if one.time_us > latest_us else one
             self.journal.happenings.append(happening)
             self._display.happened(happening)

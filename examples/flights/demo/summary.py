@@ -96,6 +96,11 @@ def tell(
         seconds=np.array(journal.seconds),
         events=np.array(journal.events),
         windows=_windows(lake.frame("variants_compared")),
+        first=loop_figures.scores_of(once, first),
+        traffic=_traffic(predictions),
+        psi=loop_figures.psi_by_week(chronicle),
+        happenings=sorted(journal.happenings, key=lambda happening: happening.time_us),
+        fault=options.fault if _is_lived(options) else None,
     )
 
 
@@ -143,6 +148,17 @@ def _history(ends: EventBatch) -> tuple[NDArray[np.int64], NDArray[np.float64], 
     )
     hours = scheduled.dt.convert_time_zone(NEW_YORK).dt.hour().to_numpy().astype(np.int64)
     return hours, labelled.values, ends.recorded_time_us[labelled.rows]
+
+
+def _traffic(predictions: pl.DataFrame) -> pl.DataFrame:
+    """The share of each version in a day's answers."""
+    daily = predictions.group_by(pl.col("request_time").dt.date().alias("day"), "version").len()
+    return daily.with_columns(share=pl.col("len") / pl.col("len").sum().over("day")).sort("day")
+
+
+def _is_lived(options: DemoOptions) -> bool:
+    fault = options.fault
+    return fault is not None and fault.from_ < options.live_to and fault.to > options.live_from
 
 
 def _windows(compared: pl.DataFrame) -> pl.DataFrame:
