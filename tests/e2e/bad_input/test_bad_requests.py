@@ -51,7 +51,9 @@ async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene
 @pytest.fixture(scope="module")
 async def registry(scene: Scene) -> AsyncIterator[httpx.AsyncClient]:
     process = await scene.platform.start(ProcessSpec("control-plane", "control_plane", ports=("HTTP_PORT",)))
-    async with httpx.AsyncClient(base_url=process.url("HTTP_PORT"), trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=process.url("HTTP_PORT"), headers={"Tidemark-Actor": "ada"}, trust_env=False
+    ) as client:
         yield client
 
 
@@ -60,6 +62,7 @@ async def sound(scene: Scene, registry: httpx.AsyncClient) -> Package:
     """The version that serves, as it should."""
     package = put_package(scene, bias=0.5)
     assert (await register(registry, package)).status_code == httpx.codes.CREATED
+    await approve(registry, package)
     routed = await registry.put(ROUTE, json={"champion": package.version})
     assert routed.status_code == httpx.codes.CREATED
     return package
@@ -163,6 +166,7 @@ async def test_the_control_plane_routes_to_no_damaged_package_and_registers_none
 ) -> None:
     registered, offered = put_package(scene, bias=1.0), put_package(scene, bias=1.5)
     assert (await register(registry, registered)).status_code == httpx.codes.CREATED
+    await approve(registry, registered)
     for package in (registered, offered):
         flip_a_byte(stored(scene, package))
 
@@ -211,6 +215,15 @@ async def serving_version(scoring: ScoringServiceAsyncStub) -> str:
 async def register(registry: httpx.AsyncClient, package: Package) -> httpx.Response:
     body = {"version": package.version, "digest": package.digest, "package_uri": package.uri}
     return await registry.post(VERSIONS, json=body)
+
+
+async def approve(registry: httpx.AsyncClient, package: Package) -> None:
+    """Somebody else than who registered it lets it serve."""
+    decision = f"/v1/approvals/version:{MODEL}:{package.version}/decision"
+    approved = await registry.post(
+        decision, json={"decision": "approve", "comment": "sound"}, headers={"Tidemark-Actor": "bo"}
+    )
+    assert approved.status_code == httpx.codes.OK, approved.text
 
 
 def stored(scene: Scene, package: Package) -> Path:
