@@ -9,12 +9,14 @@ from service_kit import Settings
 
 
 class TriggerSettings(Settings):
-    """The frame's settings, and where tables are kept; the README has the table.
+    """The frame's settings, and whose life is followed; the README has the table.
 
     Attributes:
         tidemark_project: Declares the policies, e.g. `examples.flights`.
-        work_uri: Folder of the tables' local copies; they can be rebuilt from their changelogs.
+        trigger_group: The consumer group; its name is in the changelog's too.
     """
 
     tidemark_project: Annotated[str, Field(min_length=1)]
-    work_uri: Annotated[str, Field(min_length=1)] = "data/retrain-trigger"
+    trigger_group: Annotated[str, Field(min_length=1, max_length=64, pattern="^[a-z0-9.-]+$")] = (
+        "retrain-trigger"
+    )

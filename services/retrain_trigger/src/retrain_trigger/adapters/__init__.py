@@ -1,0 +1,1 @@
+"""The trigger's ways to the world outside."""
