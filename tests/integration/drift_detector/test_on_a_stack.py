@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 from bus.dead_letters import read_dead_letters
 from bus.events import Event
-from bus.topics import dead_letter_of
 from drift_detector.testing import TOPICS
 from drift_detector.testing_stack import Stage, flights, packaged, undisturbed, watched_flights
 

@@ -31,6 +31,9 @@ class TopicEnds:
     async def ask(self) -> Ends:
         """Return the offset after the last record of each partition, as of some moment during this call.
 
+        It is 0 where there was nothing left to read when we connected and nothing was written since: nobody
+        can be waited for to read what has expired.
+
         Raises:
             Unavailable: the broker is away, or a topic does not exist.
         """
@@ -51,5 +54,7 @@ class TopicEnds:
     async def _asking(self) -> AsyncGenerator[Ends]:
         async with topic_reader(self._bootstrap) as reader:
             partitions = [where for name in self._topics for where in await reader.partitions(name)]
+            begins = await reader.begin_offsets(partitions)
             while True:
-                yield await reader.end_offsets(partitions)
+                ends = await reader.end_offsets(partitions)
+                yield {where: end if end > begins[where] else 0 for where, end in ends.items()}

@@ -146,11 +146,10 @@ def runbook_of(kind: proto.AlertType.ValueType) -> str:
 
 
 def _telling(figures: Sequence[Figure]) -> Sequence[Figure]:
-    """What was judged comes first, as it was ranked; what was only reported fills up."""
-    judged = [one for one in figures if one.threshold is not None and one.value is not None]
-    breached = [one for one in judged if one.assessment is Assessment.BREACHED]
-    rest = [one for one in figures if one.value is not None and one not in breached]
-    return (breached or rest)[:_MOST_EVIDENCE]
+    """Return what is beyond its threshold, as it was ranked; everything where nothing is."""
+    told = [one for one in figures if one.value is not None]
+    breached = [one for one in told if one.assessment is Assessment.BREACHED]
+    return (breached or told)[:_MOST_EVIDENCE]
 
 
 def _evidence(figure: Figure) -> Evidence:

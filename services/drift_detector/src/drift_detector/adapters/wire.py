@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 SOURCE: Final = "drift_detector"
 _NAMES: Final = ("prediction_id", "model", "version")
+_ASSESSMENTS: Final = {
+    proto.Assessment.Value(f"ASSESSMENT_{assessment.value}"): assessment for assessment in Assessment
+}
 _SERVED: Final = (ROLE_CHAMPION, ROLE_CHALLENGER)
 
 
@@ -202,12 +205,12 @@ def _measurement(figure: Figure) -> Measurement:
 
 
 def _figure(message: Measurement) -> Figure:
-    name = proto.Assessment.Name(message.assessment).removeprefix("ASSESSMENT_")
     return Figure(
         subject=message.subject,
         statistic=message.statistic,
         value=message.value if message.HasField("value") else None,
-        assessment=Assessment(name) if name in set(Assessment) else Assessment.INSUFFICIENT,
+        # One from the future says nothing to us.
+        assessment=_ASSESSMENTS.get(message.assessment, Assessment.INSUFFICIENT),
         rows=message.rows,
         reference=message.reference if message.HasField("reference") else None,
         threshold=message.threshold if message.HasField("threshold") else None,
