@@ -332,3 +332,20 @@ def test_monitors_whose_lengths_have_little_in_common_are_refused() -> None:
     odd = FeatureDrift("odd", model=MODEL, window=timedelta(days=7, seconds=1))
     with pytest.raises(DeclarationError, match="no common divisor"):
         watched([DataQuality("input-quality", model=MODEL), odd])
+
+
+async def test_other_grains_go_on_with_what_was_counted() -> None:
+    hourly = DataQuality("hourly", model=MODEL, window=timedelta(hours=5), minimum_rows=5)
+    scene = Scene(watched=watched([hourly]))
+    process = await _owner(scene)
+    await process.take(*_requests(0, 2))
+    await process.look()
+    told = len(scene.measured)
+    scene.watched = watched(QUALITY)
+    process = await _owner(scene)
+    await process.take(*_requests(2, 1, begin=100), _end(3, 150))
+    await process.look()
+    assert [(one.monitor, one.rows) for one in scene.measured[told:]] == [
+        ("input-quality", 50),
+        ("input-quality", 50),
+    ]

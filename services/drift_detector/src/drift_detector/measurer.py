@@ -126,7 +126,7 @@ class Measurer:
     async def _tell_inputs(self, model: str, diary: Diary, view: View, until_us: int) -> None:
         monitors = [one for one in self._monitors[model] if not isinstance(one, Labelled)]
         grain_us = self._grains[model]
-        for at_us in range(diary.inputs_us, until_us, grain_us):
+        for at_us in range(start_of(diary.inputs_us, grain_us), until_us, grain_us):
             changed = view.answers_known_at(at_us)
             await self._tell(monitors, diary, view, at_us + grain_us, changed)
             diary.inputs_us = at_us + grain_us
@@ -142,7 +142,7 @@ class Measurer:
             return
         view = await self._shelf.view(model)
         grain_us = self._grains[model]
-        for at_us in range(diary.labels_us, until_us, grain_us):
+        for at_us in range(start_of(diary.labels_us, grain_us), until_us, grain_us):
             changed = view.answers_known_at(at_us) | view.outcomes_known_at(at_us)
             await self._tell(monitors, diary, view, at_us + grain_us, changed)
             diary.labels_us = at_us + grain_us

@@ -150,11 +150,11 @@ class View:
 
     def answers_known_at(self, known_us: int) -> set[int]:
         """Return the grains of which answers became known in this grain of time."""
-        return {place.grain_us for place in self._answered if place.known_us == known_us}
+        return self._known_at(self._answered, known_us)
 
     def outcomes_known_at(self, known_us: int) -> set[int]:
         """Return the grains of which outcomes became known in this grain of time."""
-        return {place.grain_us for place in self._resolved if place.known_us == known_us}
+        return self._known_at(self._resolved, known_us)
 
     def has_grains_in(self, start_us: int, end_us: int) -> bool:
         """Say whether anything was answered in a stretch of time."""
@@ -192,12 +192,15 @@ class View:
                 steps.append(Step(window.start_us, labelled(tally), squared_errors(tally)))
         return steps
 
+    def _known_at(self, places: Iterable[Place], known_us: int) -> set[int]:
+        end_us = known_us + self._grain_us
+        return {place.grain_us for place in places if known_us <= place.known_us < end_us}
+
     def _within(self, places: Iterable[Place], window: Window, boundary_us: int) -> list[Place]:
         return [
             place
             for place in places
-            if window.start_us <= place.grain_us < window.end_us
-            and place.known_us + self._grain_us <= boundary_us
+            if window.start_us <= place.grain_us < window.end_us and place.known_us < boundary_us
         ]
 
     async def _served(self, places: Sequence[Place]) -> Window | None:
