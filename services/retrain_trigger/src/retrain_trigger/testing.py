@@ -1,19 +1,45 @@
-"""What upstream says, for tests: events as the trigger's inputs hold them."""
+"""For tests: what upstream says, and a world in memory that hears it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
+from bus.dead_letters import DeadLetter, Undertaker, exhume
 from bus.events import Event
+from bus.memory import MemoryLog, MemoryPublisher
+from bus.metrics import ConsumerMetrics
+from bus.records import outgoing
+from bus.topics import CATALOGUE, dead_letter_of
 from google.protobuf.timestamp_pb2 import Timestamp
+from prometheus_client import CollectorRegistry
 from tidemark.governance.v1.approval_pb2 import ApprovalDecided, Decision, SubjectKind
 from tidemark.monitoring.v1.monitor_pb2 import Assessment, Measurement, MonitorKind, MonitorMeasured
 from tidemark.registry.v1.model_pb2 import ModelRegistered
 from tidemark.registry.v1.route_pb2 import Arm, RouteChanged, VersionRef
 from tidemark.scoring.v1.prediction_pb2 import ROLE_CHAMPION
 
+from retrain_trigger.adapters.memory import MemoryStates
+from retrain_trigger.adapters.reading import readers
+from retrain_trigger.adapters.telling import SOURCE, addressing
+from retrain_trigger.adapters.topics import Topics
+from retrain_trigger.handlers import Trigger
+from retrain_trigger.intake import Intake
+from retrain_trigger.metrics import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bus.memory import MemoryRecord
+    from google.protobuf.message import Message
+
+    from retrain_trigger.domain.rules import Rules
+
+TOPICS: Final = Topics()
 DAY_US: Final = 86_400_000_000
+_TOPIC_OF: Final = {
+    topic.message.DESCRIPTOR.full_name: topic.name for topic in CATALOGUE if topic.message is not None
+}
 _KINDS: Final = {
     "input-quality": MonitorKind.MONITOR_KIND_DATA_QUALITY,
     "input-drift": MonitorKind.MONITOR_KIND_FEATURE_DRIFT,
@@ -77,7 +103,7 @@ class Said:
         )
         return self._event(message, f"{self.model}:{version}", until_day * DAY_US)
 
-    def routed(self, version: str, revision: int) -> Event:
+    def routed(self, version: str, revision: int, *, on_day: int = 1) -> Event:
         """A version is champion."""
         arm = Arm(
             variant="champion",
@@ -86,7 +112,7 @@ class Said:
             weight_basis_points=10_000,
         )
         message = RouteChanged(model=self.model, revision=revision, arms=[arm])
-        return self._event(message, f"{self.model}:{revision}", DAY_US)
+        return self._event(message, f"{self.model}:{revision}", on_day * DAY_US)
 
     def decided(self, request_id: str, approval_id: str, *, approved: bool = True, on_day: int = 1) -> Event:
         """Somebody decided on a request."""
@@ -106,3 +132,64 @@ class Said:
         return Event.of(
             message, id=event_id, source="test", key=self.model, time_us=time_us, recorded_time_us=time_us
         )
+
+
+@dataclass
+class World:
+    """A trigger on topics in memory.
+
+    Attributes:
+        publisher: Tests give one that fails.
+    """
+
+    rules: Mapping[str, Rules]
+    log: MemoryLog = field(default_factory=MemoryLog)
+    states: MemoryStates = field(default_factory=MemoryStates)
+    publisher: MemoryPublisher | None = None
+
+    def intake(self) -> Intake:
+        """Start a process: it knows what is kept, and nothing else."""
+        publisher, registry = self.publisher or MemoryPublisher(self.log), CollectorRegistry()
+        trigger = Trigger(
+            rules=self.rules,
+            states=self.states,
+            publish=publisher,
+            address=addressing(TOPICS),
+            told=Metrics(registry).told,
+        )
+        return Intake(
+            group="g",
+            readers=readers(TOPICS),
+            on_fact=trigger.on_fact,
+            publisher=publisher,
+            undertaker=Undertaker(SOURCE, "test"),
+            progressed=TOPICS.progressed,
+            metrics=ConsumerMetrics("g", registry),
+            clock=lambda: 0,
+        )
+
+    async def tell(self, *events: Event) -> None:
+        """Say something, and have it taken in."""
+        intake = self.intake()
+        for event in events:
+            await intake.take(self.write(event))
+
+    def write(self, event: Event) -> MemoryRecord:
+        """Put an event on its topic."""
+        return self._last(self.log.append(_TOPIC_OF[event.type], outgoing(event)))
+
+    def said(self, topic: str) -> list[Message]:
+        """Read what a topic says, each event once, in the order of their first telling."""
+        found = {event.id: event for event in self.log.events(topic)}
+        kinds = {one.name: one.message for one in CATALOGUE}
+        kind = kinds[topic]
+        assert kind is not None
+        return [kind.FromString(event.data) for event in found.values()]
+
+    def letters(self, topic: str) -> list[DeadLetter]:
+        """Read the dead letters of a topic."""
+        twin = dead_letter_of(topic)
+        return [exhume(record) for where in self.log.partitions_in(twin) for record in self.log.read(where)]
+
+    def _last(self, position: Any) -> MemoryRecord:
+        return self.log.read(position.topic_partition, position.offset)[0]
