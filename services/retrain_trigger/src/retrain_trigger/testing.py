@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bus.memory import MemoryRecord
-    from google.protobuf.message import Message
 
     from retrain_trigger.domain.rules import Rules
 
@@ -178,7 +177,7 @@ class World:
         """Put an event on its topic."""
         return self._last(self.log.append(_TOPIC_OF[event.type], outgoing(event)))
 
-    def said(self, topic: str) -> list[Message]:
+    def said(self, topic: str) -> list[Any]:
         """Read what a topic says, each event once, in the order of their first telling."""
         found = {event.id: event for event in self.log.events(topic)}
         kinds = {one.name: one.message for one in CATALOGUE}
