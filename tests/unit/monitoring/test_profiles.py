@@ -333,3 +333,20 @@ def test_nothing_is_profiled_without_rows_or_holdout() -> None:
         training_set(days=0)
     with pytest.raises(ValueError, match="holdout"):
         build_profile(training_set(), np.empty(0))
+
+
+def test_what_was_missing_on_the_worst_day_is_no_reason_to_worry() -> None:
+    rows = training_set()
+    present = np.ones((len(rows.time_us), 2), bool)
+    present[:, 1] = np.arange(len(rows.time_us)) % 2 == 0
+    worst = rows.time_us // DAY_US == 9
+    present[worst, 1] = np.arange(worst.sum()) < worst.sum() // 10
+    found = ReferenceProfile.parse(profile(present=present)).features
+    assert found["weather"].missing_threshold(0.1, DAY_US) == pytest.approx(0.9)
+    assert found["weather"].missing_threshold(0.45, DAY_US) == pytest.approx(
+        found["weather"].missing_share + 0.45
+    )
+    assert found["still"].missing_threshold(0.1, DAY_US) == 0.1
+    assert found["weather"].missing_threshold(0.1, 3 * DAY_US) == pytest.approx(
+        found["weather"].missing_share + 0.1
+    )

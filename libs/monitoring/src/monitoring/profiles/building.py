@@ -121,17 +121,25 @@ def variation(
         time_us: Of each value.
         window_us: The windows' length.
     """
+    total = np.bincount(bins, minlength=bin_count)
+    compared = _windows(bins, bin_count, time_us, window_us)
+    found = [value for one in compared if (value := psi(total - one, one)) is not None]
+    if not found:
+        return Variation(0, 0.0, 0.0)
+    return Variation(len(found), stable(np.mean(found)), stable(max(found)))
+
+
+def _windows(
+    bins: NDArray[np.intp], bin_count: int, time_us: NDArray[np.int64], window_us: int
+) -> NDArray[np.intp]:
+    """Count each window's values in each bin; windows cut short or nearly empty are left out."""
     starts, window = np.unique(time_us // window_us * window_us, return_inverse=True)
     cells = np.bincount(window * bin_count + bins, minlength=len(starts) * bin_count)
     counts = cells.reshape(len(starts), bin_count)
     slack_us = window_us // 10
     covered = (starts >= time_us.min() - slack_us) & (starts + window_us <= time_us.max() + slack_us)
-    compared = counts[covered & (counts.sum(axis=1) >= _LEAST_ROWS_A_WINDOW)]
-    total = counts.sum(axis=0)
-    found = [value for one in compared if (value := psi(total - one, one)) is not None]
-    if not found:
-        return Variation(0, 0.0, 0.0)
-    return Variation(len(found), stable(np.mean(found)), stable(max(found)))
+    compared: NDArray[np.intp] = counts[covered & (counts.sum(axis=1) >= _LEAST_ROWS_A_WINDOW)]
+    return compared
 
 
 def stable(value: float | np.floating[Any]) -> float:
@@ -148,20 +156,32 @@ def _feature(rows: TrainingSet, column: int) -> dict[str, Any]:
         "missing_share": stable(1 - present.mean()),
         "statuses": dict(rows.statuses[column]),
         **found,
-        "variation": _variations(found["edges"], values, time_us),
+        "variation": _variations(found["edges"], values, present, rows.time_us),
     }
 
 
+def most_missing(present: NDArray[np.bool_], time_us: NDArray[np.int64], window_us: int) -> float:
+    """Return the greatest share of rows without a value, over the windows that `variation` would compare."""
+    counts = _windows(present.astype(np.intp), 2, time_us, window_us)
+    return stable((counts[:, 0] / counts.sum(axis=1)).max(initial=0.0))
+
+
 def _variations(
-    edges: ArrayLike, values: NDArray[np.float32], time_us: NDArray[np.int64]
+    edges: ArrayLike, values: NDArray[np.float32], present: NDArray[np.bool_], time_us: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
     if not len(values):
         return []
     cut = np.asarray(edges, np.float64)
     bins = np.searchsorted(cut, values.astype(np.float64), side="left")
-    measured = {length: variation(bins, len(cut) + 1, time_us, length) for length in _WINDOWS_US}
+    measured = {length: variation(bins, len(cut) + 1, time_us[present], length) for length in _WINDOWS_US}
     return [
-        {"window_us": length, "windows": one.windows, "mean_psi": one.mean_psi, "max_psi": one.max_psi}
+        {
+            "window_us": length,
+            "windows": one.windows,
+            "mean_psi": one.mean_psi,
+            "max_psi": one.max_psi,
+            "max_missing_share": most_missing(present, time_us, length),
+        }
         for length, one in measured.items()
     ]
 

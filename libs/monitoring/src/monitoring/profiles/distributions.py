@@ -73,11 +73,13 @@ class Variation:
         windows: How many windows were compared; 0 leaves the others at 0.
         mean_psi: Over the windows.
         max_psi: Over the windows.
+        max_missing_share: The greatest share of rows without the feature, over windows with enough rows.
     """
 
     windows: int
     mean_psi: float
     max_psi: float
+    max_missing_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,3 +114,13 @@ class FeatureProfile(Distribution):
         """
         found = self.variation_of(window_us)
         return declared_psi if found is None else max(declared_psi, found.max_psi)
+
+    def missing_threshold(self, declared_rise: float, window_us: int) -> float:
+        """Return the share of missing values above which a window of this length lacks the feature.
+
+        It is training's share and what was declared on top, or what the training set's own windows reached,
+        whichever is more: a gust of wind is missing on every calm day.
+        """
+        found = self.variation.get(window_us)
+        declared = self.missing_share + declared_rise
+        return declared if found is None else max(declared, found.max_missing_share)

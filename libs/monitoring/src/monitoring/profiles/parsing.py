@@ -181,7 +181,10 @@ def _bins(one: _Object, version: int) -> dict[str, Any]:
 def _variation(one: _Object) -> dict[int, Variation]:
     return {
         each.whole("window_us"): Variation(
-            each.whole("windows"), each.number("mean_psi"), each.number("max_psi")
+            each.whole("windows"),
+            each.number("mean_psi"),
+            each.number("max_psi"),
+            each.share("max_missing_share"),
         )
         for each in one.objects("variation")
     }

@@ -84,9 +84,8 @@ def _missing(monitor: DataQuality, contents: Contents, reference: Reference) -> 
             figures.append(Figure(name, "missing_share", None, Assessment.NO_REFERENCE, rows))
             continue
         share = int(contents.inputs.missing[at]) / rows if rows else None
-        figures.append(
-            _risen(name, "missing_share", share, profile.missing_share, monitor.missing, rows, monitor)
-        )
+        rise = profile.missing_threshold(monitor.missing, monitor.window_us) - profile.missing_share
+        figures.append(_risen(name, "missing_share", share, profile.missing_share, rise, rows, monitor))
     return figures
 
 
