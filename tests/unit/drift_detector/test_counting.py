@@ -248,18 +248,26 @@ async def test_facts_about_forgotten_grains_are_passed_over() -> None:
     }
 
 
-async def test_a_save_that_fails_half_way_counts_nothing_twice() -> None:
-    class Flaky(MemoryShares[InputSketch]):
-        answers_lost = 1
+class _Flaky(MemoryShares[InputSketch]):
+    """Fails once, before or after it has saved."""
 
-        async def save(self, where, expected, mark, sketches, logs) -> bool:  # type: ignore[no-untyped-def] # noqa: ANN001
-            saved = await super().save(where, expected, mark, sketches, logs)
-            if self.answers_lost:
-                self.answers_lost -= 1
-                raise Unavailable("saved, and the answer was lost")
-            return saved
+    def __init__(self, *, saves: bool) -> None:
+        super().__init__()
+        self._saves = saves
+        self._fails = True
 
-    scene = Scene(answers=Flaky())
+    async def save(self, *given: Any) -> bool:
+        if not self._fails:
+            return await super().save(*given)
+        self._fails = False
+        if self._saves:
+            await super().save(*given)
+        raise Unavailable("nobody knows whether it was saved")
+
+
+@pytest.mark.parametrize("saves", [True, False])
+async def test_a_save_that_fails_counts_everything_once_when_it_is_tried_again(saves: bool) -> None:  # noqa: FBT001
+    scene = Scene(answers=_Flaky(saves=saves))
     process = scene.process()
     await process.own()
     batch = [prediction("a"), prediction("b", offset=1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +166,27 @@ async def test_a_feature_that_moves_breaches_and_is_named_first() -> None:
     most = scene.measured[1].measurements[0]
     assert (most.subject, most.statistic, most.rows) == ("wind", "psi", 200)
     assert most.value > most.threshold
+
+
+@pytest.mark.parametrize(("share", "clear"), [(0.06, True), (0.18, False)])
+async def test_just_no_breach_is_not_clear(share: float, clear: bool) -> None:  # noqa: FBT001
+    # Twenty points more than in training are a breach; from sixteen on it is not clear any more.
+    scene = Scene(watched=watched([replace(QUALITY[0], missing=0.2)]))
+    process = await _owner(scene)
+    facts = list(_requests(0, 1, a_day=100))
+    gone = list(_requests(0, 1, a_day=100, missing=(1,)))[: round(100 * share)]
+    await process.take(*gone, *facts[len(gone) :], _end(1, 100))
+    await process.look()
+    (told,) = scene.measured
+    assert (_assessed([told]), told.clear) == (["OK"], clear)
+
+
+async def test_outcomes_whose_requests_are_lost_do_not_count_as_coverage() -> None:
+    scene = Scene(watched=watched(PERFORMANCE))
+    process = await _owner(scene)
+    await process.take(*list(_requests(0, 4))[:100], *_outcomes(0, 4), _end(6, 200))
+    await process.look()
+    assert scene.measured[0].label_coverage == 1.0
 
 
 async def test_part_of_a_window_is_not_compared_with_the_whole_of_training() -> None:

@@ -49,8 +49,8 @@ class Contents:
 
     @property
     def coverage(self) -> float:
-        """The share of requests whose outcome is known."""
-        return self.labels.rows / self.inputs.rows if self.inputs.rows else 0.0
+        """The share of requests whose outcome is known; an outcome whose request is lost adds nothing."""
+        return min(1.0, self.labels.rows / self.inputs.rows) if self.inputs.rows else 0.0
 
     @property
     def is_partial(self) -> bool:
