@@ -149,7 +149,7 @@ def stable(value: float | np.floating[Any]) -> float:
 
 def _feature(rows: TrainingSet, column: int) -> dict[str, Any]:
     present = rows.present[:, column]
-    values, time_us = rows.values[present, column], rows.time_us[present]
+    values = rows.values[present, column]
     found = distribution(values)
     return {
         "name": rows.names[column],
