@@ -18,7 +18,7 @@ MODEL = "flight-delay"
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 
 # A day's flights are enough to see that a field is missing, and nobody should wait for the week to end.
-# Stations fail to report the pressure for hours now and then: less than a fifth more than usual is no broken feed.
+# Stations miss some hours of pressure now and then: less than a fifth more than usual is no broken feed.
 input_quality = DataQuality(
     "input-quality",
     model=MODEL,
