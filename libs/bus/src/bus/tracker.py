@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["ProgressTimeoutError", "ProgressTracker"]
 
 _log = logging.getLogger(__name__)
+_ASK_AGAIN_SECONDS: Final = 2.0
 _POLL_MS: Final = 100
 _JITTER: Final = secrets.SystemRandom().random
 
@@ -105,14 +106,22 @@ class ProgressTracker:
             await self._ask_commits(group)
         try:
             async with asyncio.timeout(timeout_s):
-                while self._marks.behind(group, targets):
-                    self._moved.clear()
-                    await self._moved.wait()
+                while not await self._told(group, targets):
+                    # What was told just before this began to listen is not told again.
+                    await self._ask_commits(group)
         except TimeoutError:
             await self._ask_commits(group)
             behind = self._marks.behind(group, targets)
             if behind:
                 raise ProgressTimeoutError(group, timeout_s, behind) from None
+
+    async def _told(self, group: str, targets: Targets) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ASK_AGAIN_SECONDS):
+                while self._marks.behind(group, targets):
+                    self._moved.clear()
+                    await self._moved.wait()
+        return not self._marks.behind(group, targets)
 
     async def _ask_commits(self, group: str) -> None:
         try:

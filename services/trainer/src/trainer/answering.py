@@ -44,7 +44,6 @@ class Approvals:
     service: Service
     settings: TrainerSettings
     project: Project
-    tracker: ProgressTracker
 
     async def __call__(self, batch: Sequence[Received]) -> Sequence[Rejection]:
         """Train what each event asks for, in order; refuse what cannot be trained."""
@@ -72,8 +71,10 @@ class Approvals:
         Raises:
             Unavailable: the archiver is not there in time; the request waits for it.
         """
+        bootstrap = self.settings.kafka_bootstrap_servers
         try:
-            await self.tracker.reached(_ARCHIVER, await self._source_ends(), self.settings.archive_wait_s)
+            async with ProgressTracker(bootstrap, client_id="trainer-tracker") as tracker:
+                await tracker.reached(_ARCHIVER, await self._source_ends(), self.settings.archive_wait_s)
         except ProgressTimeoutError as error:
             raise Unavailable(
                 f"the lake does not hold what was published before the approval: {error}"
@@ -135,15 +136,12 @@ async def answer_approvals(service: Service, settings: TrainerSettings, project:
     bootstrap = settings.kafka_bootstrap_servers
     if not await _topics_are_there(service, bootstrap):
         return
-    async with (
-        KafkaPublisher(bootstrap, client_id=_GROUP) as publisher,
-        ProgressTracker(bootstrap, client_id="trainer-tracker") as tracker,
-    ):
+    async with KafkaPublisher(bootstrap, client_id=_GROUP) as publisher:
         runner = ConsumerRunner(
             bootstrap=bootstrap,
             group=_GROUP,
             topics=[RETRAIN_APPROVED.name],
-            handler=Approvals(service, settings, project, tracker),
+            handler=Approvals(service, settings, project),
             publisher=publisher,
             service=_GROUP,
             batching=Batching(max_records=1),
