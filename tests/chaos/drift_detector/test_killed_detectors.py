@@ -21,8 +21,13 @@ _DAYS, _A_DAY = 22, 120
 
 
 @pytest.fixture
-async def stage(own_stack: Callable[..., Awaitable[LocalStack]], tmp_path: Path) -> AsyncIterator[Stage]:
-    async with Stage(await own_stack(), tmp_path) as stage:
+async def stack(own_stack: Callable[..., Awaitable[LocalStack]]) -> LocalStack:
+    return await own_stack()
+
+
+@pytest.fixture
+async def stage(stack: LocalStack, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with Stage(stack, tmp_path) as stage:
         yield stage
 
 
@@ -40,7 +45,9 @@ def _alerts(scene: Scene) -> dict[tuple[str, int, int], bytes]:
     }
 
 
-async def test_killed_detectors_tell_what_one_quiet_run_tells(stage: Stage, tmp_path: Path) -> None:
+async def test_killed_detectors_and_a_killed_store_tell_what_one_quiet_run_tells(
+    stack: LocalStack, stage: Stage, tmp_path: Path
+) -> None:
     package = packaged(tmp_path)
     facts = flights(package.version, _DAYS, _A_DAY)
     expected = await undisturbed(facts, package, watched_flights())
@@ -48,13 +55,16 @@ async def test_killed_detectors_tell_what_one_quiet_run_tells(stage: Stage, tmp_
     await stage.route(package)
     running = [await stage.start(), await stage.start()]
     publishing = asyncio.ensure_future(stage.publish(facts))
-    for told in (3, 9, 15):
+    for told in (3, 9):
         await stage.until(lambda told=told: len(stage.seen.of("input-quality")) >= told)  # type: ignore[misc]
         victim = running.pop(0)
         victim.kill()
         await victim.wait()
         running.append(await stage.start())
+    (valkey,) = stack.valkey.nodes
+    valkey.kill()
     await publishing
+    await valkey.start()
     await stage.measured_up_to_here(120)
     await stage.until(lambda: len(_told(stage.seen)) >= len(_told(expected)))
     await stage.until(lambda: len(_alerts(stage.seen)) >= len(_alerts(expected)))
@@ -62,24 +72,3 @@ async def test_killed_detectors_tell_what_one_quiet_run_tells(stage: Stage, tmp_
     assert _alerts(stage.seen) == _alerts(expected)
     running[0].terminate()
     assert await running[0].wait() == 0
-
-
-async def test_a_store_that_dies_delays_and_changes_nothing(
-    own_stack: Callable[..., Awaitable[LocalStack]], tmp_path: Path
-) -> None:
-    stack, package = await own_stack(), packaged(tmp_path)
-    facts = flights(package.version, _DAYS, _A_DAY)
-    expected = await undisturbed(facts, package, watched_flights())
-    async with Stage(stack, tmp_path) as stage:
-        await stage.route(package)
-        detector = await stage.start()
-        publishing = asyncio.ensure_future(stage.publish(facts))
-        await stage.until(lambda: len(stage.seen.of("input-quality")) >= 5)
-        (valkey,) = stack.valkey.nodes
-        valkey.kill()
-        await publishing
-        await valkey.start()
-        await stage.measured_up_to_here(120)
-        await stage.until(lambda: len(_told(stage.seen)) >= len(_told(expected)))
-        assert _told(stage.seen) == _told(expected)
-        assert detector.returncode is None

@@ -48,15 +48,8 @@ async def test_requests_become_measurements_and_alerts_and_what_is_none_a_dead_l
         assert await detector.wait() == 0
 
 
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        ('FeatureDrift("drift", model="flight-delay", features=["origin_departures.nope"])', "no feature"),
-        ('PredictionDrift("drift", model="flight-dely")', "Did you mean 'flight-delay'?"),
-        ('DataQuality("Drift!", model="flight-delay")', "is not lower-case words with dashes"),
-    ],
-)
-async def test_monitors_that_make_no_sense_end_it_with_one_line(tmp_path: Path, line: str, told: str) -> None:
+async def test_a_monitor_on_an_unknown_feature_ends_it_with_one_line(tmp_path: Path) -> None:
+    line = 'FeatureDrift("drift", model="flight-delay", features=["origin_departures.nope"])'
     project = tmp_path / "odd_flights"
     project.mkdir()
     (project / "__init__.py").touch()
@@ -77,5 +70,5 @@ async def test_monitors_that_make_no_sense_end_it_with_one_line(tmp_path: Path, 
     _, said = await process.communicate()
     assert process.returncode == 1
     (only,) = said.decode().strip().splitlines()
-    assert told in only
+    assert "has no feature 'origin_departures.nope'" in only
     assert "monitors.py:2" in only

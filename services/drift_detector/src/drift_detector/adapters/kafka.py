@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     Ends = Mapping[TopicPartition, int]
     Marks = Mapping[TopicPartition, Watermark]
 
-_JOINED_SECONDS: Final = 0.2
+_CHECKS_A_QUESTION: Final = 50
+_QUESTION_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class KafkaFrontier:
         """See `Frontier.labels_up_to`."""
         if boundary_us > self._complete_us:
             passing = self._passing = self._passing or _Passing(boundary_us, await self._upstream())
-            if passing.joined is None and await self._has_joined(passing.upstream):
+            if passing.joined is None and await self._has_joined(passing):
                 passing.joined = await self._ends_of(self._topics.resolved)
             if passing.joined is not None and _covers(await self._marks(), passing.joined):
                 self._complete_us, self._passing = passing.boundary_us, None
@@ -136,9 +137,16 @@ class KafkaFrontier:
         ends = await self._ends.ask()
         return {where: end for where, end in ends.items() if where.topic in topics and end}
 
-    async def _has_joined(self, upstream: Ends) -> bool:
+    async def _has_joined(self, passing: _Passing) -> bool:
+        if _covers(self._tracker.marks(self._joiner), passing.upstream):
+            return True
+        # What the group reached before we listened only its commits tell; to ask for them takes a connection.
+        asks = passing.checks % _CHECKS_A_QUESTION == 0
+        passing.checks += 1
+        if not asks:
+            return False
         try:
-            await self._tracker.reached(self._joiner, upstream, _JOINED_SECONDS)
+            await self._tracker.reached(self._joiner, passing.upstream, _QUESTION_SECONDS)
         except ProgressTimeoutError:
             return False
         return True
@@ -151,11 +159,13 @@ class _Passing:
     Attributes:
         upstream: What the joining group has to have had.
         joined: What it had told by then; None before.
+        checks: How often it was looked whether it had.
     """
 
     boundary_us: int
     upstream: Ends
     joined: Ends | None = None
+    checks: int = 0
 
 
 def _covers(marks: Marks, ends: Ends) -> bool:
