@@ -57,11 +57,12 @@ def _tell(_said: Message, _time_us: int) -> Happening | None:
 
 @_tell.register
 def _alert(said: AlertChanged, time_us: int) -> Happening | None:
+    what = said.fingerprint.partition(":")[2]
     if said.state == AlertState.ALERT_STATE_FIRING and said.changed_at == said.firing_since:
-        text = f"{said.monitor} fires: {said.summary} ({said.runbook})"
+        text = f"{what} fires: {said.summary} ({said.runbook})"
         return Happening(time_us, ALERT, text, is_bad=True)
     if said.state == AlertState.ALERT_STATE_RESOLVED and said.HasField("firing_since"):
-        return Happening(time_us, ALERT, f"{said.monitor} is resolved: {said.summary}")
+        return Happening(time_us, ALERT, f"{what} is resolved: {said.summary}")
     return None
 
 
