@@ -9,7 +9,8 @@ import pytest
 from monitoring.monitors import DataQuality, FeatureDrift, Performance
 from monitoring.policies import PersistentDrift
 from retrain_trigger.domain.rules import Rules
-from retrain_trigger.testing import Said, World
+from retrain_trigger.testing.facts import Said
+from retrain_trigger.testing.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from monitoring.policies import NewLabels, PerformanceDecay, Schedule
-from retrain_trigger.testing import TOPICS, day
+from retrain_trigger.testing.facts import TOPICS, day
 from tidemark.monitoring.v1.alert_pb2 import AlertState
 from tidemark.monitoring.v1.monitor_pb2 import Assessment
 from tidemark.retraining.v1.retrain_pb2 import RetrainRefusal
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from bus.events import Event
     from monitoring.policies import PersistentDrift
-    from retrain_trigger.testing import Said, World
+    from retrain_trigger.testing.facts import Said
+    from retrain_trigger.testing.world import World
 
     MakeWorld = Callable[..., Awaitable[World]]
     MakeDrift = Callable[..., PersistentDrift]
@@ -97,6 +98,30 @@ async def test_a_route_counts_by_its_event_time_whichever_is_read_first(
     assert asked(world)[0].champion == "first"
 
 
+@pytest.mark.parametrize(("first", "second"), [(20_000, 20_000), (20_000, 13), (1, 20_000)])
+async def test_a_route_dated_by_the_clock_before_any_event_time_was_known_is_in_force(
+    world_of: MakeWorld, drift: MakeDrift, said: Said, first: int, second: int
+) -> None:
+    world = await world_of(drift())
+    world.states.rows.clear()
+    await world.tell(said.registered("first", 0), said.routed("other", 1, on_day=first))
+    await world.tell(said.routed("first", 2, on_day=second), said.labels(7), *drifted(said, 14, 21))
+    assert [request.champion for request in asked(world)] == ["first"]
+
+
+async def test_windows_heard_again_later_are_no_news(
+    world_of: MakeWorld, drift: MakeDrift, said: Said
+) -> None:
+    count = NewLabels("new-labels", model="late", count=1_000, cooldown=0 * DAY)
+    world = await world_of(count, drift(windows=1, cooldown=0 * DAY))
+    facts = [said.labels(14), *drifted(said, 14)]
+    await world.tell(*facts, said.decided("late:new-labels:1970-01-15T00:00:00Z", "a1", approved=False))
+    await world.tell(*drifted(said, 21), said.decided("late:persistent-drift:1970-01-22T00:00:00Z", "a2"))
+    assert len(asked(world)) == 2
+    await world.tell(said.measured("input-quality", 30), *facts, *drifted(said, 21))
+    assert len(asked(world)) == 2
+
+
 async def test_provisional_amended_and_repeated_measurements_do_not_count_as_windows(
     world_of: MakeWorld, drift: MakeDrift, said: Said
 ) -> None:
@@ -134,6 +159,15 @@ async def test_only_labels_that_the_champion_has_not_learned_from_are_new(
     assert [request.new_labels for request in asked(world)] == [1_000]
 
 
+async def test_labels_of_a_window_count_by_its_newest_revision_and_not_before_it_is_final(
+    world_of: MakeWorld, drift: MakeDrift, said: Said
+) -> None:
+    world = await world_of(drift())
+    corrected, earlier = said.labels(14, rows=900, revision=2), said.labels(14, rows=100, revision=1)
+    await world.tell(corrected, earlier, said.labels(21, provisional=True), *drifted(said, 14, 21))
+    assert [request.new_labels for request in asked(world)] == [1_900]
+
+
 async def test_a_count_of_new_labels_asks(world_of: MakeWorld, said: Said) -> None:
     world = await world_of(NewLabels("new-labels", model="late", count=2_500))
     await world.tell(said.labels(14), said.labels(21, provisional=True))
@@ -148,6 +182,18 @@ async def test_decay_asks(world_of: MakeWorld, said: Said) -> None:
     assert [request.policy for request in asked(world)] == ["decay"]
 
 
+async def test_windows_that_come_late_speak_once_for_an_event_time(world_of: MakeWorld, said: Said) -> None:
+    decay = PerformanceDecay("decay", model="late", monitor="quality", windows=1, cooldown=0 * DAY)
+    world = await world_of(decay)
+    late = [said.labels(number, breached=True) for number in (14, 21)]
+    request_id = "late:decay:1970-02-01T00:00:00Z"
+    await world.tell(said.measured("input-quality", 31), late[0])
+    await world.tell(said.decided(request_id, "a1", approved=False), late[1])
+    assert [request.request_id for request in asked(world)] == [request_id]
+    await world.tell(said.labels(35, breached=True))
+    assert len(asked(world)) == 2
+
+
 async def test_a_schedule_asks_when_event_time_passes_its_time_and_once(
     world_of: MakeWorld, said: Said
 ) -> None:
@@ -160,6 +206,15 @@ async def test_a_schedule_asks_when_event_time_passes_its_time_and_once(
     await world.tell(said.decided("late:monthly:1970-02-02T00:00:00Z", "a", approved=False))
     await world.tell(said.measured("input-quality", 100))
     assert len(asked(world)) == 2
+
+
+async def test_a_schedule_is_due_at_the_very_moment_and_not_after_it(world_of: MakeWorld, said: Said) -> None:
+    world = await world_of(Schedule("daily", model="late", cron="0 0 * * *", cooldown=0 * DAY))
+    await world.tell(said.measured("input-quality", 8))
+    request_id = "late:daily:1970-01-09T00:00:00Z"
+    assert [request.request_id for request in asked(world)] == [request_id]
+    await world.tell(said.decided(request_id, "a1", approved=False), said.measured("input-drift", 8))
+    assert len(asked(world)) == 1
 
 
 async def test_a_schedule_does_not_ask_for_times_before_anything_was_known(
@@ -260,6 +315,7 @@ async def test_sound_data_ends_the_alert_but_not_the_veto(
     world = await world_of(drift())
     await world.tell(said.measured("input-quality", 20, breached=True), *drifted(said, 14, 21))
     await world.tell(said.measured("input-quality", 22, clear=False), said.measured("input-quality", 23))
+    assert world.said(TOPICS.alerts)[-1].resolved_at == day(23)
     await world.tell(*drifted(said, 27))
     assert asked(world) == []
     assert alerts(world) == [

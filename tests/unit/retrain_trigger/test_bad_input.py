@@ -11,9 +11,9 @@ from bus.memory import MemoryPublisher
 from bus.positions import TopicPartition
 from bus.records import OutgoingRecord
 from retrain_trigger.ports import Kept, UnreadableState
-from retrain_trigger.testing import DAY_US, TOPICS, day
+from retrain_trigger.testing.facts import DAY_US, TOPICS, day
 from tidemark.governance.v1.approval_pb2 import ApprovalDecided, SubjectKind
-from tidemark.monitoring.v1.monitor_pb2 import Measurement, MonitorMeasured
+from tidemark.monitoring.v1.monitor_pb2 import Assessment, Measurement, MonitorMeasured
 from tidemark.pipelines.v1.progress_pb2 import ProgressMade
 from tidemark.registry.v1.route_pb2 import RouteChanged
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
     from bus.events import Event
     from monitoring.policies import PersistentDrift
-    from retrain_trigger.testing import Said, World
+    from retrain_trigger.testing.facts import Said
+    from retrain_trigger.testing.world import World
 
     MakeWorld = Callable[..., Awaitable[World]]
     MakeDrift = Callable[..., PersistentDrift]
 
 REQUEST = "late:persistent-drift:1970-01-22T00:00:00Z"
+BREACHED = Assessment.ASSESSMENT_BREACHED
 
 
 @pytest.fixture
@@ -120,10 +122,10 @@ async def test_numbers_that_are_none_are_left_out_of_the_evidence(
     world_of: MakeWorld, drift: MakeDrift, said: Said
 ) -> None:
     figures = [
-        Measurement(subject="a", statistic="psi", value=float("nan"), assessment=2),
-        Measurement(subject="b", statistic="psi", assessment=2),
-        Measurement(subject="c", statistic="psi", value=0.5, reference=float("inf"), assessment=2),
-        Measurement(subject="d", statistic="psi", value=0.1, assessment=1),
+        Measurement(subject="a", statistic="psi", value=float("nan"), assessment=BREACHED),
+        Measurement(subject="b", statistic="psi", assessment=BREACHED),
+        Measurement(subject="c", statistic="psi", value=0.5, reference=float("inf"), assessment=BREACHED),
+        Measurement(subject="d", statistic="psi", value=0.1, assessment=Assessment.ASSESSMENT_OK),
     ]
     world = await world_of(drift(windows=1))
     await world.tell(said.measured("input-drift", 14, breached=True, measurements=figures))

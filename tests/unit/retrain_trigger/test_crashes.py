@@ -8,7 +8,8 @@ import pytest
 from bus.memory import MemoryPublisher
 from retrain_trigger.adapters.memory import MemoryStates
 from retrain_trigger.domain.rules import Rules
-from retrain_trigger.testing import TOPICS, World
+from retrain_trigger.testing.facts import TOPICS
+from retrain_trigger.testing.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from bus.events import Event
     from monitoring.policies import PersistentDrift
     from retrain_trigger.ports import Kept
-    from retrain_trigger.testing import Said
+    from retrain_trigger.testing.facts import Said
 
 FIRST = "late:persistent-drift:1970-01-22T00:00:00Z"
 OUTPUTS = (TOPICS.requested, TOPICS.approved, TOPICS.refused, TOPICS.alerts)

@@ -17,7 +17,7 @@ from retrain_trigger.domain.facts import Decided, Fact, Measured, Registered, Ro
 from retrain_trigger.domain.rules import Rules
 from retrain_trigger.domain.state import ModelState, Refusal
 from retrain_trigger.ports import Kept
-from retrain_trigger.testing import DAY_US
+from retrain_trigger.testing.facts import DAY_US
 
 MODEL, DAY = "late", timedelta(days=1)
 COOLDOWN_US, EXPIRES_US, VETO_US = 5 * DAY_US, 4 * DAY_US, 3 * DAY_US

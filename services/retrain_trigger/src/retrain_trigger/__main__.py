@@ -17,7 +17,7 @@ from feature_store import DefinitionError
 from monitoring import DeclarationError
 from service_kit import Service, run
 
-from retrain_trigger.adapters.faust import FaustWorker
+from retrain_trigger.adapters.faust import FaustWorker, WorkerFailed
 from retrain_trigger.adapters.reading import readers
 from retrain_trigger.adapters.telling import SOURCE, addressing
 from retrain_trigger.adapters.topics import Topics
@@ -25,6 +25,7 @@ from retrain_trigger.declared import rules_of
 from retrain_trigger.handlers import Trigger
 from retrain_trigger.intake import Intake
 from retrain_trigger.metrics import Metrics
+from retrain_trigger.ports import UnreadableState
 from retrain_trigger.settings import TriggerSettings
 
 if TYPE_CHECKING:
@@ -36,51 +37,82 @@ NAME: Final = "retrain-trigger"
 _RETRY_SECONDS: Final = 1.0
 
 
-async def decide(service: Service, settings: TriggerSettings, rules: Mapping[str, Rules]) -> None:
-    """Follow models until told to stop."""
-    topics, bootstrap = Topics(), settings.kafka_bootstrap_servers
-    if not await _ensured(service, bootstrap):
-        return
-    worker = FaustWorker(bootstrap=bootstrap, group=settings.trigger_group, inputs=topics.inputs)
-    service.health.watch("events", lambda: worker.not_ready_because)
-    async with KafkaPublisher(bootstrap, client_id=NAME) as publisher:
+class Deciding:
+    """Follows models until told to stop, with a new worker whenever one gives up because Kafka is away."""
+
+    def __init__(self, service: Service, settings: TriggerSettings, rules: Mapping[str, Rules]) -> None:
+        self._service = service
+        self._settings = settings
+        self._rules = rules
+        self._topics = Topics()
+        self._metrics = Metrics(service.metrics)
+        self._consumer = ConsumerMetrics(settings.trigger_group, service.metrics)
+        self._away_because: str | None = "has not asked Kafka for its topics yet"
+        self._worker: FaustWorker | None = None
+
+    @property
+    def not_ready_because(self) -> str | None:
+        """Why facts are not being read, in words; None when they are."""
+        return self._away_because if self._worker is None else self._worker.not_ready_because
+
+    async def run(self) -> None:
+        """Return when told to stop.
+
+        Raises:
+            UnreadableState: What is kept of a model cannot be read.
+        """
+        self._service.health.watch("events", lambda: self.not_ready_because)
+        bootstrap, stop = self._settings.kafka_bootstrap_servers, self._service.stop
+        publisher = KafkaPublisher(bootstrap, client_id=NAME)
+        try:
+            while not stop.is_set():
+                try:
+                    await ensure_topics(bootstrap, CATALOGUE)
+                    await self._follow(publisher)
+                except (Unavailable, WorkerFailed) as error:
+                    await self._rest(str(error))
+        finally:
+            await publisher.close()
+
+    async def _follow(self, publisher: KafkaPublisher) -> None:
+        settings = self._settings
+        self._worker = FaustWorker(
+            bootstrap=settings.kafka_bootstrap_servers,
+            group=settings.trigger_group,
+            inputs=self._topics.inputs,
+        )
         trigger = Trigger(
-            rules=rules,
-            states=worker,
+            rules=self._rules,
+            states=self._worker,
             publish=publisher,
-            address=addressing(topics),
-            told=Metrics(service.metrics).told,
+            address=addressing(self._topics),
+            told=self._metrics.told,
         )
         intake = Intake(
             group=settings.trigger_group,
-            readers=readers(topics),
+            readers=readers(self._topics),
             on_fact=trigger.on_fact,
             publisher=publisher,
             undertaker=Undertaker(SOURCE, settings.tidemark_stack),
-            progressed=topics.progressed,
-            metrics=ConsumerMetrics(settings.trigger_group, service.metrics),
+            progressed=self._topics.progressed,
+            metrics=self._consumer,
             clock=wall_clock_us,
         )
-        await worker.run(intake.take, service.stop)
-
-
-async def _ensured(service: Service, bootstrap: str) -> bool:
-    """Wait for the broker and create what is missing; False when told to stop before."""
-    away_because: str | None = "has not asked Kafka for its topics yet"
-    service.health.watch("topics", lambda: away_because)
-    while not service.stop.is_set():
         try:
-            await ensure_topics(bootstrap, CATALOGUE)
-        except Unavailable as error:
-            away_because = str(error)
-            service.log.warning("topics not ensured yet", reason=away_because)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_RETRY_SECONDS):
-                    await service.stop.wait()
-        else:
-            away_because = None
-            return True
-    return False
+            await self._worker.run(intake.take, self._service.stop)
+        except WorkerFailed as failed:
+            if isinstance(failed.__cause__, UnreadableState):
+                raise failed.__cause__ from None
+            raise
+        finally:
+            self._worker = None
+
+    async def _rest(self, reason: str) -> None:
+        self._away_because = reason
+        self._service.log.warning("beginning anew", reason=reason)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_RETRY_SECONDS):
+                await self._service.stop.wait()
 
 
 def main() -> None:
@@ -90,7 +122,7 @@ def main() -> None:
         rules = rules_of(settings.tidemark_project)
     except (DefinitionError, DeclarationError) as error:
         sys.exit(f"{NAME}: TIDEMARK_PROJECT={settings.tidemark_project!r} cannot be followed: {error}")
-    run(NAME, settings, lambda service: decide(service, settings, rules))
+    run(NAME, settings, lambda service: Deciding(service, settings, rules).run())
 
 
 if __name__ == "__main__":

@@ -28,6 +28,9 @@ TABLE: Final = "models"
 _PARTITION: Final = 0
 _COMMIT_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 1.0
+# As the bus's members have them: one that was killed is replaced within ten seconds.
+_SESSION_SECONDS: Final = 10.0
+_HEARTBEAT_SECONDS: Final = 1.0
 # Above Faust's own wait for an agent that finishes what it has in hand.
 _STOP_SECONDS: Final = 20.0
 
@@ -105,19 +108,27 @@ class FaustWorker:
             stop: See above.
 
         Raises:
-            WorkerFailed: Faust, or `take`, gave up.
+            WorkerFailed: Faust, or `take`, gave up; a new worker may be run.
         """
         self._app.agent(self._channel, name="intake")(self._agent(take))
         self._app.finalize()
-        await self._app.start()
         try:
+            await self._app.start()
             await self._until(stop)
+        except Exception as error:  # noqa: BLE001 - Faust lets through whatever its client raises
+            self._fail(error)
         finally:
             self._stopping.set()
-            async with asyncio.timeout(_STOP_SECONDS):
-                await self._app.stop()
+            await self._stop()
         if self._failure is not None:
             raise WorkerFailed(f"{type(self._failure).__name__}: {self._failure}") from self._failure
+
+    async def _stop(self) -> None:
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._app.stop()
+        except Exception as error:  # noqa: BLE001 - as above; what it did not commit is read again
+            _log.warning("Faust did not stop in order: %r", error)
 
     async def _until(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -182,6 +193,8 @@ def _application(bootstrap: str, group: str) -> faust.App:
         topic_partitions=1,
         table_standby_replicas=0,
         broker_commit_interval=_COMMIT_SECONDS,
+        broker_session_timeout=_SESSION_SECONDS,
+        broker_heartbeat_interval=_HEARTBEAT_SECONDS,
         autodiscover=False,
     )
     return app

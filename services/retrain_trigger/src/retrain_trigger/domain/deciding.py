@@ -193,12 +193,6 @@ def _on_decided(state: ModelState, decided: Decided) -> Step:
     if request is None or request.request_id != decided.request_id:
         _refuse_unless_repeated(state, decided)
         return state, ()
-    state, over = alarms.resolve(decided.model, state, alarms.EXPIRED)
-    state, effects = _decide(state, request, decided)
-    return state, (*effects, *over)
-
-
-def _decide(state: ModelState, request: Request, decided: Decided) -> Step:
     if not decided.approved:
         said = f": {decided.comment}" if decided.comment else ""
         why = _Refusing(Refusal.REJECTED, f"{decided.decided_by} said no{said}", request.figures)
@@ -210,9 +204,7 @@ def _decide(state: ModelState, request: Request, decided: Decided) -> Step:
         state = _settle(state, request, Refusal.VETOED, decided.approval_id, rests=False)
         return _veto(state, decided.model, request.policy, request.request_id, broken, was_asked=True)
     approved = Approved(request, decided.decided_by, decided.comment, decided.decided_at_us)
-    state = _settle(state, request, APPROVED, decided.approval_id)
-    state, calmed = alarms.resolve(decided.model, state, alarms.VETOED)
-    return state, (approved, *calmed)
+    return _settle(state, request, APPROVED, decided.approval_id), (approved,)
 
 
 def _refuse_unless_repeated(state: ModelState, decided: Decided) -> None:

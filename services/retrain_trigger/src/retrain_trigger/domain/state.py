@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from monitoring.monitors import MonitorKind  # noqa: TC002 - read when the state is decoded
+
+_SOON_US: Final = 90 * 86_400_000_000
 
 
 class Refusal(StrEnum):
@@ -169,13 +172,14 @@ class ModelState:
     def champion(self) -> str:
         """The version that served by the event time that has come; empty when there is none.
 
-        Routes and measurements are on different topics: which is read first must not matter. The first route
-        is dated by the clock, for no event time was known then, and holds until the second does.
+        Routes and measurements are on different topics: which is read first must not matter. A route that is
+        dated far ahead was dated by a clock, before any event time was known: it is in force from the start.
         """
-        if not self.routes:
-            return ""
-        in_force = [route for route in self.routes if route.since_us < self.now_us]
-        return (in_force[-1] if in_force else self.routes[0]).champion
+        in_force = [
+            route for route in self.routes if not self.now_us <= route.since_us <= self.now_us + _SOON_US
+        ]
+        found = in_force[-1:] or self.routes[:1]
+        return found[0].champion if found else ""
 
     @property
     def owner(self) -> str:

@@ -1,38 +1,20 @@
-"""For tests: what upstream says, and a world in memory that hears it."""
+"""What upstream says: events as the trigger's inputs hold them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import Any, Final
 
-from bus.dead_letters import DeadLetter, Undertaker, exhume
 from bus.events import Event
-from bus.memory import MemoryLog, MemoryPublisher
-from bus.metrics import ConsumerMetrics
-from bus.records import outgoing
-from bus.topics import CATALOGUE, dead_letter_of
+from bus.topics import CATALOGUE
 from google.protobuf.timestamp_pb2 import Timestamp
-from prometheus_client import CollectorRegistry
 from tidemark.governance.v1.approval_pb2 import ApprovalDecided, Decision, SubjectKind
 from tidemark.monitoring.v1.monitor_pb2 import Assessment, Measurement, MonitorKind, MonitorMeasured
 from tidemark.registry.v1.model_pb2 import ModelRegistered
 from tidemark.registry.v1.route_pb2 import Arm, RouteChanged, VersionRef
 from tidemark.scoring.v1.prediction_pb2 import ROLE_CHAMPION
 
-from retrain_trigger.adapters.memory import MemoryStates
-from retrain_trigger.adapters.reading import readers
-from retrain_trigger.adapters.telling import SOURCE, addressing
 from retrain_trigger.adapters.topics import Topics
-from retrain_trigger.handlers import Trigger
-from retrain_trigger.intake import Intake
-from retrain_trigger.metrics import Metrics
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bus.memory import MemoryRecord
-
-    from retrain_trigger.domain.rules import Rules
 
 TOPICS: Final = Topics()
 DAY_US: Final = 86_400_000_000
@@ -51,6 +33,11 @@ def day(number: float) -> Timestamp:
     moment = Timestamp()
     moment.FromMicroseconds(round(number * DAY_US))
     return moment
+
+
+def topic_of(event: Event) -> str:
+    """Say where an event belongs."""
+    return _TOPIC_OF[event.type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,64 +118,3 @@ class Said:
         return Event.of(
             message, id=event_id, source="test", key=self.model, time_us=time_us, recorded_time_us=time_us
         )
-
-
-@dataclass
-class World:
-    """A trigger on topics in memory.
-
-    Attributes:
-        publisher: Tests give one that fails.
-    """
-
-    rules: Mapping[str, Rules]
-    log: MemoryLog = field(default_factory=MemoryLog)
-    states: MemoryStates = field(default_factory=MemoryStates)
-    publisher: MemoryPublisher | None = None
-
-    def intake(self) -> Intake:
-        """Start a process: it knows what is kept, and nothing else."""
-        publisher, registry = self.publisher or MemoryPublisher(self.log), CollectorRegistry()
-        trigger = Trigger(
-            rules=self.rules,
-            states=self.states,
-            publish=publisher,
-            address=addressing(TOPICS),
-            told=Metrics(registry).told,
-        )
-        return Intake(
-            group="g",
-            readers=readers(TOPICS),
-            on_fact=trigger.on_fact,
-            publisher=publisher,
-            undertaker=Undertaker(SOURCE, "test"),
-            progressed=TOPICS.progressed,
-            metrics=ConsumerMetrics("g", registry),
-            clock=lambda: 0,
-        )
-
-    async def tell(self, *events: Event) -> None:
-        """Say something, and have it taken in."""
-        intake = self.intake()
-        for event in events:
-            await intake.take(self.write(event))
-
-    def write(self, event: Event) -> MemoryRecord:
-        """Put an event on its topic."""
-        return self._last(self.log.append(_TOPIC_OF[event.type], outgoing(event)))
-
-    def said(self, topic: str) -> list[Any]:
-        """Read what a topic says, each event once, in the order of their first telling."""
-        found = {event.id: event for event in self.log.events(topic)}
-        kinds = {one.name: one.message for one in CATALOGUE}
-        kind = kinds[topic]
-        assert kind is not None
-        return [kind.FromString(event.data) for event in found.values()]
-
-    def letters(self, topic: str) -> list[DeadLetter]:
-        """Read the dead letters of a topic."""
-        twin = dead_letter_of(topic)
-        return [exhume(record) for where in self.log.partitions_in(twin) for record in self.log.read(where)]
-
-    def _last(self, position: Any) -> MemoryRecord:
-        return self.log.read(position.topic_partition, position.offset)[0]
