@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import polars as pl
+    from local_stack import LocalStack
     from tidemark_cli.platform import Platform
 
     from examples.flights.demo.story import OnTick
@@ -61,7 +62,7 @@ class Killer:
         self._restarts: list[asyncio.Task[object]] = []
         self.killed: list[str] = []
 
-    async def __call__(self, _: Lived, platform: Platform) -> None:
+    async def __call__(self, _: Lived, platform: Platform, _stack: LocalStack) -> None:
         self._ticks += 1
         victim = self._victims.get(self._ticks)
         if victim is not None:
@@ -87,7 +88,7 @@ async def test_an_undisturbed_run_keeps_its_promises(undisturbed: Run) -> None:
     assert figures["skew_mismatches"] == 0
     assert figures["vectors_compared"] == figures["flights_scored"]
     assert figures["label_coverage"] == 1
-    assert (undisturbed.options.folder / "report.html").read_text().count("<svg") == 6
+    assert (undisturbed.options.folder / "report.html").read_text().count("<svg") == 10
 
 
 async def test_kill_9_of_any_consumer_changes_no_figure(undisturbed: Run, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from examples.flights.facts import ScoringRequest
 
-# What any careful backend sets: gRPC itself repeats a call that never reached the server's code.
+# What any careful backend sets: gRPC repeats a call that failed, and waits for a server that starts again.
 _RETRY = {
     "methodConfig": [
         {
@@ -35,17 +35,17 @@ _RETRY = {
     ]
 }
 _OPTIONS = [("grpc.service_config", json.dumps(_RETRY)), ("grpc.enable_retries", 1)]
-_CALL_SECONDS = 10.0
 _CONCURRENCY = 32
 
 
 class Backend:
     """Asks the questions of a tick side by side; `latencies_ms` and `answers` grow with every answer."""
 
-    def __init__(self, address: str, model: str) -> None:
+    def __init__(self, address: str, model: str, call_seconds: float) -> None:
         self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
         self._score = ScoringServiceStub(self._channel).Score
         self._model = model
+        self._call_seconds = call_seconds
         self._free = asyncio.Semaphore(_CONCURRENCY)
         self._latencies_ms: list[float] = []
 
@@ -79,5 +79,5 @@ class Backend:
         async with self._free:
             message = request.to_proto(self._model)
             started = time.perf_counter()
-            await self._score(message, timeout=_CALL_SECONDS)
+            await self._score(message, timeout=self._call_seconds, wait_for_ready=True)
             self._latencies_ms.append((time.perf_counter() - started) * 1000)

@@ -71,7 +71,7 @@ class Living:
             await stack.enter_async_context(self._chronicle.following(bootstrap))
             ends = await stack.enter_async_context(aclosing(ends_of_topics(bootstrap)))
             address = f"127.0.0.1:{self._platform.processes[services.INFERENCE].ports['GRPC_PORT']}"
-            backend = await stack.enter_async_context(Backend(address, MODEL))
+            backend = await stack.enter_async_context(Backend(address, MODEL, self._options.call_seconds))
             settler = Settler(
                 ends=ends,
                 tracker=tracker,

@@ -48,6 +48,7 @@ class DemoOptions:
         settings: More environment for every service.
         plan: How a candidate is rolled out.
         fault: What breaks on purpose.
+        call_seconds: How long a question waits for its answer, retries included.
     """
 
     folder: Path = Path("build/demo")
@@ -62,6 +63,7 @@ class DemoOptions:
     settings: Mapping[str, str] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=_usual_plan)
     fault: Fault | None = _AUGUST
+    call_seconds: float = 10.0
 
     def __post_init__(self) -> None:
         if not self.learn_from < self.live_from < self.live_to:

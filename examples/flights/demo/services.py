@@ -26,13 +26,14 @@ INFERENCE, CONTROL_PLANE = "inference", "control-plane"
 
 # Once a day of event time everything is waited for: whoever gathers, gathers for a moment only.
 _GATHER_MS = "50"
+_GATHER = f"PT0.{int(_GATHER_MS):03}S"
 _FOLLOWING = {"FOLLOW_BEAT_SECONDS": "1"}
 _COMPARING = {
     # Flights end within hours. By age alone: what counts then depends on event time only.
     "COMPARISON_MATURE_AGE": "P2D",
     "COMPARISON_MATURE_COVERAGE": "1.1",
     "COMPARISON_BEAT": "PT0.1S",
-    "JOIN_WAIT": f"PT0.{int(_GATHER_MS):03}S",
+    "JOIN_WAIT": _GATHER,
 }
 
 
@@ -84,7 +85,7 @@ def living_services(options: DemoOptions) -> list[ProcessSpec]:
     """What runs once there is a route: serving, shadow and comparison, and what closes the loop."""
     tables = str(options.folder.resolve() / "work" / "retrain-trigger")
     loop = [
-        ProcessSpec("drift-detector", "drift_detector"),
+        ProcessSpec("drift-detector", "drift_detector", environment={"DRIFT_WAIT": _GATHER}),
         ProcessSpec("retrain-trigger", "retrain_trigger", environment={"WORK_URI": tables}),
         ProcessSpec("trainer", "trainer", arguments=("serve",)),
     ]
