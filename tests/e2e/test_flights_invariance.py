@@ -7,18 +7,19 @@ import io
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 from rich.console import Console
 
 from examples.flights.demo.lake import Lake
 from examples.flights.demo.options import DemoOptions
+from examples.flights.demo.rollback import LOAD
 from examples.flights.demo.run import run
 from examples.flights.demo.summary import frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import polars as pl
     from local_stack import LocalStack
     from tidemark_cli.platform import Platform
 
@@ -42,6 +43,7 @@ class Run:
         self.predictions = (
             Lake(self.options.folder / "lake")
             .frame("predictions_made")
+            .filter(~pl.col("prediction_id").str.starts_with(LOAD))
             .select("prediction_id", "score", "features__values", "features__statuses")
             .sort("prediction_id")
         )

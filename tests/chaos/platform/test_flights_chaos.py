@@ -8,18 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 from rich.console import Console
 
 from examples.flights.demo.lake import Lake
 from examples.flights.demo.options import DemoOptions
+from examples.flights.demo.rollback import LOAD
 from examples.flights.demo.run import run
 from examples.flights.demo.summary import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    import polars as pl
     from local_stack import LocalStack
     from tidemark_cli.platform import Platform
 
@@ -46,7 +47,8 @@ class Outcome:
         self.summary = summary
         lake = Lake(folder / "lake")
         columns = ("prediction_id", "features__values", "features__statuses")
-        self.predictions = lake.frame("predictions_made").select(columns).unique("prediction_id")
+        made = lake.frame("predictions_made").filter(~pl.col("prediction_id").str.starts_with(LOAD))
+        self.predictions = made.select(columns).unique("prediction_id")
 
     @property
     def figures(self) -> dict[str, Any]:

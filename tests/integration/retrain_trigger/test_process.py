@@ -78,7 +78,7 @@ async def test_it_answers_probes_as_every_service_does(scene: Scene) -> None:
     [
         (
             "unknown_monitor_project",
-            r"_project\.py:\d+: PersistentDrift\('lost'\): model 'asked' has no monitor 'input-drfit'\. Did you ",
+            r"_project\.py:\d+: PersistentDrift\('lost'\): model 'asked' has no monitor 'input-drfit'\.",
         ),
         ("never_project", r"never_project\.py:\d+: Schedule\('never'\): cron '0 0 30 2 \*' never comes\."),
         ("no_such_project", r"no_such_project"),
