@@ -11,7 +11,7 @@ from examples.flights.demo import services
 from examples.flights.demo.client import Backend
 from examples.flights.demo.display import day
 from examples.flights.demo.options import MODEL
-from examples.flights.demo.settling import FLOW, Settler, ends_of_topics
+from examples.flights.demo.settling import Settler, ends_of_topics
 from examples.flights.pacing import Pace, SystemClock
 from examples.flights.replay import Replay, exact_ends, regular_ends, with_midnights
 from examples.flights.streams import load_streams
@@ -78,7 +78,6 @@ class Living:
                 chronicle=self._chronicle,
                 answers=lambda: backend.answers,
                 people=people,
-                flow=[[reads for reads in wave if services.reads(reads.group)] for wave in FLOW],
                 tell=tell,
             )
             clock = SystemClock()

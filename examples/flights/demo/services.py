@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from datetime import UTC, datetime
@@ -81,14 +80,8 @@ def learning_services(options: DemoOptions) -> list[ProcessSpec]:
     ]
 
 
-def living_services(options: DemoOptions) -> list[ProcessSpec]:
+def living_services() -> list[ProcessSpec]:
     """What runs once there is a route: serving, shadow and comparison, and what closes the loop."""
-    tables = str(options.folder.resolve() / "work" / "retrain-trigger")
-    loop = [
-        ProcessSpec("drift-detector", "drift_detector", environment={"DRIFT_WAIT": _GATHER}),
-        ProcessSpec("retrain-trigger", "retrain_trigger", environment={"WORK_URI": tables}),
-        ProcessSpec("trainer", "trainer", arguments=("serve",)),
-    ]
     return [
         _serving(INFERENCE),
         ProcessSpec(
@@ -98,19 +91,10 @@ def living_services(options: DemoOptions) -> list[ProcessSpec]:
             environment=_FOLLOWING | {"SHADOW_WAIT_MS": _GATHER_MS},
         ),
         ProcessSpec("shadow-comparator", "shadow_comparator", environment=_COMPARING),
-        *(spec for spec in loop if is_there(spec.module)),
+        ProcessSpec("drift-detector", "drift_detector", environment={"DRIFT_WAIT": _GATHER}),
+        ProcessSpec("retrain-trigger", "retrain_trigger"),
+        ProcessSpec("trainer", "trainer", arguments=("serve",)),
     ]
-
-
-def reads(group: str) -> bool:
-    """Whether a group's service can be started."""
-    later = {"drift-detector": "drift_detector", "retrain-trigger": "retrain_trigger"}
-    return all(is_there(module) for prefix, module in later.items() if group.startswith(prefix))
-
-
-def is_there(module: str) -> bool:
-    """Whether a service can be started."""
-    return importlib.util.find_spec(f"{module}.__main__") is not None
 
 
 def more_replicas() -> list[ProcessSpec]:

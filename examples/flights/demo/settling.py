@@ -100,7 +100,7 @@ class Settler:
         answers: Callable[[], int],
         people: Onlookers,
         tell: Tell,
-        flow: Sequence[Sequence[Reads]],
+        flow: Sequence[Sequence[Reads]] = FLOW,
     ) -> None:
         self._ends = ends
         self._tracker = tracker

@@ -98,7 +98,7 @@ class Story:
         people = self._people(platform, governance, drain)
         await people.begin(microseconds(self._options.live_from) - 1)
         self._display.step("starting what serves, shadows, compares and watches")
-        await platform.start_all(services.living_services(self._options))
+        await platform.start_all(services.living_services())
         living = Living(
             self._options, platform, local, self.journal, self.chronicle, self._display, self._on_tick
         )
