@@ -31,11 +31,16 @@ def rules_of(module: str) -> Mapping[str, Rules]:
     check_monitors(monitors, features)
     algorithms = {name: list(model.algorithms) for name, model in project.models.items()}
     check_policies(policies, monitors, features, algorithms)
-    _check_schedules(policies)
+    check_schedules(policies)
     return {name: Rules.of(name, policies, monitors) for name in project.models}
 
 
-def _check_schedules(policies: Iterable[Policy]) -> None:
+def check_schedules(policies: Iterable[Policy]) -> None:
+    """Check that every schedule comes some day.
+
+    Raises:
+        DeclarationError: One does not.
+    """
     for policy in policies:
         if isinstance(policy, Schedule) and next_time(policy.cron, 0) is None:
             raise policy.checker.refuse(
