@@ -109,6 +109,16 @@ async def test_a_route_dated_by_the_clock_before_any_event_time_was_known_is_in_
     assert [request.champion for request in asked(world)] == ["first"]
 
 
+async def test_a_first_route_that_is_dated_somewhat_ahead_is_the_champions_too(
+    world_of: MakeWorld, drift: MakeDrift, said: Said
+) -> None:
+    world = await world_of(drift())
+    world.states.rows.clear()
+    await world.tell(said.registered("first", 0), said.routed("first", 1, on_day=40), said.labels(7))
+    await world.tell(*drifted(said, 14, 21))
+    assert len(asked(world)) == 1
+
+
 async def test_windows_heard_again_later_are_no_news(
     world_of: MakeWorld, drift: MakeDrift, said: Said
 ) -> None:
@@ -323,6 +333,17 @@ async def test_sound_data_ends_the_alert_but_not_the_veto(
         ("late:retrain-vetoed", 1, 1, "RESOLVED"),
         ("late:retrain-vetoed", 2, 0, "FIRING"),
     ]
+
+
+async def test_the_alert_goes_on_while_another_monitor_finds_the_data_broken(
+    world_of: MakeWorld, drift: MakeDrift, said: Said
+) -> None:
+    world = await world_of(drift())
+    broken = [said.measured(name, 20, breached=True) for name in ("input-quality", "other-quality")]
+    await world.tell(*broken, *drifted(said, 14, 21), said.measured("input-quality", 22))
+    assert alerts(world) == [("late:retrain-vetoed", 1, 0, "FIRING")]
+    await world.tell(said.measured("other-quality", 22))
+    assert alerts(world)[1:] == [("late:retrain-vetoed", 1, 1, "RESOLVED")]
 
 
 async def test_an_approval_is_vetoed_when_the_data_broke_meanwhile(

@@ -125,6 +125,28 @@ async def test_killed_at_any_step_it_says_the_same(rules: dict[str, Rules], said
     assert steps > 50
 
 
+@pytest.mark.parametrize("kills", range(1, 8))
+async def test_a_fact_of_another_topic_read_first_after_a_crash_changes_no_decision(
+    rules: dict[str, Rules], said: Said, kills: int
+) -> None:
+    countdown = Countdown(0)
+    world = World(rules, states=States(countdown))
+    world.publisher = Publisher(world, countdown)
+    await world.tell(said.registered("first", 0), said.routed("first", 1), said.labels(7))
+    await world.tell(said.measured("input-drift", 14, breached=True))
+    breach = world.write(said.measured("input-drift", 21, breached=True))
+    countdown.left = kills
+    with pytest.raises(Killed):
+        await world.intake().take(breach)
+    # A version that answers a request begins a rest: had the decision not been kept, it would be another.
+    await world.tell(said.registered("answer", 14, request_id="late:another"))
+    await world.intake().take(breach)
+    was_told = bool(world.said(TOPICS.requested))
+    await world.tell(said.decided(FIRST, "a1"))
+    assert len(world.said(TOPICS.approved)) == was_told
+    assert was_told or kills == 1
+
+
 async def test_read_from_the_beginning_again_nothing_is_said_anew(
     rules: dict[str, Rules], said: Said
 ) -> None:

@@ -23,6 +23,7 @@ _TOPIC_OF: Final = {
 }
 _KINDS: Final = {
     "input-quality": MonitorKind.MONITOR_KIND_DATA_QUALITY,
+    "other-quality": MonitorKind.MONITOR_KIND_DATA_QUALITY,
     "input-drift": MonitorKind.MONITOR_KIND_FEATURE_DRIFT,
     "quality": MonitorKind.MONITOR_KIND_PERFORMANCE,
 }
@@ -54,7 +55,7 @@ class Said:
 
     def measured(self, monitor: str, end_day: int, *, breached: bool = False, **fields: Any) -> Event:
         """A monitor measured the window that ends at the start of a day."""
-        days = 1 if monitor == "input-quality" else self.days
+        days = 1 if monitor.endswith("-quality") else self.days
         assessment = Assessment.ASSESSMENT_BREACHED if breached else Assessment.ASSESSMENT_OK
         values: dict[str, Any] = {
             "model": self.model,
