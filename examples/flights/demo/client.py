@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from typing import TYPE_CHECKING, Self
 
 import grpc
 import numpy as np
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 from tidemark.scoring.v1.scoring_service_pb2 import ScoreBatchRequest
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
@@ -21,27 +21,17 @@ if TYPE_CHECKING:
 
     from examples.flights.facts import ScoringRequest
 
-# What any careful backend sets: gRPC repeats a call that failed, and waits for a server that starts again.
-_RETRY = {
-    "methodConfig": [
-        {
-            "name": [{"service": "tidemark.scoring.v1.ScoringService"}],
-            "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.05s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
-            },
-        }
-    ]
-}
-_OPTIONS = [("grpc.service_config", json.dumps(_RETRY)), ("grpc.enable_retries", 1)]
 _BATCH = 128
+_PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
+_PASSING_CODES = {code.value[0] for code in _PASSING}
 
 
 class RefusedScoreError(Exception):
-    """A request of a batch was not scored."""
+    """A request of a batch was not scored, and asking again will not help."""
+
+
+class NotScoredYetError(Exception):
+    """Requests of a batch were not scored: whoever should is starting, or busy."""
 
 
 class Backend:
@@ -52,7 +42,7 @@ class Backend:
     """
 
     def __init__(self, address: str, model: str, call_seconds: float) -> None:
-        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self._channel = grpc.aio.insecure_channel(address)
         self._stub = ScoringServiceStub(self._channel)
         self._model = model
         self._call_seconds = call_seconds
@@ -86,13 +76,42 @@ class Backend:
 
     async def _ask(self, message: ScoreRequest) -> None:
         started = time.perf_counter()
-        await self._stub.Score(message, timeout=self._call_seconds, wait_for_ready=True)
+        async for attempt in self._attempts():
+            with attempt:
+                await self._stub.Score(message, timeout=self._call_seconds, wait_for_ready=True)
         self._latencies_ms.append((time.perf_counter() - started) * 1000)
 
     async def _ask_together(self, messages: Sequence[ScoreRequest]) -> None:
+        async for attempt in self._attempts():
+            with attempt:
+                messages = await self._unscored(messages)
+                if messages:
+                    raise NotScoredYetError(f"{len(messages)} requests, {messages[0].prediction_id} first")
+
+    async def _unscored(self, messages: Sequence[ScoreRequest]) -> Sequence[ScoreRequest]:
+        """Asks together; returns what has to be asked again."""
         reply = await self._stub.ScoreBatch(
             ScoreBatchRequest(requests=messages), timeout=self._call_seconds, wait_for_ready=True
         )
+        again = []
         for asked, result in zip(messages, reply.results, strict=True):
-            if result.HasField("error"):
+            if result.error.code in _PASSING_CODES:
+                again.append(asked)
+            elif result.HasField("error"):
                 raise RefusedScoreError(f"{asked.prediction_id}: {result.error.message}")
+        return again
+
+    def _attempts(self) -> AsyncRetrying:
+        """What any careful backend does: it asks again, with the same id, what could not be answered now."""
+        return AsyncRetrying(
+            retry=retry_if_exception(_passes),
+            wait=wait_random_exponential(0.05, max=1),
+            stop=stop_after_delay(self._call_seconds),
+            reraise=True,
+        )
+
+
+def _passes(error: BaseException) -> bool:
+    if isinstance(error, grpc.aio.AioRpcError):
+        return error.code() in _PASSING
+    return isinstance(error, NotScoredYetError)

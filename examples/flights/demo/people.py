@@ -117,6 +117,10 @@ class People:
         version = item["subject_id"]
         if version in self._bad:
             return await self._decide_on_bad(now_us, item, self._bad.index(version))
+        if failed := await self._failed_gates(version):
+            await self._governance.decide(APPROVER, item["approval_id"], "reject", "its gates failed")
+            self._say(now_us, f"{APPROVER} rejects {version}: it failed {', '.join(failed)}")
+            return True
         await self._approve(now_us, item, "every gate passed, and it beats the champion on recent flights")
         self._retrained = version
         self._journal.versions.append({**await self._governance.version(version), "role": "retrained"})

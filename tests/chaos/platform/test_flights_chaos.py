@@ -115,9 +115,9 @@ async def with_frozen_store(_: Platform, stack: LocalStack) -> None:
 
 async def test_kills_an_outage_and_a_frozen_store_change_no_figure(tmp_path: Path) -> None:
     quiet = await live(tmp_path / "quiet")
-    # Every eighth tick of fifteen minutes in the middle of the days, when most is going on.
-    kills = {60 + 30 * at: killed(name) for at, name in enumerate(SERVICES)}
-    attack = Attack({**kills, 385: without_broker, 430: with_frozen_store})
+    # Some 350 ticks have a question to ask.
+    kills = {40 + 24 * at: killed(name) for at, name in enumerate(SERVICES)}
+    attack = Attack({**kills, 280: without_broker, 310: with_frozen_store})
 
     harmed = await live(tmp_path / "harmed", attack)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from monitoring.monitors import DataQuality, FeatureDrift, Performance
-from monitoring.policies import NewLabels
+from monitoring.policies import Schedule
 
 from examples.flights import features, model
 from examples.flights.features import *  # noqa: F403 - a project is what its modules declare
@@ -17,7 +17,7 @@ DAY = timedelta(days=1)
 
 flight_delay = replace(model.flight_delay, log="durable")
 
-input_quality = DataQuality("input-quality", model="flight-delay", window=DAY, missing=0.2)
+input_quality = DataQuality("input-quality", model="flight-delay", window=DAY, missing=0.9, out_of_range=0.9)
 input_drift = FeatureDrift("input-drift", model="flight-delay", window=DAY, psi=0.25, least_features=2)
 quality = Performance(
     "quality",
@@ -28,10 +28,10 @@ quality = Performance(
     coverage=0.97,
     maturity=DAY / 2,
 )
-new_labels = NewLabels(
-    "new-labels",
+on_the_twelfth = Schedule(
+    "on-the-twelfth",
     model="flight-delay",
-    count=1_500,
+    cron="0 0 12 * *",
     cooldown=DAY,
     expires_after=timedelta(days=7),
     veto_within=DAY,
