@@ -6,6 +6,7 @@ services decide is decided here.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,8 +62,9 @@ class People:
 
     async def begin(self, now_us: int) -> None:
         """Trains two versions, approves them, and routes them: one serves, the other is its shadow."""
-        for algorithm, part in ((CHAMPION, "champion"), (CHALLENGER, "challenger")):
-            answer = await self._train(algorithm, training_cut_us(now_us), 0)
+        cut_us = training_cut_us(now_us)
+        answers = await asyncio.gather(*(self._train(name, cut_us, 0) for name in (CHAMPION, CHALLENGER)))
+        for answer, part in zip(answers, ("champion", "challenger"), strict=True):
             self._journal.versions.append({**answer, "role": part})
             await self._governance.version(answer["version"])
         champion, challenger = (version["version"] for version in self._journal.versions)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 from tidemark_cli.platform import JobSpec, ProcessSpec
 
-from examples.flights.demo.options import MODEL, TRAINER
+from examples.flights.demo.options import BAD, MODEL, TRAINER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ INFERENCE, CONTROL_PLANE = "inference", "control-plane"
 # Once a day of event time everything is waited for: whoever gathers, gathers for a moment only.
 _GATHER_MS = "50"
 _GATHER = f"PT0.{int(_GATHER_MS):03}S"
+_TWO_MONTHS = timedelta(days=60)
 _FOLLOWING = {"FOLLOW_BEAT_SECONDS": "1"}
 _COMPARING = {
     # Flights end within hours. By age alone: what counts then depends on event time only.
@@ -118,7 +119,9 @@ def _serving(name: str) -> ProcessSpec:
 def training(options: DemoOptions, algorithm: str, until_us: int, seed: int) -> JobSpec:
     """A training run on everything known by a time; `seed` 0 leaves the model's own."""
     until = datetime.fromtimestamp(until_us / 1e6, UTC)
-    period = ("--from", options.learn_from.isoformat(), "--until", until.isoformat())
+    # Noise is learned from two months as well as from six.
+    from_ = max(options.learn_from, until - _TWO_MONTHS) if algorithm == BAD else options.learn_from
+    period = ("--from", from_.isoformat(), "--until", until.isoformat())
     seeded = ("--seed", str(seed)) if seed else ()
     arguments = ("train", MODEL, "--algorithm", algorithm, *period, *seeded, "--as", TRAINER, "--json")
     return JobSpec(f"trainer-{algorithm}", "trainer", arguments)
