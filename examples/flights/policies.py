@@ -8,16 +8,17 @@ from monitoring.policies import PerformanceDecay, PersistentDrift, Schedule
 
 from examples.flights.monitors import MODEL, input_drift, quality
 
-FORTNIGHT, WEEK = timedelta(days=14), timedelta(days=7)
+FORTNIGHT, WEEK, SEASON = timedelta(days=14), timedelta(days=7), timedelta(days=90)
 
-# Drifted inputs alone are no reason: there must be nearly as many new flights to learn from as it knows.
+# Drifted inputs alone are no reason: there must be nearly as many new flights to learn from as it knows. They
+# drift with every season, so that one retraining a season is what they are worth.
 persistent_drift = PersistentDrift(
     "persistent-drift",
     model=MODEL,
     monitor=input_drift.name,
     windows=3,
     least_new_labels=65_000,
-    cooldown=timedelta(days=60),
+    cooldown=SEASON,
     expires_after=WEEK,
     veto_within=WEEK,
     least_label_coverage=0.9,

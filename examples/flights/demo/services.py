@@ -26,13 +26,14 @@ INFERENCE, CONTROL_PLANE = "inference", "control-plane"
 # Once a day of event time everything is waited for: whoever gathers, gathers for a moment only.
 _GATHER_MS = "50"
 _GATHER = f"PT0.{int(_GATHER_MS):03}S"
+_BEAT = "PT0.05S"
 _TWO_MONTHS = timedelta(days=60)
 _FOLLOWING = {"FOLLOW_BEAT_SECONDS": "1"}
 _COMPARING = {
     # Flights end within hours. By age alone: what counts then depends on event time only.
     "COMPARISON_MATURE_AGE": "P2D",
     "COMPARISON_MATURE_COVERAGE": "1.1",
-    "COMPARISON_BEAT": "PT0.1S",
+    "COMPARISON_BEAT": _BEAT,
     "JOIN_WAIT": _GATHER,
 }
 
@@ -92,7 +93,9 @@ def living_services() -> list[ProcessSpec]:
             environment=_FOLLOWING | {"SHADOW_WAIT_MS": _GATHER_MS},
         ),
         ProcessSpec("shadow-comparator", "shadow_comparator", environment=_COMPARING),
-        ProcessSpec("drift-detector", "drift_detector", environment={"DRIFT_WAIT": _GATHER}),
+        ProcessSpec(
+            "drift-detector", "drift_detector", environment={"DRIFT_WAIT": _GATHER, "DRIFT_BEAT": _BEAT}
+        ),
         ProcessSpec("retrain-trigger", "retrain_trigger"),
         ProcessSpec("trainer", "trainer", arguments=("serve",)),
     ]
