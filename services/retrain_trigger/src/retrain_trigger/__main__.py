@@ -21,6 +21,7 @@ from retrain_trigger.adapters.faust import FaustWorker, WorkerFailed
 from retrain_trigger.adapters.reading import readers
 from retrain_trigger.adapters.telling import SOURCE, addressing
 from retrain_trigger.adapters.topics import Topics
+from retrain_trigger.adapters.unbroken import Holes, Unbroken, beginnings
 from retrain_trigger.declared import rules_of
 from retrain_trigger.handlers import Trigger
 from retrain_trigger.intake import Intake
@@ -49,6 +50,7 @@ class Deciding:
         self._consumer = ConsumerMetrics(settings.trigger_group, service.metrics)
         self._away_because: str | None = "has not asked Kafka for its topics yet"
         self._worker: FaustWorker | None = None
+        self._holes = Holes()
 
     @property
     def not_ready_because(self) -> str | None:
@@ -75,12 +77,10 @@ class Deciding:
             await publisher.close()
 
     async def _follow(self, publisher: KafkaPublisher) -> None:
-        settings = self._settings
-        self._worker = FaustWorker(
-            bootstrap=settings.kafka_bootstrap_servers,
-            group=settings.trigger_group,
-            inputs=self._topics.inputs,
-        )
+        settings, inputs = self._settings, self._topics.inputs
+        bootstrap, group = settings.kafka_bootstrap_servers, settings.trigger_group
+        unbroken = Unbroken(await beginnings(bootstrap, group, inputs), self._holes)
+        self._worker = FaustWorker(bootstrap=bootstrap, group=group, inputs=inputs, unbroken=unbroken)
         trigger = Trigger(
             rules=self._rules,
             states=self._worker,

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import faust
 from bus.errors import Unavailable
+from faust.transport.drivers.aiokafka import Consumer
 
 from retrain_trigger.adapters.codec import decode, encode
+from retrain_trigger.adapters.unbroken import RecordsPassedOver
 from retrain_trigger.ports import Kept
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from bus.events import Headers
     from bus.records import LogRecord
+
+    from retrain_trigger.adapters.unbroken import Unbroken
 
 _log = logging.getLogger(__name__)
 TABLE: Final = "models"
@@ -52,15 +56,41 @@ class Record:
     headers: Headers
 
 
+class _App(faust.App):
+    """An app that loses nothing of what it has fetched when it begins.
+
+    While the table is read from its changelog records of the inputs are fetched and queued; then Faust clears
+    the queues, and what was in them is not fetched again.
+    """
+
+    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:  # noqa: N802 - Faust's
+        del clear_on_resume
+        return super().FlowControlQueue(maxsize, clear_on_resume=False)
+
+
+class _Consumer(Consumer):
+    """A consumer that commits what was acknowledged and nothing else.
+
+    Faust takes a jump in the offsets that it fetches for records that do not exist, and commits over it; after
+    a seek they may well exist. On a compacted topic, where they do not, records are read again after a
+    restart instead, which changes nothing.
+    """
+
+    async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
+        pass
+
+
 class FaustWorker:
     """One agent on all the inputs, and the table that it keeps.
 
     Args:
         group: The consumer group; the changelog is `<group>-models-changelog`.
         inputs: Topics of one partition each, so that one table can follow them all.
+        unbroken: Looks whether any record was passed over.
     """
 
-    def __init__(self, *, bootstrap: str, group: str, inputs: Sequence[str]) -> None:
+    def __init__(self, *, bootstrap: str, group: str, inputs: Sequence[str], unbroken: Unbroken) -> None:
+        self._unbroken = unbroken
         self._app = _application(bootstrap, group)
         self._table = self._app.Table(
             TABLE, key_type=bytes, value_type=bytes, partitions=1, help="State by model."
@@ -156,11 +186,20 @@ class FaustWorker:
         async def intake(stream: Any) -> None:
             # Acknowledged by hand: Faust would also acknowledge what a cancelled agent had in hand.
             async for event in stream.noack().events():
-                if not await self._taken(take, _record(event.message)):
+                record = _record(event.message)
+                if not self._follows(record) or not await self._taken(take, record):
                     return
                 await stream.ack(event)
 
         return intake
+
+    def _follows(self, record: LogRecord) -> bool:
+        try:
+            self._unbroken.check(record)
+        except RecordsPassedOver as error:
+            self._fail(error)
+            return False
+        return True
 
     async def _taken(self, take: Callable[[LogRecord], Awaitable[None]], record: LogRecord) -> bool:
         """Take a record until it is taken; False when there is no time left, or no hope."""
@@ -183,7 +222,7 @@ class FaustWorker:
 
 
 def _application(bootstrap: str, group: str) -> faust.App:
-    app: faust.App = faust.App(
+    app = _App(
         group,
         broker=[f"kafka://{address.strip()}" for address in bootstrap.split(",")],
         loop=asyncio.get_running_loop(),
@@ -196,6 +235,8 @@ def _application(bootstrap: str, group: str) -> faust.App:
         broker_session_timeout=_SESSION_SECONDS,
         broker_heartbeat_interval=_HEARTBEAT_SECONDS,
         autodiscover=False,
+        # What was in hand when a partition went away is handed over again; waiting for it can last for ever.
+        stream_wait_empty=False,
     )
     return app
 
