@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import faust
 from bus.errors import Unavailable
-from faust.transport.drivers.aiokafka import Consumer
 
 from retrain_trigger.adapters.codec import decode, encode
 from retrain_trigger.adapters.unbroken import RecordsPassedOver
@@ -66,18 +65,6 @@ class _App(faust.App):
     def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:  # noqa: N802 - Faust's
         del clear_on_resume
         return super().FlowControlQueue(maxsize, clear_on_resume=False)
-
-
-class _Consumer(Consumer):
-    """A consumer that commits what was acknowledged and nothing else.
-
-    Faust takes a jump in the offsets that it fetches for records that do not exist, and commits over it; after
-    a seek they may well exist. On a compacted topic, where they do not, records are read again after a
-    restart instead, which changes nothing.
-    """
-
-    async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
-        pass
 
 
 class FaustWorker:
@@ -222,7 +209,7 @@ class FaustWorker:
 
 
 def _application(bootstrap: str, group: str) -> faust.App:
-    app = _App(
+    return _App(
         group,
         broker=[f"kafka://{address.strip()}" for address in bootstrap.split(",")],
         loop=asyncio.get_running_loop(),
@@ -238,7 +225,6 @@ def _application(bootstrap: str, group: str) -> faust.App:
         # What was in hand when a partition went away is handed over again; waiting for it can last for ever.
         stream_wait_empty=False,
     )
-    return app
 
 
 def _record(message: Any) -> Record:
