@@ -41,7 +41,7 @@ class Rollback:
     Attributes:
         champion: Who answers now; empty when it was refused, for there was nothing to go back to.
         milliseconds: From the call until the last replica was heard to follow.
-        replicas: How many follow; one that does not makes `is_complete` false.
+        replicas: How many that answer callers follow; one that does not makes `is_complete` false.
         asked: Requests of the load.
         failed: Those without an answer.
         requests_per_second: What was asked on average.
@@ -95,7 +95,10 @@ async def _call(governance: Governance) -> tuple[str, int, bool]:
         answer = await governance.roll_back(OPERATOR, "the last act of the demo: can we go back at once?")
     except RefusedError:
         return "", 0, False
-    following = [one for one in answer["replicas"] if one["followed_after_ms"] is not None]
+    # "Complete" waits for those that answer callers; whether a shadow was heard by then is chance.
+    following = [
+        one for one in answer["replicas"] if one["role"] == "serve" and one["followed_after_ms"] is not None
+    ]
     return answer["champion"]["version"], len(following), bool(answer["complete"])
 
 
