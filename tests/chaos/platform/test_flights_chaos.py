@@ -124,6 +124,8 @@ async def test_kills_an_outage_and_a_frozen_store_change_no_figure(tmp_path: Pat
     assert await attack.done() == len(SERVICES) + 2
     assert quiet.summary["retrain_requests"] >= 1
     assert quiet.summary["retrain_approvals"] >= 1
+    assert quiet.summary["rollback_replicas"] == 3
+    assert quiet.summary["failed_requests_during_rollback"] == 0
     assert quiet.summary["lost_events"] == quiet.summary["duplicate_predictions"] == 0
     assert harmed.figures == quiet.figures
     assert_frames_equal(harmed.predictions, quiet.predictions)
