@@ -106,7 +106,7 @@ def learned() -> Learned:
     scores = model.predict_proba(vectors.values)[:, 1].astype(np.float64)
     truth, held_out = labelled.labels[split.holdout], scores[split.holdout]
     profile = reference_profile(contract.feature_names, vectors, labelled, held_out, SLICES)
-    metrics = {
+    metrics: dict[str, Any] = {
         "roc_auc": roc_auc(truth, held_out),
         "brier": brier(truth, held_out),
         "log_loss": log_loss(truth, held_out),
