@@ -140,8 +140,10 @@ async def say_that_it_follows(broker: str, replica: str, revision: int) -> None:
     )
     said.followed_at.GetCurrentTime()
     async with KafkaPublisher(broker, client_id="test") as publisher:
-        await publisher.publish(ROUTES_FOLLOWED.name, event(said, f"{replica}/late"))
+        await publisher.publish(
+            ROUTES_FOLLOWED.name, event(said, f"{replica}/late", said.followed_at.ToMicroseconds())
+        )
 
 
-def event(message: Message, key: str) -> Event:
-    return Event.of(message, id=key, source="test", key=key, time_us=0, recorded_time_us=0)
+def event(message: Message, key: str, time_us: int = 0) -> Event:
+    return Event.of(message, id=key, source="test", key=key, time_us=time_us, recorded_time_us=time_us)

@@ -42,9 +42,9 @@ async def follow(served: Any, replica: str, revision: int, role: str = "serve") 
         serving_revision=revision,
         uptake=RouteUptake.ROUTE_UPTAKE_FOLLOWED,
     )
-    said.followed_at.FromMicroseconds(served.clock())
-    key = f"{replica}/late"
-    event = Event.of(said, id=key, source="test", key=key, time_us=0, recorded_time_us=0)
+    key, now_us = f"{replica}/late", served.clock()
+    said.followed_at.FromMicroseconds(now_us)
+    event = Event.of(said, id=key, source="test", key=key, time_us=now_us, recorded_time_us=now_us)
     await served.followers.on_event(Received("routes.followed", 0, 0, event))
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
+from bus.errors import Unavailable
 from bus.events import Event
 from bus.received import Received
 from bus.topics import (
@@ -394,7 +395,7 @@ async def test_a_rollback_ends_a_running_rollout(client: httpx.AsyncClient, rout
     assert (ended["state"], ended["reason"]) == ("aborted", "rolled back: no")
 
 
-async def hear(followers: Followers, replica: str, revision: int, **said: Any) -> None:
+async def hear(followers: Followers, replica: str, revision: int, *, age_s: int = 0, **said: Any) -> None:
     message = RouteFollowed(
         replica=replica,
         role="serve",
@@ -406,7 +407,8 @@ async def hear(followers: Followers, replica: str, revision: int, **said: Any) -
         followed_at=Timestamp(seconds=NOW_S),
     )
     message.MergeFrom(RouteFollowed(**said))
-    event = Event.of(message, id="1", source="test", key=replica, time_us=1, recorded_time_us=1)
+    at_us = (NOW_S - age_s) * 1_000_000
+    event = Event.of(message, id="1", source="test", key=replica, time_us=at_us, recorded_time_us=at_us)
     await followers.on_event(Received("followed", 0, 0, event))
 
 
@@ -415,8 +417,8 @@ async def test_live_replicas_are_listed_with_what_they_follow(
     client: httpx.AsyncClient, followers: Followers
 ) -> None:
     await hear(followers, "one", 1)
-    await hear(followers, "silent", 1, followed_at=Timestamp(seconds=NOW_S - 16))
-    await hear(followers, "slow", 0, followed_at=Timestamp(seconds=NOW_S - 15), reason="NO_PACKAGE")
+    await hear(followers, "silent", 1, age_s=16)
+    await hear(followers, "slow", 0, age_s=15, reason="NO_PACKAGE")
     await hear(followers, "gone", 1, uptake=3)
     await hear(followers, "elsewhere", 1, model="other")
     items = (await get(client, f"{MODEL}/route/followers"))["items"]
@@ -437,3 +439,49 @@ async def test_a_rollback_says_who_follows_it(client: httpx.AsyncClient, followe
     assert [item["followed_after_ms"] for item in reply["replicas"]] == [0, None]
     await hear(followers, "two", 3)
     assert await followers.followed("late", 3, timeout_s=1)
+
+
+@pytest.mark.usefixtures("routed")
+async def test_whoever_beats_is_live_however_long_ago_it_took_the_route_up(
+    client: httpx.AsyncClient, followers: Followers
+) -> None:
+    await client.put(f"{MODEL}/route", json={"champion": "new"})
+    await hear(followers, "one", 2, followed_at=Timestamp(seconds=NOW_S - 3_600))
+    reply = (await client.post(f"{MODEL}/rollback", json={"wait_s": 0})).json()
+    assert (reply["complete"], [one["replica"] for one in reply["replicas"]]) == (False, ["one"])
+
+
+async def test_a_beat_does_not_make_it_later_that_a_replica_followed() -> None:
+    now_us = NOW_S * 1_000_000
+    followers = Followers(lambda: now_us)
+    followers.go_live()
+    await hear(followers, "one", 3)
+    now_us += 2_000_000
+    await hear(followers, "one", 3)
+    (one,) = followers.of("late")
+    assert (one.since_us, one.heard_at_us) == (NOW_S * 1_000_000, now_us)
+
+
+async def test_a_replica_whose_clock_is_wrong_is_live_while_it_beats() -> None:
+    followers = Followers(lambda: NOW_S * 1_000_000)
+    await hear(followers, "before", 1, age_s=600)
+    followers.go_live()
+    await hear(followers, "slow", 1, age_s=600)
+    assert [one.replica for one in followers.of("late")] == ["slow"]
+
+
+async def test_who_has_spoken_and_was_not_heard_yet_is_waited_for() -> None:
+    followers = Followers(lambda: NOW_S * 1_000_000)
+
+    async def read_on() -> None:
+        await hear(followers, "one", 1)
+
+    followers.caught_up = read_on
+    assert not await followers.followed("late", 2, timeout_s=0.01)
+
+    async def away() -> None:
+        raise Unavailable("no broker")
+
+    followers.caught_up = away
+    await hear(followers, "one", 2)
+    assert not await followers.followed("late", 2, timeout_s=1)

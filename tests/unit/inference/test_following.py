@@ -44,6 +44,27 @@ async def test_a_change_is_said_at_once() -> None:
         running.cancel()
 
 
+async def test_it_is_heard_when_the_first_word_is() -> None:
+    told, silence = Told(), asyncio.Event()
+
+    async def slow(states: Sequence[Following]) -> None:
+        await silence.wait()
+        await told(states)
+
+    ours = herald(slow)  # type: ignore[arg-type]
+    await ours.heard()
+    ours.followed("m", 3)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(ours.run())
+        heard = tasks.create_task(ours.heard())
+        await asyncio.sleep(0)
+        assert not heard.done()
+        silence.set()
+        await heard
+        running.cancel()
+    assert told.states
+
+
 async def test_it_is_said_again_at_every_beat() -> None:
     told = Told()
     ours = herald(told, beat_seconds=0.01)

@@ -61,6 +61,9 @@ async def main(service: Service, settings: Settings, database: Database) -> None
         outbox = SqlOutbox(database)
         relay = OutboxRelay(outbox=outbox, publisher=publisher, holder=_holder(), clock=wall_clock_us)
         followers = Followers(wall_clock_us)
+        tail = KafkaTail(settings.kafka_bootstrap_servers, ROUTES_FOLLOWED.name, client_id=_NAME)
+        follower = Follower(tail, followers.on_event)
+        followers.caught_up = follower.caught_up
         core = Core(
             registry=registry,
             packages=packages,
@@ -78,7 +81,6 @@ async def main(service: Service, settings: Settings, database: Database) -> None
             service=_NAME,
             stack=settings.tidemark_stack,
         )
-        tail = KafkaTail(settings.kafka_bootstrap_servers, ROUTES_FOLLOWED.name, client_id=_NAME)
         listener = listen(settings.http_port)
         service.log.info("serving", http_port=listener.getsockname()[1])
         service.health.watch("bus", _until_first_ready(runner))
@@ -86,10 +88,21 @@ async def main(service: Service, settings: Settings, database: Database) -> None
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(serve(create_app(core), listener, service.stop))
                 tasks.create_task(relay.run(service.stop))
-                tasks.create_task(Follower(tail, followers.on_event).run(service.stop))
+                tasks.create_task(follower.run(service.stop))
+                tasks.create_task(_hear(service, follower, followers))
                 tasks.create_task(_consume(service, settings.kafka_bootstrap_servers, publisher, runner))
         finally:
             await publisher.close()
+
+
+async def _hear(service: Service, follower: Follower, followers: Followers) -> None:
+    """Tells what was said before from what is heard as it is said."""
+    reading = asyncio.ensure_future(follower.read_once())
+    stopped = asyncio.ensure_future(service.stop.wait())
+    await asyncio.wait((reading, stopped), return_when=asyncio.FIRST_COMPLETED)
+    reading.cancel()
+    stopped.cancel()
+    followers.go_live()
 
 
 async def _migrate(service: Service, database: Database) -> None:

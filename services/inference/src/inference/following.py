@@ -66,6 +66,7 @@ class Herald:
         self._beat_seconds = beat_seconds
         self._states: dict[str, Following] = {}
         self._changed = asyncio.Event()
+        self._heard = asyncio.Event()
 
     def followed(self, model: str, revision: int) -> None:
         """A route was taken up."""
@@ -86,9 +87,15 @@ class Herald:
             self._changed.clear()
             if self._states:
                 await self._announce(list(self._states.values()))
+                self._heard.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._beat_seconds):
                     await self._changed.wait()
+
+    async def heard(self) -> None:
+        """Return when it is known where this replica is, if it follows anything."""
+        if self._states:
+            await self._heard.wait()
 
     async def leave(self, within_seconds: float) -> None:
         """Say goodbye, if somebody hears it in time."""

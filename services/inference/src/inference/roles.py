@@ -112,7 +112,7 @@ async def serve(
     )
     async with running(*background):
         on_listening(await server.start())
-        async with running(_announce(service, server, follower, listener, table, rows)):
+        async with running(_announce(service, server, follower, listener, table, rows, herald)):
             await service.stop.wait()
         await server.stop(_GRACE_SECONDS)
     plane.close()
@@ -201,8 +201,11 @@ async def _announce(
     listener: RouteListener,
     table: RouteTable[ServedModel],
     rows: GuardedRows,
+    herald: Herald,
 ) -> None:
-    """Say that requests are welcome once every route was read and is warm; from then on for good.
+    """Say that requests are welcome once every route was read, is warm and was said to be followed.
+
+    From then on it stands: whoever changes a route waits for every replica that answers by it.
 
     A route that is refused later must not take a whole fleet out of service: what was warm serves on.
     """
@@ -218,6 +221,7 @@ async def _announce(
     await listener.go_live()
     await table.all_warm()
     await rows.tried()
+    await herald.heard()
     announced.set()
     await server.set_serving(serving=True)
     service.log.info("ready", models=sorted(table.loaded))

@@ -138,6 +138,7 @@ def follower_of(event: Event, *, heard_at_us: int) -> Follower:
         detail=message.detail,
         beat_seconds=message.beat_seconds,
         followed_at_us=_time_us(message.followed_at) or event.time_us,
+        since_us=heard_at_us,
         heard_at_us=heard_at_us,
     )
 

@@ -1,7 +1,7 @@
 """Which replicas follow a model's routes: a picture of what they said last, and no ledger."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -27,8 +27,10 @@ class Follower:
         revision: The route it speaks of.
         serving_revision: The route it answers by.
         reason: Why it refused, in UPPER_SNAKE; `detail` in words.
-        followed_at_us: Its own clock when it said so.
-        heard_at_us: This process's clock when it was heard.
+        followed_at_us: Its own clock when it took the route up, or refused it.
+        since_us: When it was first heard to answer by `serving_revision`.
+        heard_at_us: When it was heard last; this and `since_us` are by this process's clock, but for what was
+            said before this process listened, which has the replica's.
     """
 
     replica: str
@@ -41,6 +43,7 @@ class Follower:
     detail: str
     beat_seconds: float
     followed_at_us: int
+    since_us: int
     heard_at_us: int
 
     @property
@@ -51,7 +54,13 @@ class Follower:
     def live(self, now_us: int) -> bool:
         """Whether it was heard of within three beats and has not left."""
         beat_us = round((self.beat_seconds or _DEFAULT_BEAT_SECONDS) * 1_000_000)
-        return self.uptake is not Uptake.LEFT and now_us - self.followed_at_us <= _BEATS * beat_us
+        return self.uptake is not Uptake.LEFT and now_us - self.heard_at_us <= _BEATS * beat_us
+
+    def after(self, before: "Follower | None") -> "Follower":
+        """Returns what it said, since when it has been so as far as the word before tells."""
+        if before is None or before.serving_revision != self.serving_revision:
+            return self
+        return replace(self, since_us=before.since_us)
 
     def follows(self, revision: int) -> bool:
         """Whether it answers by that route, or a later one."""

@@ -152,7 +152,9 @@ Global___RouteChanged: _TypeAlias = RouteChanged  # noqa: Y015
 
 @_typing.final
 class RouteFollowed(_message.Message):
-    """A replica took up a route, or says again which one it is on: silence of `beat_seconds` times three means it is gone. Key: `replica`/`model`."""
+    """A replica took up a route, or says again which one it is on: silence of `beat_seconds` times three means it is gone. The event's time is when it
+    was said. Key: `replica`/`model`.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -182,7 +184,7 @@ class RouteFollowed(_message.Message):
     beat_seconds: _builtins.float
     @_builtins.property
     def followed_at(self) -> _timestamp_pb2.Timestamp:
-        """The replica's clock."""
+        """When the route was taken up or refused, by the replica's clock."""
 
     def __init__(
         self,

@@ -19,8 +19,8 @@ class FollowerOfRoute(BaseModel):
     uptake: Annotated[str, Field(examples=["followed", "refused"])]
     reason: str
     detail: str
-    followed_at: Annotated[datetime, Field(description="The replica's clock.")]
-    age_seconds: Annotated[float, Field(description="How long ago it said so.")]
+    followed_at: Annotated[datetime, Field(description="When it took the route up, by the replica's clock.")]
+    age_seconds: Annotated[float, Field(description="How long ago it was heard last.")]
 
     @classmethod
     def of(cls, follower: Follower, now_us: int) -> Self:
@@ -34,5 +34,5 @@ class FollowerOfRoute(BaseModel):
             reason=follower.reason,
             detail=follower.detail,
             followed_at=moment(follower.followed_at_us),
-            age_seconds=max(0, now_us - follower.followed_at_us) / 1_000_000,
+            age_seconds=max(0, now_us - follower.heard_at_us) / 1_000_000,
         )

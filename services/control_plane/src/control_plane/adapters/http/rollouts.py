@@ -334,7 +334,7 @@ def _replicas(core: Core, model: str, revision: int, *, called_us: int) -> list[
         ReplicaFollowed(
             **FollowerOfRoute.of(follower, now_us).model_dump(),
             followed_after_ms=(
-                (follower.heard_at_us - called_us) / 1000 if follower.follows(revision) else None
+                (follower.since_us - called_us) / 1000 if follower.follows(revision) else None
             ),
         )
         for follower in core.followers.of(model)
