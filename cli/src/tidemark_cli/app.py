@@ -7,7 +7,17 @@ import typer
 from local_stack.cli import app as stack
 from typer.core import TyperGroup
 
-from tidemark_cli import alerts, approvals, audit, dead_letters, models, retrainings, rollouts, routes
+from tidemark_cli import (
+    alerts,
+    approvals,
+    audit,
+    dataset,
+    dead_letters,
+    models,
+    retrainings,
+    rollouts,
+    routes,
+)
 from tidemark_cli.demo.command import demo
 from tidemark_cli.failures import INTERRUPTED, Failure
 from tidemark_cli.output import complain
@@ -51,6 +61,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.add_typer(stack, name="stack")
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
 app.add_typer(routes.app, name="route")
 app.add_typer(alerts.app, name="alerts")

@@ -8,8 +8,8 @@ from bus.events import Event
 from bus.producer import KafkaPublisher
 from bus.topics import MODELS_REGISTERED, ensure_topics
 from model_package import Package, PackageStore
+from training_sets.lake import DeltaEvents
 
-from trainer.adapters.lake import DeltaEvents
 from trainer.adapters.routes import champion_of
 from trainer.adapters.wire import Registrant, model_registered
 from trainer.adapters.work import NoWork, Work
