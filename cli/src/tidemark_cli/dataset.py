@@ -1,9 +1,11 @@
 """`tidemark dataset`: training sets out of the lake."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +24,7 @@ from training_sets import (
     build_again,
     compare,
     find_model,
+    lineage,
 )
 
 from tidemark_cli.failures import Failure, WrongUsage
@@ -179,6 +182,33 @@ def diff_datasets(before: Name, after: Name, *, lake: Lake, as_json: AsJson = Fa
         _show_difference(first, second, found)
 
 
+@app.command("lineage")
+def tell_lineage(
+    name: Name,
+    *,
+    project: Module,
+    lake: Lake,
+    kafka: Annotated[
+        str, typer.Option("--kafka", envvar="KAFKA_BOOTSTRAP_SERVERS", help="Names the topics' broker.")
+    ] = "localhost:9092",
+    emit: Annotated[
+        bool, typer.Option("--emit", help="Send it where OPENLINEAGE_URL (or openlineage.yml) says.")
+    ] = False,
+) -> None:
+    """Tell where a training set came from, one OpenLineage event a line.
+
+    Topics, the lake's tables, views, and the set: each step a completed run.
+    """
+    with _told():
+        kept, declared = DatasetShelf(lake).open(name), _load(project)
+        views = declared.contract(find_model(declared, kept.model).name).views
+        events = list(lineage.lineage_of(kept, views, lake=_uri(lake), kafka=kafka))
+    for event in events:
+        sys.stdout.write(lineage.to_json(event) + "\n")
+    if emit:
+        lineage.emit(events)
+
+
 def _show(kept: Manifest, *, as_json: bool) -> None:
     if as_json:
         print_json(kept.to_json())
@@ -239,6 +269,10 @@ def _described(made: Dataset, project: Project, model: str, period: Period) -> M
 def _load(module: str) -> Project:
     see_working_folder()
     return load_project(module)
+
+
+def _uri(lake: str) -> str:
+    return lake if "://" in lake else Path(lake).resolve().as_uri()
 
 
 def _time(time_us: int) -> str:
