@@ -1,6 +1,6 @@
 """`tidemark dataset`: training sets out of the lake."""
 
-import sys
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -115,7 +115,12 @@ def build_dataset(
 
 @app.command("list")
 def list_datasets(*, lake: Lake, as_json: AsJson = False) -> None:
-    """List the training sets that are kept, by name."""
+    """List the training sets that are kept, by name.
+
+    For example:
+
+        tidemark dataset list
+    """
     with _told():
         shelf = DatasetShelf(lake)
         found = [shelf.open(name) for name in shelf.names()]
@@ -142,7 +147,12 @@ def list_datasets(*, lake: Lake, as_json: AsJson = False) -> None:
 
 @app.command("show")
 def show_dataset(name: Name, *, lake: Lake, as_json: AsJson = False) -> None:
-    """Show what a training set is made of."""
+    """Show what a training set is made of.
+
+    For example:
+
+        tidemark dataset show flight-delay-3e6f
+    """
     with _told():
         _show(DatasetShelf(lake).open(name), as_json=as_json)
 
@@ -153,6 +163,10 @@ def verify_dataset(name: Name, *, project: Module, lake: Lake, as_json: AsJson =
 
     Exit code 1 when it comes out otherwise; the message says whether the
     definitions or the data differ.
+
+    For example:
+
+        tidemark dataset verify flight-delay-3e6f
     """
     with _told():
         kept = DatasetShelf(lake).open(name)
@@ -194,19 +208,34 @@ def tell_lineage(
     emit: Annotated[
         bool, typer.Option("--emit", help="Send it where OPENLINEAGE_URL (or openlineage.yml) says.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Tell where a training set came from, one OpenLineage event a line.
+    """Tell where a training set came from: topics, the lake's tables, views.
 
-    Topics, the lake's tables, views, and the set: each step a completed run.
+    With --json as OpenLineage events, each step a completed run.
+
+    For example:
+
+        tidemark dataset lineage flight-delay-3e6f
+
+        tidemark dataset lineage flight-delay-3e6f --json | jq '.[].job.name'
     """
     with _told():
         kept, declared = DatasetShelf(lake).open(name), _load(project)
         views = declared.contract(find_model(declared, kept.model).name).views
         events = list(lineage.lineage_of(kept, views, lake=_uri(lake), kafka=kafka))
-    for event in events:
-        sys.stdout.write(lineage.to_json(event) + "\n")
     if emit:
         lineage.emit(events)
+    told = [json.loads(lineage.to_json(event)) for event in events]
+    if as_json:
+        print_json(told)
+        return
+    rows = [
+        (one["job"]["name"], ", ".join(_placed(source) for source in one["inputs"]), _placed(made))
+        for one in told
+        for made in one["outputs"]
+    ]
+    print_table(["step", "from", "to"], rows, empty="")
 
 
 def _show(kept: Manifest, *, as_json: bool) -> None:
@@ -269,6 +298,10 @@ def _described(made: Dataset, project: Project, model: str, period: Period) -> M
 def _load(module: str) -> Project:
     see_working_folder()
     return load_project(module)
+
+
+def _placed(found: Mapping[str, Any]) -> str:
+    return f"{found['namespace']}/{found['name']}"
 
 
 def _uri(lake: str) -> str:
