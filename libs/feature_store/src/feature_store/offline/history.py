@@ -50,7 +50,7 @@ class History:
         self.partition = batch.partition[chosen].astype(np.int64)
         self.offset = batch.offset[chosen]
         self.partitions = int(self.partition.max(initial=-1)) + 1
-        self.contributions = plan.contributions(batch.columns, len(batch))[:, chosen]
+        self.contributions = plan.contributions(batch)[:, chosen]
 
     def __len__(self) -> int:
         return len(self.entity)
