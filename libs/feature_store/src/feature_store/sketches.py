@@ -88,12 +88,12 @@ class Registers:
 
     @cached_property
     def _untouched(self) -> NDArray[np.float64]:
-        """m sigma(c / m) for c = 0 ... m registers of rank 0."""
+        """M sigma(c / m) for c = 0 ... m registers of rank 0."""
         return np.array([self.count * _sigma(c / self.count) for c in range(self.count + 1)])
 
     @cached_property
     def _saturated(self) -> NDArray[np.float64]:
-        """m tau(1 - c / m) for c = 0 ... m registers of the greatest rank."""
+        """M tau(1 - c / m) for c = 0 ... m registers of the greatest rank."""
         return np.array([self.count * _tau(1 - c / self.count) for c in range(self.count + 1)])
 
 

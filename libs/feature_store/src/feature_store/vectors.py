@@ -147,7 +147,9 @@ class VectorPlan:
         self._read_totals([one for one in plain if one[2].numerator.kind in ADDED])
         self._read_lasts([one for one in plain if one[2].numerator.kind not in ADDED])
         self._combined = [
-            (at, one.result, self._parts(feature, one)) for at, feature, one in readings if isinstance(one, Combined)
+            (at, one.result, self._parts(feature, one))
+            for at, feature, one in readings
+            if isinstance(one, Combined)
         ]
         self._computed = [
             (at, feature.expression)

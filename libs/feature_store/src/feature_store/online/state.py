@@ -160,7 +160,9 @@ def _merge(
             some = np.flatnonzero(brought)
             register, rank = brought[some] >> RANK_BITS, brought[some] & (2**RANK_BITS - 1)
             word = at[some] + register // WORD_BYTES * count
-            np.maximum.at(words.view(np.uint8), word * WORD_BYTES + register % WORD_BYTES, rank.astype(np.uint8))
+            np.maximum.at(
+                words.view(np.uint8), word * WORD_BYTES + register % WORD_BYTES, rank.astype(np.uint8)
+            )
         case _:
             np.add.at(words, at, brought)
 
