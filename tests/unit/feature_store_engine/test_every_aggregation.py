@@ -1,7 +1,7 @@
-"""Every aggregation, in views drawn at random: served, recomputed and plainly reckoned values are the same bits.
+"""Every aggregation, in views drawn at random: what is served, recomputed and reckoned are the same bits.
 
-The reckoning is written from docs/features.md, event by event, with Python's fractions and sets; it shares with
-the engine only where a text's hash falls and what a bucket is read as.
+The reckoning is written from docs/features.md, event by event, with Python's fractions and sets; it shares
+with the engine only where a text's hash falls and what a bucket is read as.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from feature_store.vectors import Vectors
 
 MINUTE_US = 60_000_000
-unhurried = settings(deadline=None, max_examples=60)
+unhurried = settings(deadline=None, max_examples=150)
 FORMAT = Json({"card": "text", "shop": "text", "spent": "number", "back": "flag", "at": "time"})
 plain = Source("plain", format=FORMAT, event_time="at", partitions=2)
 retracting = Source("retracting", format=FORMAT, event_time="at", partitions=2, retracts=field("back"))
@@ -171,7 +171,7 @@ def quantile(q: float) -> Callable[[list[Payment]], float | None]:
 
 
 def distinct(events: list[Payment]) -> float:
-    registers = Registers(4)
+    registers = Registers(6)
     shops = np.array(sorted({one.shop for one in events if one.shop is not None}), np.object_)
     held = [0] * registers.count
     for entry in registers.entries(shops).tolist():
@@ -233,7 +233,7 @@ def ordered(window: Window) -> dict[str, tuple[Aggregation, Any]]:
         "first": (First("spent", **over), of(lambda some: min(valued(some), default=(0, None))[1])),
         "last": (Last("spent", **over), of(lambda some: max(valued(some), default=(0, None))[1])),
         "since": (TimeSince(where=far, unit="minutes", **over), since),
-        "shops": (DistinctCount("shop", precision=4, **over), of(distinct)),
+        "shops": (DistinctCount("shop", precision=6, **over), of(distinct)),
     }
 
 

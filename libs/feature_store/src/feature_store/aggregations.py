@@ -8,8 +8,8 @@ null is. A window's exact total must stay within 2**43 (about 8.8e12): beyond th
 more than 2,048 events at the very limit of size in one window; scale the expression down where that may be.
 The smallest difference that a sum sees is 2**-20, about 1e-6.
 
-Squares are those of the fixed-point numbers, exact, in two words. Their total must stay below 2**105: that is,
-the squares of a window's numbers must add up to less than 2**65, and there must be fewer than 2**21 of them.
+Squares are those of the fixed-point numbers, exact, in two words. The squares of a window's numbers must add
+up to less than 2**65, and there must be fewer than 2**21 of them: beyond that a word wraps.
 
 Kinds that keep a number itself, such as the last or the least, keep its float64 in an integer that sorts as
 the number does: no precision is lost.
@@ -78,7 +78,7 @@ class Kind(StrEnum):
     SQUARES_HIGH = "squares_high"
     """One word: the total of the fixed-point numbers' squares, in units of 2^42. Merged by addition."""
     SQUARES_LOW = "squares_low"
-    """One word: the total of what `SQUARES_HIGH` leaves of each square, 0 ... 2^42 - 1. Merged by addition."""
+    """One word: the total of what `SQUARES_HIGH` leaves of each square. Merged by addition."""
     BUCKETS = "buckets"
     """A word a bucket: the number of events in it. Merged by addition."""
     LAST = "last"

@@ -133,9 +133,9 @@ def _tau(x: float) -> float:
 class Buckets:
     """Counts by size in buckets that grow by a factor: DDSketch's logarithmic mapping, of fixed extent.
 
-    Masson, Rim and Lee, "DDSketch" (VLDB 2019). With `g = (1 + accuracy) / (1 - accuracy)`, bucket 0 has what
-    is at most `low`, bucket i what lies in `(bounds[i - 1], bounds[i]]`, and the last what is greater. Bounds are
-    made by multiplying, one from the other, so that they are the same bits everywhere.
+    Masson, Rim and Lee, "DDSketch" (VLDB 2019). Bucket 0 has what is at most `low`, bucket i what lies in
+    `(bounds[i - 1], bounds[i]]`, and the last what is greater. Each bound is the one before, multiplied by
+    `(1 + accuracy) / (1 - accuracy)`: the same bits everywhere.
 
     Attributes:
         low: Read for bucket 0.

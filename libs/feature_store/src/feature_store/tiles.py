@@ -8,8 +8,7 @@ their order, batching and repetition leave no trace.
 
 The window's value as of T merges those of its tiles that lie in `tile(T) - count + 1 ... tile(T)`.
 
-All time is one tile, of 2^62 us, that begins at -2^61: every time lies in tile 0, and what `EMPTY_US` stands for
-in tile -1.
+All time is one tile, of 2^62 us, that begins at -2^61: every time lies in tile 0, and `EMPTY_US` in tile -1.
 
 The functions work on broadcast arrays, so that many rings, also of different windows, are one call.
 """
@@ -53,7 +52,7 @@ class Ring:
 
     @property
     def origin_us(self) -> int:
-        """Where tile 0 begins: at the epoch, but for all time, whose tile 0 holds every time that there is."""
+        """Where tile 0 begins: at the epoch, but for all time, whose tile 0 holds every time."""
         return -ALL_TIME_US // 2 if self.of_all_time else 0
 
     def tile(self, time_us: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -157,7 +157,8 @@ class VectorPlan:
             if isinstance(feature, RequestTime)
         ]
         # Values are made in this order: totals, lasts, computed ones, combined ones.
-        made_at = [*self._total_at, *self._last_at, *(at for at, *_ in (*self._computed, *self._combined))]
+        made_at = [*self._total_at, *self._last_at]
+        made_at += [at for at, _ in self._computed] + [at for at, _, _ in self._combined]
         self._order = np.argsort(made_at)
 
     def _read_totals(self, readings: list[tuple[int, Feature, Reading]]) -> None:
@@ -203,7 +204,7 @@ class VectorPlan:
         return reads.index(read)
 
     def _combine(self, readings: Readings, time_us: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the features that are no quotients, float64[n, combined features]; NaN where there is none."""
+        """Return the features that are no quotients, float64[n, combined features]; NaN for none."""
 
         def held(reads: list[Read], number: int) -> NDArray[np.int64]:
             if reads is self.wides:
@@ -246,9 +247,9 @@ class VectorPlan:
             kept = readings.totals.take(self._numerator, axis=1) * self._scale
             kept[:, : len(self._denominator)] /= readings.totals.take(self._denominator, axis=1)
             lasts = from_sortable(readings.lasts.take(self._last, axis=1))
-            made = (kept, lasts, computed)
+            made = [kept, lasts, computed]
             if self._combined:
-                made = (*made, self._combine(readings, requests.time_us))
+                made.append(self._combine(readings, requests.time_us))
             numbers = np.concatenate(made, axis=1)
             values = numbers.take(self._order, axis=1).astype(np.float32)
         statuses = self._row_statuses(readings, requests, readable).take(self._status_from, axis=1)

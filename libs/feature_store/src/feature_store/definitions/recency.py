@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import field as attribute
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from feature_store.definitions.aggregations import Aggregation, FieldAggregation
@@ -12,6 +11,7 @@ from feature_store.definitions.durations import parse_us
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
 UNITS_US: Final[Mapping[str, int]] = {
     "seconds": 1_000_000,

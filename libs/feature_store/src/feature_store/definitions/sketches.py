@@ -13,7 +13,8 @@ from feature_store.sketches import Buckets
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LEAST_PRECISION: Final = 4
+_LEAST_PRECISION: Final = 6
+"""With fewer registers the estimator is biased: by about 1.08 / registers, 1.7 % for a precision of 6."""
 _MOST_PRECISION: Final = 12
 _MOST_BUCKETS: Final = 512
 

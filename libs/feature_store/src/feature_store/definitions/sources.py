@@ -47,8 +47,8 @@ class Source:
         max_lateness: How much later than its event time an event may be recorded.
         max_clock_skew: How much earlier than its event time an event may be recorded.
         max_bytes: The largest payload that is read.
-        retracts: Which events take back an earlier one: such an event has the earlier one's contents and event
-            time. A correction is two events, a retraction and what is true instead.
+        retracts: Which events take back an earlier one, whose contents and event time they have. A correction
+            is two events: a retraction, and what is true instead.
     """
 
     topic: str

@@ -1,7 +1,7 @@
 """What one accumulator held for each request, in the way that suits its kind.
 
-Words that are added are differences of prefix sums, exact because they are integers, from which events that were
-not known are taken off. What is kept by order is looked up over the stretches of events that were known.
+Words that are added are differences of prefix sums, exact because they are integers, from which events that
+were not known are taken off. What is kept by order is looked up over the stretches of events that were known.
 """
 
 from __future__ import annotations
@@ -167,8 +167,8 @@ class RegisterWords:
 class Stepped:
     """The value of the greatest, or the least, (time, value) of a window of tiles, found by stepping.
 
-    It costs a step for each event with a value that a request did not know and that lies between the window's
-    end, or its beginning, and the first that it knew: usually none. int64[n]; `NO_NUMBER` where there is none.
+    int64[n]; `NO_NUMBER` where there is none. It costs a step for each event with a value that a request did
+    not know, from the window's end, or its beginning, to the first that it knew: usually none.
     """
 
     def __init__(self, read: Read, window: Window, history: History, known: Known) -> None:
@@ -204,12 +204,18 @@ def held_by(read: Read, window: Window, history: History, known: Known) -> Added
             return TileTotals(window, brought, history, known.entity)
         case _ if accumulator.kind in ADDED:
             return Total(window, brought)
-        case _ if accumulator.kind in EXTREME:
-            return Extreme(window, brought, accumulator.flip)
-        case _ if not window.ring.of_all_time:
-            return Stepped(read, window, history, known)
         case _:
-            return Paired(window, brought, accumulator.flip, history.time_us)
+            return _kept(read, window, history, known)
+
+
+def _kept(read: Read, window: Window, history: History, known: Known) -> Ordered | Stepped:
+    """Return what an accumulator that keeps a value or a time held."""
+    accumulator, brought = read.placed.accumulator, history.contributions[read.placed.number]
+    if accumulator.kind in EXTREME:
+        return Extreme(window, brought, accumulator.flip)
+    if window.ring.of_all_time:
+        return Paired(window, brought, accumulator.flip, history.time_us)
+    return Stepped(read, window, history, known)
 
 
 def _prefix_sums(brought: NDArray[np.int64]) -> NDArray[np.int64]:

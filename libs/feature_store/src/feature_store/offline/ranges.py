@@ -1,8 +1,8 @@
 """The greatest of many stretches of many events at once: what no difference of prefix sums can tell.
 
-A stretch is `first ... stop - 1` of an array of events. Greatest values of 2^k neighbours are kept for every k
-that is needed, and any stretch is covered by two of them, which may overlap (Bender and Farach-Colton, "The LCA
-problem revisited", 2000: sparse tables).
+A stretch is `first ... stop - 1` of an array of events. The greatest values of 2^k neighbours are kept for
+every k that is needed, and any stretch is covered by two of them, which may overlap: a sparse table (Bender
+and Farach-Colton, "The LCA problem revisited", 2000).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Stretches:
     def whole(
         cls, requests: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.int64]
     ) -> Stretches:
-        """Return the stretches of these requests, of which each has several, int64[n, stretches], some empty."""
+        """Return the stretches of these requests; each has several, int64[n, stretches], some empty."""
         first, stop = start[requests], end[requests]
         row, column = np.nonzero(stop > first)
         return cls(requests[row], first[row, column], stop[row, column])

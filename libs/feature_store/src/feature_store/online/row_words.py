@@ -41,7 +41,7 @@ class LastWords:
         self._alone = times[:, self._singles]
 
     def read(self, matrix: NDArray[np.int64], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return what the slots that count keep, merged, int64[n, reads]; `NO_NUMBER` where there is nothing."""
+        """Return what the slots that count keep, merged, int64[n, reads]; `NO_NUMBER` for nothing."""
         if not len(self._singles):
             return self._read_pairs(matrix, counted)
         merged = np.empty((len(matrix), self._count), np.int64)
@@ -79,7 +79,7 @@ class WideWords:
     def read(
         self, matrix: NDArray[np.int64], counted: NDArray[np.bool_], as_of: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """Return what the slots that count hold: merged, int64[n, words]; or by age in tiles, int64[n, tiles].
+        """Return what the slots that count hold: merged, int64[n, words], or by tile, int64[n, tiles].
 
         Args:
             matrix: The rows.
