@@ -49,6 +49,10 @@ class Aggregation:
     """Whether an event can be taken back from it."""
     aggregates: ClassVar[frozenset[FieldType]] = frozenset({FieldType.NUMBER, FieldType.FLAG})
     """What `value` may be."""
+    aggregates_instead: ClassVar[str] = (
+        "Compare a text, or divide a duration by a timedelta, to get a number or a flag."
+    )
+    """What to write where it is something else."""
 
     def __post_init__(self) -> None:
         try:
@@ -98,8 +102,7 @@ class Aggregation:
         if self.value is not None:
             kind = type_over_events(self.value, source, definition, self.location)
             if kind not in self.aggregates:
-                instead = "Compare a text, or divide a duration by a timedelta, to get a number or a flag."
-                raise self._error(f"it aggregates a {kind}", instead, definition)
+                raise self._error(f"it aggregates a {kind}", self.aggregates_instead, definition)
         if source.retracts is not None and not self.retractable:
             problem = f"events of source {source.topic} can be taken back, and a {type(self).__name__} cannot"
             instead = "Use Count, Sum, Mean, Std, Share, Quantile or Ewma, or a source without retracts."

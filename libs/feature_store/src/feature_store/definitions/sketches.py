@@ -30,6 +30,7 @@ class DistinctCount(FieldAggregation):
 
     retractable = False
     aggregates = frozenset({FieldType.NUMBER, FieldType.TEXT})
+    aggregates_instead = "Name a text or a number."
     precision: int = attribute(default=8, kw_only=True)
 
     def __post_init__(self) -> None:
