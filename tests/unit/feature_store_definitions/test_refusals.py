@@ -122,13 +122,13 @@ REFUSALS: dict[str, tuple[Callable[[], object], str, str, str]] = {
         lambda: Mean("price", window="1 hour"),
         "Mean",
         "window: '1 hour' is no duration",
-        'Write "90s", "15m", "1h", "7d" or a timedelta.',
+        'Write "90s", "15m", "1h", "7d", a timedelta, or "all".',
     ),
     "window zero": (
         lambda: Count(window=timedelta(0)),
         "Count",
         "window: datetime.timedelta(0) is no positive duration",
-        'Write "90s", "15m", "1h", "7d" or a timedelta.',
+        'Write "90s", "15m", "1h", "7d", a timedelta, or "all".',
     ),
     "window tiles": (
         lambda: Sum("price", window="1h", tiles=7),

@@ -76,10 +76,10 @@ COLUMNS = {"x": np.array([1.0, math.nan, -2.0, 1e12]), "late": np.array([1, 1, 0
 def test_an_event_brings_what_is_accumulated_where_it_takes_part(
     accumulator: Accumulator, expected: list[int]
 ) -> None:
-    assert accumulator.contributions(COLUMNS, 4).tolist() == expected
+    assert accumulator.contributions(COLUMNS, np.zeros(4, np.int64)).tolist() == expected
 
 
 def test_a_last_keeps_numbers_of_any_size() -> None:
-    brought = Accumulator(Kind.LAST, field("x"), field("late")).contributions(COLUMNS, 4)
+    brought = Accumulator(Kind.LAST, field("x"), field("late")).contributions(COLUMNS, np.zeros(4, np.int64))
     assert brought.tolist()[1:3] == [NO_NUMBER, NO_NUMBER]
     assert from_sortable(brought[[0, 3]]).tolist() == [1.0, 1e12]

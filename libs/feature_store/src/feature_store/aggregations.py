@@ -8,8 +8,11 @@ null is. A window's exact total must stay within 2**43 (about 8.8e12): beyond th
 more than 2,048 events at the very limit of size in one window; scale the expression down where that may be.
 The smallest difference that a sum sees is 2**-20, about 1e-6.
 
-`Last` keeps the float64 itself, in an integer that sorts as the number does: no precision is lost and ties on
-the event time go to the greater value.
+Squares are those of the fixed-point numbers, exact, in two words. The squares of a window's numbers must add
+up to less than 2**65, and there must be fewer than 2**21 of them: beyond that a word wraps.
+
+Kinds that keep a number itself, such as the last or the least, keep its float64 in an integer that sorts as
+the number does: no precision is lost.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from feature_store.sketches import Buckets, Registers
 from feature_store.tiles import EMPTY_US
 
 if TYPE_CHECKING:
@@ -32,6 +36,10 @@ if TYPE_CHECKING:
 FRACTION_BITS: Final = 20
 UNIT: Final = 2.0**-FRACTION_BITS
 NUMBER_LIMIT: Final = 2.0**32
+SQUARE_BITS: Final = 42
+"""Where the sum of squares is cut in two words."""
+_LOW: Final = 2**SQUARE_BITS - 1
+
 NO_NUMBER: Final = int(np.iinfo(np.int64).min)
 """What `sortable` never returns for a number: the mark of an event without a value."""
 
@@ -67,11 +75,54 @@ class Kind(StrEnum):
     """One word: the number of events. Merged by addition."""
     SUM = "sum"
     """One word: the fixed-point total. Merged by addition."""
+    SQUARES_HIGH = "squares_high"
+    """One word: the total of the fixed-point numbers' squares, in units of 2^42. Merged by addition."""
+    SQUARES_LOW = "squares_low"
+    """One word: the total of what `SQUARES_HIGH` leaves of each square. Merged by addition."""
+    BUCKETS = "buckets"
+    """A word a bucket: the number of events in it. Merged by addition."""
     LAST = "last"
     """Two words: event time and sortable value of the greatest (event time, value). Merged by that order."""
+    FIRST = "first"
+    """Two words: event time and sortable value of the least (event time, value). Merged by that order."""
+    MIN = "min"
+    """One word: the least sortable value. Merged by minimum."""
+    MAX = "max"
+    """One word: the greatest sortable value. Merged by maximum."""
+    NEWEST = "newest"
+    """One word: the greatest event time. Merged by maximum."""
+    REGISTERS = "registers"
+    """A byte a register: the greatest rank. Merged by maximum, byte by byte."""
 
 
-_INITIAL: Final[Mapping[Kind, tuple[int, ...]]] = {Kind.COUNT: (0,), Kind.SUM: (0,), Kind.LAST: (EMPTY_US, 0)}
+ADDED: Final = frozenset({Kind.COUNT, Kind.SUM, Kind.SQUARES_HIGH, Kind.SQUARES_LOW})
+"""One word, merged by addition."""
+PAIRED: Final = frozenset({Kind.LAST, Kind.FIRST})
+"""A time and a value, merged by the order of both."""
+EXTREME: Final = frozenset({Kind.MIN, Kind.MAX, Kind.NEWEST})
+"""One word, merged by maximum or minimum."""
+FLIPPED: Final = frozenset({Kind.FIRST, Kind.MIN})
+"""Kinds of which the least is kept: the greatest, once every word `x` is taken as `~x`."""
+
+_INITIAL: Final[Mapping[Kind, tuple[int, ...]]] = {
+    Kind.LAST: (EMPTY_US, 0),
+    Kind.FIRST: (~EMPTY_US, 0),
+    Kind.MIN: (~NO_NUMBER,),
+    Kind.MAX: (NO_NUMBER,),
+    Kind.NEWEST: (NO_NUMBER,),
+}
+
+
+def squares(integers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the exact squares of integers of up to 2^52 in size, in units of 2^42 and what that leaves.
+
+    With `f = a 2^26 + b`, the square is `a^2 2^52 + a b 2^27 + b^2`, of which every part fits into a word.
+    """
+    a, b = integers >> 26, integers & (2**26 - 1)
+    mixed, last = a * b, b * b
+    low = ((mixed & (2**15 - 1)) << 27) + (last & _LOW)
+    high = (a * a << 10) + (mixed >> 15) + (last >> SQUARE_BITS) + (low >> SQUARE_BITS)
+    return high, low & _LOW
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,36 +133,80 @@ class Accumulator:
         kind: How events are taken in.
         value: The number accumulated; for a count, the number that must not be null, or None for every event.
         where: Which events take part; None for all.
+        sketch: What a value is of: the buckets or the registers.
     """
 
     kind: Kind
     value: Expression | None = None
     where: Expression | None = None
+    sketch: Buckets | Registers | None = None
 
     @property
-    def identity(self) -> tuple[str, str, str]:
+    def identity(self) -> tuple[str, str, str, str]:
         """What makes two accumulators of a window the same."""
         return (
             self.kind,
             self.value.canonical() if self.value is not None else "",
             self.where.canonical() if self.where is not None else "",
+            repr(self.sketch),
         )
 
     @property
     def initial(self) -> tuple[int, ...]:
         """The words of a tile without events."""
-        return _INITIAL[self.kind]
+        match self.sketch:
+            case Buckets():
+                return (0,) * self.sketch.count
+            case Registers():
+                return (0,) * self.sketch.words
+            case _:
+                return _INITIAL.get(self.kind, (0,))
 
-    def contributions(self, columns: Mapping[str, NDArray[Any]], n: int) -> NDArray[np.int64]:
-        """Return what each of `n` events brings.
+    @property
+    def nothing(self) -> int:
+        """What an event brings that takes no part."""
+        if self.kind in PAIRED:
+            return NO_NUMBER
+        return self.initial[0] if self.kind in EXTREME else 0
 
-        For a count and a sum, what is added; for a last, the sortable value, or `NO_NUMBER`.
+    @property
+    def flip(self) -> int:
+        """What words are combined with, bit by bit, so that the greatest is the one to keep: 0 or -1."""
+        return -1 if self.kind in FLIPPED else 0
+
+    def contributions(
+        self, columns: Mapping[str, NDArray[Any]], time_us: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return what each event brings, int64[n].
+
+        What is added; the number of its bucket plus 1; its register and rank (`Registers.entries`); its event
+        time; or the sortable value. `nothing` where it takes no part.
+
+        Args:
+            columns: The events' fields.
+            time_us: Their event times, int64[n].
         """
+        n = len(time_us)
         part = np.ones(n, np.bool_) if self.where is None else self.where.evaluate(columns, n)
         if self.value is None:
-            return part.astype(np.int64)
-        numbers = self.value.evaluate(columns, n).astype(np.float64, copy=False)
-        if self.kind is Kind.LAST:
-            return np.where(part & ~np.isnan(numbers), sortable(numbers), NO_NUMBER)
-        part = part & usable(numbers)
-        return part.astype(np.int64) if self.kind is Kind.COUNT else np.where(part, fixed(numbers), 0)
+            return np.where(part, time_us if self.kind is Kind.NEWEST else 1, self.nothing)
+        values = self.value.evaluate(columns, n)
+        if isinstance(self.sketch, Registers):
+            return np.where(part, self.sketch.entries(values), 0)
+        numbers = values.astype(np.float64, copy=False)
+        if self.kind in PAIRED | EXTREME:
+            return np.where(part & ~np.isnan(numbers), sortable(numbers), self.nothing)
+        if isinstance(self.sketch, Buckets):
+            return np.where(part, self.sketch.entries(numbers), 0)
+        return np.where(part & usable(numbers), self._added(numbers), 0)
+
+    def _added(self, numbers: NDArray[np.float64]) -> NDArray[np.int64] | int:
+        match self.kind:
+            case Kind.COUNT:
+                return 1
+            case Kind.SUM:
+                return fixed(numbers)
+            case Kind.SQUARES_HIGH:
+                return squares(fixed(numbers))[0]
+            case _:
+                return squares(fixed(numbers))[1]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from feature_store.aggregations import UNIT, Accumulator, Kind
-from feature_store.definitions import Aggregation, Count, Last, Mean, Share, Sum
+from feature_store.readings import reading_of
 from feature_store.rows import HASH_BYTES, RowLayout
 from feature_store.tiles import Ring
 
@@ -18,43 +17,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from feature_store.definitions import View
+    from feature_store.aggregations import Accumulator
+    from feature_store.definitions import Aggregation, View
+    from feature_store.events import EventBatch
 
-
-class Reading(NamedTuple):
-    """How a feature's value follows from accumulators: `numerator * scale / denominator`, or the last value.
-
-    Attributes:
-        numerator: What is read.
-        denominator: What it is divided by; None for 1.
-        scale: What the numerator's integer is multiplied with.
-    """
-
-    numerator: Accumulator
-    denominator: Accumulator | None = None
-    scale: float = 1.0
-
-
-def reading_of(aggregation: Aggregation) -> Reading:
-    """Return how an aggregation is computed from accumulators."""
-    value, counted = aggregation.value, aggregation.counted
-    match aggregation:
-        case Count():
-            return Reading(Accumulator(Kind.COUNT, None, counted))
-        case Share():
-            part = aggregation.where if counted is None else counted & aggregation.where
-            return Reading(Accumulator(Kind.COUNT, None, part), Accumulator(Kind.COUNT, None, counted))
-        case Sum():
-            return Reading(Accumulator(Kind.SUM, value, counted), None, UNIT)
-        case Mean():
-            total = Accumulator(Kind.SUM, value, counted)
-            return Reading(total, Accumulator(Kind.COUNT, value, counted), UNIT)
-        case Last():
-            return Reading(Accumulator(Kind.LAST, value, counted))
-        case _:
-            raise NotImplementedError(
-                f"{type(aggregation).__name__} has no accumulators; add them to plans.reading_of"
-            )
+    Identity = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +31,7 @@ class Placed:
     Attributes:
         accumulator: What is accumulated.
         number: Its number among the view's accumulators.
-        start: Its first word in its window; it has `ring.count` words, twice as many for a last.
+        start: Its first word in its window; it has `ring.count` words for each word of its `initial`.
     """
 
     accumulator: Accumulator
@@ -118,7 +85,7 @@ class ViewPlan:
         return RowLayout(self.view.digest[:HASH_BYTES], np.concatenate(slots), self.view.source.partitions)
 
     @cached_property
-    def places(self) -> Mapping[tuple[Ring, tuple[str, str, str]], tuple[WindowPlan, Placed]]:
+    def places(self) -> Mapping[tuple[Ring, Identity], tuple[WindowPlan, Placed]]:
         """Where an accumulator of a window is, by ring and identity."""
         return {
             (window.ring, placed.accumulator.identity): (window, placed)
@@ -130,14 +97,20 @@ class ViewPlan:
         """Return where an accumulator of a window is."""
         return self.places[ring, accumulator.identity]
 
-    def contributions(self, columns: Mapping[str, NDArray[Any]], n: int) -> NDArray[np.int64]:
-        """Return what each of `n` events brings to each accumulator: int64[accumulators, n]."""
-        brought = np.empty((len(self.accumulators), n), np.int64)
+    def contributions(self, batch: EventBatch) -> NDArray[np.int64]:
+        """Return what each of `n` events brings to each accumulator: int64[accumulators, n].
+
+        An event that takes back an earlier one brings the negative of what that one brought.
+        """
+        brought = np.empty((len(self.accumulators), len(batch)), np.int64)
         for number, first in enumerate(self._first_equal):
             if first < number:
                 brought[number] = brought[first]
             else:
-                brought[number] = self.accumulators[number].contributions(columns, n)
+                accumulator = self.accumulators[number]
+                brought[number] = accumulator.contributions(batch.columns, batch.event_time_us)
+        if batch.source.retracts is not None:
+            np.negative(brought, out=brought, where=batch.source.retracts.evaluate(batch.columns, len(batch)))
         return brought
 
     @cached_property
@@ -155,13 +128,11 @@ def ring_of(aggregation: Aggregation) -> Ring:
 @lru_cache(maxsize=4096)
 def plan_of(view: View) -> ViewPlan:
     """Return what a view's rows hold: windows and accumulators in the order in which features need them."""
-    needed: dict[Ring, dict[tuple[str, str, str], Accumulator]] = {}
+    needed: dict[Ring, dict[Identity, Accumulator]] = {}
     for aggregation in view.aggregations.values():
-        reading = reading_of(aggregation)
         accumulators = needed.setdefault(ring_of(aggregation), {})
-        for accumulator in (reading.numerator, reading.denominator):
-            if accumulator is not None:
-                accumulators.setdefault(accumulator.identity, accumulator)
+        for accumulator in reading_of(aggregation).accumulators:
+            accumulators.setdefault(accumulator.identity, accumulator)
     windows: list[WindowPlan] = []
     start = number = 0
     for ring, accumulators in needed.items():

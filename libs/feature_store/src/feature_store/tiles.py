@@ -8,6 +8,8 @@ their order, batching and repetition leave no trace.
 
 The window's value as of T merges those of its tiles that lie in `tile(T) - count + 1 ... tile(T)`.
 
+All time is one tile, of 2^62 us, that begins at -2^61: every time lies in tile 0, and `EMPTY_US` in tile -1.
+
 The functions work on broadcast arrays, so that many rings, also of different windows, are one call.
 """
 
@@ -27,6 +29,10 @@ EMPTY_US: Final = -(2**62)
 """The newest event time of a row without events: below any time, with room to subtract from it."""
 
 
+ALL_TIME_US: Final = 2**62
+"""The width of the tile of all time."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Ring:
     """A window's tiles.
@@ -38,6 +44,21 @@ class Ring:
 
     width_us: int
     count: int
+
+    @property
+    def of_all_time(self) -> bool:
+        """Whether it is one tile that never ends."""
+        return self.width_us == ALL_TIME_US
+
+    @property
+    def origin_us(self) -> int:
+        """Where tile 0 begins: at the epoch, but for all time, whose tile 0 holds every time."""
+        return -ALL_TIME_US // 2 if self.of_all_time else 0
+
+    def tile(self, time_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the tiles in which times lie."""
+        tile: NDArray[np.int64] = np.floor_divide(np.subtract(time_us, self.origin_us), self.width_us)
+        return tile
 
 
 def held(head: NDArray[np.int64], count: Integers, slot: Integers) -> NDArray[np.int64]:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from feature_store.aggregations import from_sortable
-from feature_store.definitions import Feature, Last, RequestTime
-from feature_store.plans import plan_of, reading_of, ring_of
+from feature_store.aggregations import ADDED, from_sortable
+from feature_store.definitions import Feature, RequestTime
+from feature_store.plans import plan_of, ring_of
+from feature_store.readings import Combined, Reading, reading_of
 from feature_store.tiles import EMPTY_US
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from feature_store.aggregations import Accumulator
+    from feature_store.aggregations import Accumulator, Kind
     from feature_store.contract import Contract
     from feature_store.plans import Placed, WindowPlan
     from feature_store.requests import Requests
@@ -90,22 +91,32 @@ class Readings:
 
     Attributes:
         newest_us: Newest event time by view, int64[n, views]; `EMPTY_US` where there is none.
-        totals: int64[n, counts and sums of the plan].
-        lasts: Sortable values, int64[n, lasts of the plan]; `aggregations.NO_NUMBER` where there is none.
+        totals: int64[n, accumulators of one added word].
+        lasts: Sortable values or times, int64[n, accumulators that keep one]; `aggregations.NO_NUMBER` where
+            there is none.
+        wides: By accumulator of many words, or read tile by tile, int64[n, words or tiles]; the newest tile
+            first.
     """
 
     newest_us: NDArray[np.int64]
     totals: NDArray[np.int64]
     lasts: NDArray[np.int64]
+    wides: Sequence[NDArray[np.int64]] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """An accumulator that a contract reads: its view by number, its window, its place."""
+    """An accumulator that a contract reads: its view by number, its window, its place; merged or by tile."""
 
     view: int
     window: WindowPlan
     placed: Placed
+    by_tile: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """The accumulator's kind."""
+        return self.placed.accumulator.kind
 
 
 class VectorPlan:
@@ -115,7 +126,8 @@ class VectorPlan:
         contract: The contract.
         views: Its views' plans.
         totals: The counts and sums it reads, in the order of `Readings.totals`.
-        lasts: The lasts it reads, in the order of `Readings.lasts`.
+        lasts: What keeps a value or a time, in the order of `Readings.lasts`.
+        wides: What has many words, or is read tile by tile, in the order of `Readings.wides`.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -123,26 +135,34 @@ class VectorPlan:
         self.views = tuple(plan_of(view) for view in contract.views)
         self.totals: list[Read] = []
         self.lasts: list[Read] = []
+        self.wides: list[Read] = []
         self._ttl_us = np.array([view.ttl_us for view in contract.views], np.int64)
         kept = [(at, feature) for at, feature in enumerate(contract.features) if isinstance(feature, Feature)]
         self._status_from = np.full(len(contract.features), len(self.views))
         self._status_from[[at for at, _ in kept]] = [
             contract.views.index(feature.view) for _, feature in kept
         ]
-        self._read_totals([pair for pair in kept if not isinstance(pair[1].aggregation, Last)])
-        self._read_lasts([pair for pair in kept if isinstance(pair[1].aggregation, Last)])
+        readings = [(at, feature, reading_of(feature.aggregation)) for at, feature in kept]
+        plain = [(at, feature, one) for at, feature, one in readings if isinstance(one, Reading)]
+        self._read_totals([one for one in plain if one[2].numerator.kind in ADDED])
+        self._read_lasts([one for one in plain if one[2].numerator.kind not in ADDED])
+        self._combined = [
+            (at, one.result, self._parts(feature, one))
+            for at, feature, one in readings
+            if isinstance(one, Combined)
+        ]
         self._computed = [
             (at, feature.expression)
             for at, feature in enumerate(contract.features)
             if isinstance(feature, RequestTime)
         ]
-        # Values are made in this order: totals, lasts, computed ones.
-        made_at = [*self._total_at, *self._last_at, *(at for at, _ in self._computed)]
+        # Values are made in this order: totals, lasts, computed ones, combined ones.
+        made_at = [*self._total_at, *self._last_at]
+        made_at += [at for at, _ in self._computed] + [at for at, _, _ in self._combined]
         self._order = np.argsort(made_at)
 
-    def _read_totals(self, features: Sequence[tuple[int, Feature]]) -> None:
+    def _read_totals(self, readings: list[tuple[int, Feature, Reading]]) -> None:
         """Prepare `value = total * scale`, and the division by another total of the first, which have one."""
-        readings = [(at, feature, reading_of(feature.aggregation)) for at, feature in features]
         readings.sort(key=lambda one: one[2].denominator is None)
         self._total_at = [at for at, _, _ in readings]
         self._scale = np.array([reading.scale for _, _, reading in readings])
@@ -155,20 +175,46 @@ class VectorPlan:
             if reading.denominator is not None
         )
 
-    def _read_lasts(self, features: Sequence[tuple[int, Feature]]) -> None:
-        self._last_at = [at for at, _ in features]
+    def _read_lasts(self, readings: Sequence[tuple[int, Feature, Reading]]) -> None:
+        self._last_at = [at for at, _, _ in readings]
         self._last = _indexes(
-            self._number(self.lasts, feature, reading_of(feature.aggregation).numerator)
-            for _, feature in features
+            self._number(self.lasts, feature, reading.numerator) for _, feature, reading in readings
         )
 
-    def _number(self, reads: list[Read], feature: Feature, accumulator: Accumulator) -> int:
+    def _parts(self, feature: Feature, reading: Combined) -> list[tuple[list[Read], int]]:
+        """Return, for each accumulator, among which reads it is, and its number there."""
+        parts = []
+        for accumulator in reading.accumulators:
+            if reading.by_tile or accumulator.sketch is not None:
+                reads = self.wides
+            else:
+                reads = self.totals if accumulator.kind in ADDED else self.lasts
+            number = self._number(reads, feature, accumulator, by_tile=reading.by_tile)
+            parts.append((reads, number))
+        return parts
+
+    def _number(
+        self, reads: list[Read], feature: Feature, accumulator: Accumulator, *, by_tile: bool = False
+    ) -> int:
         """Return the number of what a feature reads among `reads`, added if it is new."""
         view = self.contract.views.index(feature.view)
-        read = Read(view, *self.views[view].find(ring_of(feature.aggregation), accumulator))
+        read = Read(view, *self.views[view].find(ring_of(feature.aggregation), accumulator), by_tile)
         if read not in reads:
             reads.append(read)
         return reads.index(read)
+
+    def _combine(self, readings: Readings, time_us: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the features that are no quotients, float64[n, combined features]; NaN for none."""
+
+        def held(reads: list[Read], number: int) -> NDArray[np.int64]:
+            if reads is self.wides:
+                return readings.wides[number]
+            return (readings.totals if reads is self.totals else readings.lasts)[:, number]
+
+        values = np.empty((len(time_us), len(self._combined)))
+        for number, (_, result, parts) in enumerate(self._combined):
+            values[:, number] = result([held(*part) for part in parts], time_us)
+        return values
 
     def compute(self, requests: Requests) -> NDArray[np.float64]:
         """Return the features that need no row, float64[n, request-time features]; NaN where null."""
@@ -197,12 +243,14 @@ class VectorPlan:
         if computed is None:
             computed = self.compute(requests)
         with np.errstate(all="ignore"):
-            # A division of zero by zero, a last that is not there, a computed value that is null: all are
-            # NaN.
+            # A division by zero, a last that is not there, a computed value that is null: none is finite.
             kept = readings.totals.take(self._numerator, axis=1) * self._scale
             kept[:, : len(self._denominator)] /= readings.totals.take(self._denominator, axis=1)
             lasts = from_sortable(readings.lasts.take(self._last, axis=1))
-            numbers = np.concatenate((kept, lasts, computed), axis=1)
+            made = [kept, lasts, computed]
+            if self._combined:
+                made.append(self._combine(readings, requests.time_us))
+            numbers = np.concatenate(made, axis=1)
             values = numbers.take(self._order, axis=1).astype(np.float32)
         statuses = self._row_statuses(readings, requests, readable).take(self._status_from, axis=1)
         there = statuses == _PRESENT

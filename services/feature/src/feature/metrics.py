@@ -30,6 +30,9 @@ class Metrics:
         self._conflicts = counter("row_conflicts", "Replacements another process was faster with", "source")
         self._hits = counter("cache_hits", "Rows that needed no read", "source")
         self._misses = counter("cache_misses", "Rows read from the store", "source")
+        self._unreadable = counter(
+            "rows_unreadable", "Stored rows of another format or definition, begun anew", "source"
+        )
         self._outcomes = counter("outcomes", "Outcomes published", "label")
         self.apply_seconds = Histogram(
             "feature_apply_seconds",
@@ -52,6 +55,7 @@ class Metrics:
         self._conflicts.labels(source).inc(application.conflicts)
         self._hits.labels(source).inc(application.cache_hits)
         self._misses.labels(source).inc(application.cache_misses)
+        self._unreadable.labels(source).inc(application.unreadable)
 
     def told(self, outcomes: Sequence[Outcome]) -> None:
         """Count outcomes published."""

@@ -4,34 +4,48 @@ from feature_store.definitions.aggregations import (
     Aggregation,
     Count,
     FieldAggregation,
+    First,
     Last,
+    Max,
     Mean,
+    Min,
     Share,
+    Std,
     Sum,
 )
 from feature_store.definitions.examples import Examples, TrainingExamples
 from feature_store.definitions.labels import Label, Outcomes
 from feature_store.definitions.models import ModelSpec, RequestTime, TrainFunction
+from feature_store.definitions.recency import Ewma, TimeSince
+from feature_store.definitions.sketches import DistinctCount, Quantile
 from feature_store.definitions.sources import Entity, Source
 from feature_store.definitions.views import Feature, FeatureView, View
 
 __all__ = [
     "Aggregation",
     "Count",
+    "DistinctCount",
     "Entity",
+    "Ewma",
     "Examples",
     "Feature",
     "FeatureView",
     "FieldAggregation",
+    "First",
     "Label",
     "Last",
+    "Max",
     "Mean",
+    "Min",
     "ModelSpec",
     "Outcomes",
+    "Quantile",
     "RequestTime",
     "Share",
     "Source",
+    "Std",
     "Sum",
+    "TimeSince",
     "TrainFunction",
     "TrainingExamples",
     "View",

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from dataclasses import field as attribute
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from feature_store.definitions.defaults import check_default
-from feature_store.definitions.durations import parse_us
+from feature_store.definitions.durations import window_us
 from feature_store.definitions.typing import type_over_events
 from feature_store.errors import DefinitionError, Location, caller
 from feature_store.expressions import Field, FieldType
+from feature_store.tiles import ALL_TIME_US
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
 
     from feature_store.definitions.sources import Source
@@ -28,9 +30,10 @@ class Aggregation:
     """A number kept of the events of a window, in tiles.
 
     Attributes:
-        window: How far back it looks: "90s", "15m", "1h", "7d" or a timedelta.
+        window: How far back it looks: "90s", "15m", "1h", "7d", a timedelta, or "all": at every event.
         where: Which events count; every event when left out.
-        tiles: Into how many steps the window is cut. More are finer and cost memory in each row.
+        tiles: Into how many steps the window is cut. More are finer and cost memory in each row. All time is
+            one tile, whatever this says.
         default: What a model sees when there is no value. It must be finite: missing is said by the feature's
             status, and by features that count.
     """
@@ -42,16 +45,33 @@ class Aggregation:
     location: Location | None = attribute(default_factory=caller, repr=False)
     window_us: int = attribute(init=False, repr=False)
 
+    retractable: ClassVar[bool] = True
+    """Whether an event can be taken back from it."""
+    aggregates: ClassVar[frozenset[FieldType]] = frozenset({FieldType.NUMBER, FieldType.FLAG})
+    """What `value` may be."""
+    aggregates_instead: ClassVar[str] = (
+        "Compare a text, or divide a duration by a timedelta, to get a number or a flag."
+    )
+    """What to write where it is something else."""
+
     def __post_init__(self) -> None:
         try:
-            window_us = parse_us(self.window)
+            length_us = window_us(self.window)
         except (ValueError, TypeError) as error:
-            raise self._error(f"window: {error}", 'Write "90s", "15m", "1h", "7d" or a timedelta.') from error
-        if not 1 <= self.tiles <= _MOST_TILES or window_us % self.tiles:
+            instead = 'Write "90s", "15m", "1h", "7d", a timedelta, or "all".'
+            raise self._error(f"window: {error}", instead) from error
+        object.__setattr__(self, "window_us", length_us)
+        if self.of_all_time:
+            object.__setattr__(self, "tiles", 1)
+        if not 1 <= self.tiles <= _MOST_TILES or length_us % self.tiles:
             problem = f"window {self.window!r} cannot be cut into {self.tiles} equal tiles"
             raise self._error(problem, f"Write 1 to {_MOST_TILES} tiles, a number that divides the window.")
         check_default(self.default, type(self).__name__, self.location)
-        object.__setattr__(self, "window_us", window_us)
+
+    @property
+    def of_all_time(self) -> bool:
+        """Whether its window has no end."""
+        return self.window_us == ALL_TIME_US
 
     @property
     def tile_us(self) -> int:
@@ -81,9 +101,12 @@ class Aggregation:
                 raise self._error(f"its condition is a {kind}", instead, definition)
         if self.value is not None:
             kind = type_over_events(self.value, source, definition, self.location)
-            if kind not in {FieldType.NUMBER, FieldType.FLAG}:
-                instead = "Compare a text, or divide a duration by a timedelta, to get a number or a flag."
-                raise self._error(f"it aggregates a {kind}", instead, definition)
+            if kind not in self.aggregates:
+                raise self._error(f"it aggregates a {kind}", self.aggregates_instead, definition)
+        if source.retracts is not None and not self.retractable:
+            problem = f"events of source {source.topic} can be taken back, and a {type(self).__name__} cannot"
+            instead = "Use Count, Sum, Mean, Std, Share, Quantile or Ewma, or a source without retracts."
+            raise self._error(problem, instead, definition)
 
     def canonical(self) -> dict[str, Any]:
         """Return everything that its value depends on, as JSON has it."""
@@ -94,7 +117,13 @@ class Aggregation:
             "default": float(self.default),
             "value": None if self.value is None else json.loads(self.value.canonical()),
             "counted": None if self.counted is None else json.loads(self.counted.canonical()),
+            **self.parameters,
         }
+
+    @property
+    def parameters(self) -> Mapping[str, float | int | str]:
+        """What its value depends on beside what every aggregation has."""
+        return {}
 
     def __get__(self, view: object, owner: type[FeatureView]) -> Feature:
         """Return the feature that this aggregation is in the view whose class it is read from."""
@@ -132,8 +161,36 @@ class Mean(FieldAggregation):
 
 
 @dataclass(frozen=True, eq=False)
+class Std(FieldAggregation):
+    """The population's standard deviation (divided by n, not n - 1) of a number over the events with one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Min(FieldAggregation):
+    """The least number of the window."""
+
+    retractable = False
+
+
+@dataclass(frozen=True, eq=False)
+class Max(FieldAggregation):
+    """The greatest number of the window."""
+
+    retractable = False
+
+
+@dataclass(frozen=True, eq=False)
+class First(FieldAggregation):
+    """The number of the window's event with the least event time; of equal times, the least number."""
+
+    retractable = False
+
+
+@dataclass(frozen=True, eq=False)
 class Last(FieldAggregation):
     """The number of the window's event with the greatest event time; of equal times, the greatest number."""
+
+    retractable = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from feature_store.definitions.durations import microseconds
+from feature_store.definitions.typing import type_over_events
 from feature_store.errors import DefinitionError, Location, UnsoundExpressionError, caller, did_you_mean
 from feature_store.expressions import FieldType
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from feature_store.checks import SourceCheck
+    from feature_store.expressions import Expression
     from feature_store.formats import Format
 
 _TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
@@ -45,6 +47,8 @@ class Source:
         max_lateness: How much later than its event time an event may be recorded.
         max_clock_skew: How much earlier than its event time an event may be recorded.
         max_bytes: The largest payload that is read.
+        retracts: Which events take back an earlier one, whose contents and event time they have. A correction
+            is two events: a retraction, and what is true instead.
     """
 
     topic: str
@@ -55,6 +59,7 @@ class Source:
     max_lateness: timedelta = timedelta(days=7)
     max_clock_skew: timedelta = timedelta(minutes=5)
     max_bytes: int = _DEFAULT_MAX_BYTES
+    retracts: Expression | None = None
     location: Location | None = attribute(default_factory=caller, repr=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +77,7 @@ class Source:
                     f"field {name!r} begins with an underscore", "Those names are the lake's own; rename it."
                 )
         self._check_event_time()
+        self._check_retracts()
         for check in self.checks:
             try:
                 check.fit(self.fields)
@@ -107,6 +113,14 @@ class Source:
             self._refuse(problem, did_you_mean(self.event_time, self.fields))
         if kind is not FieldType.TIME:
             self._refuse(f"event_time: field {self.event_time!r} is a {kind}", "Name a field that is a time.")
+
+    def _check_retracts(self) -> None:
+        if self.retracts is None:
+            return
+        definition = f"Source({self.topic!r})"
+        kind = type_over_events(self.retracts, self, f"{definition}: retracts", self.location)
+        if kind is not FieldType.FLAG:
+            self._refuse(f"retracts is a {kind}", 'Write a condition, such as field("kind") == "cancelled".')
 
     def _refuse(self, problem: str, instead: str) -> None:
         raise DefinitionError(f"Source({self.topic!r})", problem, instead=instead, at=self.location)

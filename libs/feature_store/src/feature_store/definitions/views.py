@@ -47,6 +47,9 @@ class View:
 
     def canonical(self) -> dict[str, Any]:
         """Return which events reach which row, as JSON has it."""
+        retracts = self.source.retracts
+        # Left out where there is none, so that views without retractions keep their hashes.
+        taken_back = {} if retracts is None else {"retracts": json.loads(retracts.canonical())}
         return {
             "view": self.name,
             "topic": self.source.topic,
@@ -55,6 +58,7 @@ class View:
             "entity": self.entity.name,
             "key": self.key,
             "ttl_us": self.ttl_us,
+            **taken_back,
         }
 
     @property

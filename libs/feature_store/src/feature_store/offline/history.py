@@ -1,8 +1,7 @@
-"""A view's events, each once, by entity and event time, with prefix sums: what the past is read from."""
+"""A view's events, each once, by entity and event time: what the past is read from."""
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,17 +49,10 @@ class History:
         self.partition = batch.partition[chosen].astype(np.int64)
         self.offset = batch.offset[chosen]
         self.partitions = int(self.partition.max(initial=-1)) + 1
-        self.contributions = plan.contributions(batch.columns, len(batch))[:, chosen]
+        self.contributions = plan.contributions(batch)[:, chosen]
 
     def __len__(self) -> int:
         return len(self.entity)
-
-    @cached_property
-    def prefix_sums(self) -> NDArray[np.int64]:
-        """What all events before each brought, int64[accumulators, m + 1]; the sums wrap, as rows do."""
-        sums = np.zeros((len(self.contributions), len(self) + 1), np.int64)
-        np.cumsum(self.contributions, axis=1, out=sums[:, 1:])
-        return sums
 
     def numbers_of(self, entities: NDArray[Any]) -> NDArray[np.int64]:
         """Return the entities' numbers."""
@@ -72,12 +64,12 @@ class History:
         return self._keys.searchsorted(self.times.of(entity, time_us))
 
     def valued(self, number: int) -> Valued:
-        """Return the events that bring a last accumulator a value."""
+        """Return the events that bring an accumulator a value to keep."""
         return Valued(self, self.contributions[number])
 
 
 class Valued:
-    """The events with a value for one last accumulator, by entity, then event time, then value.
+    """The events with a value for one accumulator that keeps one, by entity, then event time, then value.
 
     Attributes:
         event: Their indexes in the history, int64[k].

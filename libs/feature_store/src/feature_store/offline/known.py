@@ -147,7 +147,7 @@ class Known(ABC):
         """Yield (request, event) in chunks: what a request did not know of its entity's events before a time.
 
         Some at or after the time may be among them, but none that it knew. Requests that knew nothing are
-        left out.
+        left out. The requests of a chunk rise, and all pairs of one are in the same chunk.
         """
         end = self.lists.left(self.group, before_us[:, None])
         ahead = np.maximum(end - self.place, 0) * (self.newest_us != EMPTY_US)[:, None]
@@ -158,6 +158,7 @@ class Known(ABC):
         while begin < len(length):
             taken = ends[begin - 1] if begin else 0
             stop = max(begin + 1, int(ends.searchsorted(taken + PAIRS_A_CHUNK, side="right")))
+            stop = int(request.searchsorted(request[stop - 1], side="right"))
             part = slice(begin, stop)
             within = np.arange(ends[stop - 1] - taken) - np.repeat(
                 ends[part] - length[part] - taken, length[part]

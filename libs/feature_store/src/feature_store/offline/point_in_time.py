@@ -1,8 +1,6 @@
 """Vectors of the past: for many (entity, time) at once, the bits that the online store would have given.
 
-Totals are differences of prefix sums over each entity's events by event time, exact because accumulators are
-integers; what was in the window but not known yet is taken off again, event by event. No request costs more
-than its window's unknown events.
+No request costs more than its window's unknown events.
 """
 
 from __future__ import annotations
@@ -11,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from feature_store.aggregations import NO_NUMBER
+from feature_store.offline.held import Added, Ordered, Stepped, Window, held_by
 from feature_store.offline.history import History
+from feature_store.offline.ranges import Stretches
 from feature_store.online.claims import repeats
 from feature_store.tiles import EMPTY_US, first
 from feature_store.vectors import Readings, RowPositions, VectorPlan, Vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,31 +37,37 @@ def point_in_time(
     Args:
         contract: The model's contract.
         events: By topic, the events of the contract's sources, in any order. For each request they must reach
-            back as far as what its rows may hold: the longest window, and the TTL where it is longer.
+            back as far as what its rows may hold: the longest window, and the TTL where it is longer. For a
+            window of all time that is the source's first event.
         requests: What is asked, in any order.
         known: Which events each request sees.
     """
     plan = VectorPlan(contract)
     counts = {topic: ~repeats(batch.ids, batch.partition, batch.offset) for topic, batch in events.items()}
-    readings = Readings(
-        np.empty((len(requests), len(plan.views)), np.int64),
-        np.empty((len(requests), len(plan.totals)), np.int64),
-        np.empty((len(requests), len(plan.lasts)), np.int64),
-    )
+    newest_us = np.empty((len(requests), len(plan.views)), np.int64)
+    held: dict[Read, NDArray[np.int64]] = {}
     positions = []
     for number, view in enumerate(plan.views):
         topic = view.view.source.topic
         history = History(view, events[topic], counts[topic])
         entity = history.numbers_of(requests.entities[view.view.entity.name])
         past = _Past(history, known.of(history, requests, entity), requests.time_us)
-        readings.newest_us[:, number] = past.known.newest_us
-        totals = [(at, read) for at, read in enumerate(plan.totals) if read.view == number]
-        readings.totals[:, [at for at, _ in totals]] = past.totals([read for _, read in totals]).T
-        for at, read in enumerate(plan.lasts):
-            if read.view == number:
-                readings.lasts[:, at] = past.last(read)
+        newest_us[:, number] = past.known.newest_us
+        reads = [read for read in (*plan.totals, *plan.lasts, *plan.wides) if read.view == number]
+        held.update(zip(reads, past.read(reads), strict=True))
         positions.append(past.positions())
+    n = len(requests)
+    readings = Readings(
+        newest_us,
+        _columns([held[read] for read in plan.totals], n),
+        _columns([held[read] for read in plan.lasts], n),
+        [held[read] for read in plan.wides],
+    )
     return Vectors(*plan.finish(readings, requests), tuple(positions))
+
+
+def _columns(columns: Sequence[NDArray[np.int64]], n: int) -> NDArray[np.int64]:
+    return np.stack(columns, axis=1) if columns else np.empty((n, 0), np.int64)
 
 
 class _Past:
@@ -72,71 +77,75 @@ class _Past:
         self.known = known
         self._history = history
         self._time_us = time_us
-        self._any = known.newest_us != EMPTY_US
 
     def positions(self) -> RowPositions:
         """Return what the requests' rows had applied."""
         view = self._history.plan.view
         applied = self.known.applied(max(view.source.partitions, self._history.partitions))
-        return RowPositions(view.name, self._any, applied, self.known.recorded_us())
+        found = self.known.newest_us != EMPTY_US
+        return RowPositions(view.name, found, applied, self.known.recorded_us())
 
-    def _bounds(self, ring: Ring) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the times from which and before which events count, as the ring's tiles have it."""
-        as_of = self._time_us // ring.width_us
-        oldest = first(self.known.newest_us // ring.width_us, as_of, ring.count)
-        return oldest * ring.width_us, np.maximum(as_of + 1, oldest) * ring.width_us
+    def read(self, reads: Sequence[Read]) -> list[NDArray[np.int64]]:
+        """Return what each accumulator held, int64[n] or int64[n, words or tiles]: see `Readings`.
 
-    def totals(self, reads: Sequence[Read]) -> NDArray[np.int64]:
-        """Return what counts and sums held, int64[reads, n]; anything where a request knew no event."""
-        totals = np.zeros((len(reads), len(self._time_us)), np.int64)
-        if not reads:
-            return totals
-        bounds = {read.window.ring: self._bounds(read.window.ring) for read in reads}
-        entity, sums = self.known.entity, self._history.prefix_sums
-        for ring, (start_us, end_us) in bounds.items():
-            start, end = self._history.position(entity, start_us), self._history.position(entity, end_us)
-            for at, read in enumerate(reads):
-                if read.window.ring == ring:
-                    of_accumulator = sums[read.placed.number]
-                    totals[at] = of_accumulator[end] - of_accumulator[start]
-        latest_us = np.max([end_us for _, end_us in bounds.values()], axis=0)
+        Anything where a request knew no event.
+        """
+        windows = {ring: self._window(ring) for ring in dict.fromkeys(read.window.ring for read in reads)}
+        held: dict[Read, Added | Ordered | Stepped] = {
+            read: held_by(read, windows[read.window.ring], self._history, self.known) for read in reads
+        }
+        by_window = [
+            (window, [one for read, one in held.items() if read.window.ring == ring])
+            for ring, window in windows.items()
+        ]
+        done = self._leave_out_unknown([pair for pair in by_window if not pair[0].ring.of_all_time])
+        for window, all_held in by_window:
+            rest = np.arange(len(self._time_us)) if window.ring.of_all_time else np.flatnonzero(~done)
+            for one in all_held:
+                if isinstance(one, Ordered):
+                    one.look_up(Stretches.whole(rest, window.start, window.end))
+        return [held[read].held for read in reads]
+
+    def _leave_out_unknown(
+        self, by_window: Sequence[tuple[Window, Sequence[Added | Ordered | Stepped]]]
+    ) -> NDArray[np.bool_]:
+        """Take off what requests did not know, or look up what lies between it.
+
+        Returns:
+            Which requests there were unknown events of, bool[n]; nothing was looked up for the others.
+        """
+        done = np.zeros(len(self._time_us), np.bool_)
+        sought = [(window, some) for window, held in by_window if (some := [*_unless_stepped(held)])]
+        if not sought:
+            return done
+        latest_us = np.max([window.end_us for window, _ in sought], axis=0)
         for request, event in self.known.unknown(latest_us):
-            self._take_off(reads, bounds, totals, request, event)
-        return totals
+            requests = request[np.append(True, request[1:] != request[:-1])]
+            done[requests] = True
+            for window, held in sought:
+                inside = window.holds(request, event)
+                holes = request[inside], event[inside]
+                for one in held:
+                    if isinstance(one, Added):
+                        one.take_off(*holes)
+                    else:
+                        bounds = window.start[requests, 0], window.end[requests, 0]
+                        one.look_up(Stretches.between(requests, bounds, holes))
+        return done
 
-    def _take_off(
-        self,
-        reads: Sequence[Read],
-        bounds: Mapping[Ring, tuple[NDArray[np.int64], NDArray[np.int64]]],
-        totals: NDArray[np.int64],
-        request: NDArray[np.int64],
-        event: NDArray[np.int64],
-    ) -> None:
-        """Take from the totals what requests did not know of."""
-        time_us = self._history.time_us[event]
-        for ring, (start_us, end_us) in bounds.items():
-            inside = np.flatnonzero((time_us >= start_us[request]) & (time_us < end_us[request]))
-            requests, events = request[inside], event[inside]
-            for at, read in enumerate(reads):
-                if read.window.ring == ring:
-                    np.subtract.at(
-                        totals[at], requests, self._history.contributions[read.placed.number][events]
-                    )
+    def _window(self, ring: Ring) -> Window:
+        as_of = ring.tile(self._time_us)
+        if ring.of_all_time:
+            known = self.known
+            return Window(
+                ring, known.lists.event, known.start, known.place, self._time_us, self._time_us, as_of
+            )
+        oldest = first(ring.tile(self.known.newest_us), as_of, ring.count)
+        start_us, end_us = oldest * ring.width_us, np.maximum(as_of + 1, oldest) * ring.width_us
+        start = self._history.position(self.known.entity, start_us)
+        end = self._history.position(self.known.entity, end_us)
+        return Window(ring, slice(None), start[:, None], end[:, None], start_us, end_us, as_of)
 
-    def last(self, read: Read) -> NDArray[np.int64]:
-        """Return what a last held: int64[n]."""
-        last = np.full(len(self._time_us), NO_NUMBER, np.int64)
-        start_us, end_us = self._bounds(read.window.ring)
-        valued = self._history.valued(read.placed.number)
-        start = valued.position(self.known.entity, start_us)
-        place = valued.position(self.known.entity, end_us) - 1
-        request = np.flatnonzero(self._any & (place >= start))
-        # Step back, all requests at once, from the window's end to the first event that each knew.
-        while len(request):
-            at = place[request]
-            known = self.known.knows(request, valued.event[at])
-            last[request[known]] = valued.value[at[known]]
-            request = request[~known]
-            place[request] -= 1
-            request = request[place[request] >= start[request]]
-        return last
+
+def _unless_stepped(held: Sequence[Added | Ordered | Stepped]) -> Iterator[Added | Ordered]:
+    return (one for one in held if not isinstance(one, Stepped))

@@ -49,6 +49,7 @@ class Application:
         conflicts: Replacements refused because another process had been there.
         cache_hits: Rows that needed no read.
         cache_misses: Rows read.
+        unreadable: Rows that were there and could not be read: their entities began anew.
     """
 
     repeats: NDArray[np.bool_]
@@ -56,6 +57,7 @@ class Application:
     conflicts: int
     cache_hits: int
     cache_misses: int
+    unreadable: int
 
 
 class Applier:
@@ -82,11 +84,13 @@ class Applier:
         misses = sum(len(work.missing) for work in works)
         hits = sum(len(work.entities) for work in works) - misses
         written = conflicts = 0
+        unreadable = sum(work.unreadable for work in works)
         for _ in range(ATTEMPTS):
             replaced, works = await self._replace(works, repeats)
+            unreadable += sum(work.unreadable for work in works)
             written, conflicts = written + replaced, conflicts + sum(len(work.entities) for work in works)
             if not works:
-                return Application(repeats, written, conflicts, hits, misses)
+                return Application(repeats, written, conflicts, hits, misses, unreadable)
         names = ", ".join(work.view.view.name for work in works)
         raise StoreUnavailable(f"rows of {names} were lost to other writers {ATTEMPTS} times in a row")
 

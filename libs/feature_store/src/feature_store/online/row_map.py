@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Self, overload
 
 import numpy as np
 
-from feature_store.aggregations import NO_NUMBER
+from feature_store.online.row_words import LastWords, WideWords
 from feature_store.rows import APPLIED, NEWEST, RECORDED, REVISION, WORD
 from feature_store.tiles import EMPTY_US, held
 from feature_store.vectors import Readings, RowPositions
@@ -34,11 +34,13 @@ class RowReadings:
         heads: Newest event time, recorded watermark and offsets applied of each view's row, int64[n, ...].
         totals: See `Readings`.
         lasts: See `Readings`.
+        wides: See `Readings`.
     """
 
     heads: NDArray[np.int64]
     totals: NDArray[np.int64]
     lasts: NDArray[np.int64]
+    wides: Sequence[NDArray[np.int64]]
 
     @classmethod
     def concatenated(cls, parts: Sequence[Self]) -> Self:
@@ -47,6 +49,7 @@ class RowReadings:
             np.concatenate([part.heads for part in parts]),
             np.concatenate([part.totals for part in parts]),
             np.concatenate([part.lasts for part in parts]),
+            [np.concatenate(wides) for wides in zip(*(part.wides for part in parts), strict=True)],
         )
 
 
@@ -68,17 +71,22 @@ class RowMap:
         self._prefixes = np.frombuffer(b"".join(layout.prefix for layout in layouts), WORD)
         self._heads, self._applied = _heads(starts, layouts)
         self._tiles = [int(start) + layout.tiles for start, layout in zip(starts, layouts, strict=False)]
-        windows = list(dict.fromkeys((read.view, read.window.ring) for read in (*plan.totals, *plan.lasts)))
+        reads = (*plan.totals, *plan.lasts, *plan.wides)
+        windows = list(dict.fromkeys((read.view, read.window.ring) for read in reads))
         self._window_view = np.array([view for view, _ in windows], np.intp)
         self._width_us = np.array([ring.width_us for _, ring in windows], np.int64)
         self._count = np.array([ring.count for _, ring in windows], np.int64)
+        self._origin_us = np.array([ring.origin_us for _, ring in windows], np.int64)
         self._slots = np.arange(self._count.max(initial=0))[:, None]
         counts = sorted(set(self._count.tolist()))
         self._window_ring = np.array([counts.index(ring.count) for _, ring in windows], np.intp)
         self._ages = _ages(counts)
         self._totals, self._totals_window = self._words(plan.totals), _windows_of(plan.totals, windows)
-        self._last_times, self._last_values = self._words(plan.lasts), self._words(plan.lasts, block=1)
-        self._lasts_window = _windows_of(plan.lasts, windows)
+        self._lasts = LastWords(plan.lasts, self._words, _windows_of(plan.lasts, windows))
+        self._wides = [
+            WideWords(read, self._words, window)
+            for read, window in zip(plan.wides, _windows_of(plan.wides, windows).tolist(), strict=True)
+        ]
 
     def _words(self, reads: Sequence[Read], block: int = 0) -> NDArray[np.intp]:
         """Return the word of each slot of each accumulator, intp[slots, reads]; any where there is none."""
@@ -99,31 +107,29 @@ class RowMap:
         counted = self._counted(heads, time_us)
         tiles = matrix.take(self._totals, axis=1)
         tiles *= counted.take(self._totals_window, axis=2)
-        return RowReadings(heads, tiles.sum(axis=1), self._read_lasts(matrix, counted))
+        wides = []
+        if self._wides:
+            as_of = self._tile(time_us[:, None])
+            wides = [wide.read(matrix, counted, as_of) for wide in self._wides]
+        return RowReadings(heads, tiles.sum(axis=1), self._lasts.read(matrix, counted), wides)
+
+    def _tile(self, times_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the tile of each window in which times lie, int64[n, windows]; see `Ring.tile`."""
+        tile: NDArray[np.int64] = (times_us - self._origin_us) // self._width_us
+        return tile
 
     def _counted(self, heads: NDArray[np.int64], time_us: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which slots count: bool[n, slots, windows]."""
-        head = heads.take(self._window_view, axis=1) // self._width_us
-        ahead = (time_us[:, None] // self._width_us - head)[:, :, None]
+        head = self._tile(heads.take(self._window_view, axis=1))
+        ahead = (self._tile(time_us[:, None]) - head)[:, :, None]
         age = self._ages[self._window_ring, head % self._count]
         # A request ahead of the newest event finds the oldest tiles too old; one behind, the newest too new.
         counted: NDArray[np.bool_] = (age < self._count[:, None] - ahead) & (age >= -ahead)
         return counted.transpose(0, 2, 1)
 
-    def _read_lasts(self, matrix: NDArray[np.int64], counted: NDArray[np.bool_]) -> NDArray[np.int64]:
-        if not self._last_times.size:
-            return np.empty((len(matrix), 0), np.int64)
-        # Two tiles never hold the same event time, so the greatest (time, value) is the one of the greatest
-        # time.
-        times = matrix.take(self._last_times, axis=1)
-        times = np.where(counted.take(self._lasts_window, axis=2), times, EMPTY_US)
-        latest, found = times.argmax(axis=1), times.max(axis=1) != EMPTY_US
-        words = self._last_values[latest, np.arange(latest.shape[1])]
-        return np.where(found, matrix[np.arange(len(matrix))[:, None], words], NO_NUMBER)
-
     def readings(self, read: RowReadings) -> Readings:
         """Return what a vector is made of."""
-        return Readings(read.heads[:, : len(self._names)], read.totals, read.lasts)
+        return Readings(read.heads[:, : len(self._names)], read.totals, read.lasts, read.wides)
 
     def positions(self, read: RowReadings) -> Sequence[RowPositions]:
         """Return what the rows had applied."""

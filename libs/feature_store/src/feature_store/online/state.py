@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from feature_store.aggregations import NO_NUMBER, Kind
-from feature_store.rows import APPLIED, NEWEST, RECORDED
+from feature_store.aggregations import NO_NUMBER, PAIRED, Kind
+from feature_store.rows import APPLIED, NEWEST, RECORDED, WORD_BYTES
+from feature_store.sketches import RANK_BITS
 from feature_store.tiles import held
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class ViewEvents:
             batch.recorded_time_us,
             batch.partition.astype(np.int64),
             batch.offset,
-            plan.contributions(batch.columns, len(batch)),
+            plan.contributions(batch),
             np.arange(len(batch)),
         )
 
@@ -113,8 +114,8 @@ def _advance(
 ) -> None:
     """Empty the slots over which the heads have passed."""
     ring = window.ring
-    tile = held((rows[:, NEWEST] // ring.width_us)[:, None], ring.count, np.arange(ring.count))
-    passed = tile > (newest_before // ring.width_us)[:, None]
+    tile = held(ring.tile(rows[:, NEWEST])[:, None], ring.count, np.arange(ring.count))
+    passed = tile > ring.tile(newest_before)[:, None]
     start = layout.tiles + window.start
     block = rows[:, start : start + window.words].reshape(len(rows), len(window.initial), ring.count)
     np.copyto(block, window.initial[:, None], where=passed[:, None, :])
@@ -129,17 +130,41 @@ def _add(
 ) -> None:
     """Take the events into their tiles; those outside their ring leave no trace."""
     ring, words = window.ring, rows.reshape(-1)
-    tile = events.event_time_us // ring.width_us
-    head = rows[targets, NEWEST] // ring.width_us
+    tile = ring.tile(events.event_time_us)
+    head = ring.tile(rows[targets, NEWEST])
     inside = np.flatnonzero(tile > head - ring.count)
     place = (targets * layout.words + layout.tiles + window.start + tile % ring.count)[inside]
     for placed in window.accumulators:
         contribution = events.contributions[placed.number][inside]
         at = place + placed.start
-        if placed.accumulator.kind is Kind.LAST:
-            _raise(words, at, ring.count, events.event_time_us[inside], contribution)
+        if placed.accumulator.kind in PAIRED:
+            _raise(words, at, ring.count, events.event_time_us[inside], contribution, placed.accumulator.flip)
         else:
-            np.add.at(words, at, contribution)
+            _merge(placed.accumulator.kind, words, at, ring.count, contribution)
+
+
+def _merge(
+    kind: Kind, words: NDArray[np.int64], at: NDArray[np.int64], count: int, brought: NDArray[np.int64]
+) -> None:
+    """Merge what events bring into words, in place; a tile's words lie `count` apart."""
+    match kind:
+        case Kind.MIN:
+            np.minimum.at(words, at, brought)
+        case Kind.MAX | Kind.NEWEST:
+            np.maximum.at(words, at, brought)
+        case Kind.BUCKETS:
+            some = np.flatnonzero(brought)
+            bucket = np.abs(brought[some]) - 1
+            np.add.at(words, at[some] + bucket * count, np.sign(brought[some]))
+        case Kind.REGISTERS:
+            some = np.flatnonzero(brought)
+            register, rank = brought[some] >> RANK_BITS, brought[some] & (2**RANK_BITS - 1)
+            word = at[some] + register // WORD_BYTES * count
+            np.maximum.at(
+                words.view(np.uint8), word * WORD_BYTES + register % WORD_BYTES, rank.astype(np.uint8)
+            )
+        case _:
+            np.add.at(words, at, brought)
 
 
 def _raise(
@@ -148,14 +173,19 @@ def _raise(
     value_word: int,
     time_us: NDArray[np.int64],
     value: NDArray[np.int64],
+    flip: int,
 ) -> None:
-    """Raise (time, value) pairs to the greatest given; a value is `value_word` words after its time."""
+    """Raise (time, value) pairs to the greatest given; a value is `value_word` words after its time.
+
+    With a `flip` of -1 the least pairs are kept.
+    """
     given = np.flatnonzero(value != NO_NUMBER)
+    time_us, value = time_us ^ flip, value ^ flip
     given = given[np.lexsort((value[given], time_us[given], at[given]))]
     places = at[given]
     greatest = given[np.append(places[1:] != places[:-1], np.ones(min(1, len(places)), np.bool_))]
     place, time, number = at[greatest], time_us[greatest], value[greatest]
-    held_time, held_number = words[place], words[place + value_word]
+    held_time, held_number = words[place] ^ flip, words[place + value_word] ^ flip
     rises = (time > held_time) | ((time == held_time) & (number > held_number))
-    words[place[rises]] = time[rises]
-    words[place[rises] + value_word] = number[rises]
+    words[place[rises]] = time[rises] ^ flip
+    words[place[rises] + value_word] = number[rises] ^ flip

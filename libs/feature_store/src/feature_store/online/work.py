@@ -45,6 +45,7 @@ class Work:
         rows: The entities' rows, int64[n, words].
         expected: The revision under which each is stored.
         missing: Indexes of the rows that were not cached.
+        unreadable: How many rows were there and could not be read: they are taken as none.
     """
 
     view: CachedView
@@ -55,6 +56,7 @@ class Work:
     rows: NDArray[np.int64]
     expected: NDArray[np.object_]
     missing: NDArray[np.intp]
+    unreadable: int = 0
 
     @classmethod
     def of(cls, view: CachedView, batch: EventBatch) -> Self:
@@ -84,6 +86,7 @@ class Work:
         self.layout = layout
         self.rows[self.missing] = rows
         self.expected[self.missing] = [revision_of(row) for row in stored]
+        self.unreadable = _unreadable(layout, stored)
 
     def apply(self, repeats: NDArray[np.bool_]) -> tuple[NDArray[np.intp], list[bytes]]:
         """Apply the events; return the indexes of the rows that changed, and these rows as bytes."""
@@ -110,7 +113,8 @@ class Work:
         renumbered[indexes] = np.arange(len(indexes))
         targets = renumbered[self.targets]
         mine = targets >= 0
-        layout, rows = self.layout.decode(list(lost.values()))
+        stored = list(lost.values())
+        layout, rows = self.layout.decode(stored)
         return Work(
             self.view,
             [self.entities[index] for index in lost],
@@ -118,9 +122,14 @@ class Work:
             targets[mine],
             layout,
             rows,
-            np.array([revision_of(row) for row in lost.values()], np.object_),
+            np.array([revision_of(row) for row in stored], np.object_),
             np.empty(0, np.intp),
+            _unreadable(layout, stored),
         )
+
+
+def _unreadable(layout: RowLayout, stored: Sequence[bytes | None]) -> int:
+    return sum(row is not None and layout.partitions_of(row) is None for row in stored)
 
 
 def _grouped(keys: NDArray[Any]) -> tuple[list[str], NDArray[np.int64]]:
