@@ -7,14 +7,15 @@ the one place where they become the numbers of a vector.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from feature_store.aggregations import from_sortable
 from feature_store.definitions import Feature, Last, RequestTime
+from feature_store.derivation import Derivation, settle
 from feature_store.plans import plan_of, reading_of, ring_of
+from feature_store.statuses import Status
 from feature_store.tiles import EMPTY_US
 
 if TYPE_CHECKING:
@@ -26,19 +27,6 @@ if TYPE_CHECKING:
     from feature_store.contract import Contract
     from feature_store.plans import Placed, WindowPlan
     from feature_store.requests import Requests
-
-
-class Status(IntEnum):
-    """What became of one feature of one request; the numbers are `tidemark.scoring.v1.FeatureStatus`'s."""
-
-    PRESENT = 1
-    """Read from a fresh row, or computed from the request."""
-    MISSING = 2
-    """The entity has no row, or no value in the window; the default stands in the vector."""
-    STALE = 3
-    """The row's newest event is older than the view's TTL; the default stands in the vector."""
-    DEFAULTED = 4
-    """The store or the row could not be read; the default stands in the vector."""
 
 
 # An enum's member costs a tenth of a microsecond to look up and more to compare: the hot path keeps them as
@@ -124,8 +112,8 @@ class VectorPlan:
         self.totals: list[Read] = []
         self.lasts: list[Read] = []
         self._ttl_us = np.array([view.ttl_us for view in contract.views], np.int64)
-        kept = [(at, feature) for at, feature in enumerate(contract.features) if isinstance(feature, Feature)]
-        self._status_from = np.full(len(contract.features), len(self.views))
+        kept = [(at, feature) for at, feature in enumerate(contract.leaves) if isinstance(feature, Feature)]
+        self._status_from = np.full(len(contract.leaves), len(self.views))
         self._status_from[[at for at, _ in kept]] = [
             contract.views.index(feature.view) for _, feature in kept
         ]
@@ -133,12 +121,13 @@ class VectorPlan:
         self._read_lasts([pair for pair in kept if isinstance(pair[1].aggregation, Last)])
         self._computed = [
             (at, feature.expression)
-            for at, feature in enumerate(contract.features)
+            for at, feature in enumerate(contract.leaves)
             if isinstance(feature, RequestTime)
         ]
         # Values are made in this order: totals, lasts, computed ones.
         made_at = [*self._total_at, *self._last_at, *(at for at, _ in self._computed)]
         self._order = np.argsort(made_at)
+        self._derivation = Derivation(contract) if contract.derived else None
 
     def _read_totals(self, features: Sequence[tuple[int, Feature]]) -> None:
         """Prepare `value = total * scale`, and the division by another total of the first, which have one."""
@@ -203,13 +192,11 @@ class VectorPlan:
             kept[:, : len(self._denominator)] /= readings.totals.take(self._denominator, axis=1)
             lasts = from_sortable(readings.lasts.take(self._last, axis=1))
             numbers = np.concatenate((kept, lasts, computed), axis=1)
-            values = numbers.take(self._order, axis=1).astype(np.float32)
+            leaves = numbers.take(self._order, axis=1)
         statuses = self._row_statuses(readings, requests, readable).take(self._status_from, axis=1)
-        there = statuses == _PRESENT
-        usable = there & np.isfinite(values)
-        np.copyto(statuses, _MISSING, where=there != usable)
-        np.copyto(values, self.contract.defaults, where=~usable)
-        return values, statuses
+        if self._derivation is not None:
+            return self._derivation.finish(leaves, statuses, requests)
+        return settle(leaves, statuses, self.contract.defaults)
 
     def _row_statuses(
         self, readings: Readings, requests: Requests, readable: NDArray[np.bool_] | None

@@ -9,15 +9,19 @@ from feature_store.definitions.aggregations import (
     Share,
     Sum,
 )
+from feature_store.definitions.computed import Derived, Opaque, OpaqueFunction, RequestTime, embedding
+from feature_store.definitions.dependencies import AnyFeature, Needed
 from feature_store.definitions.examples import Examples, TrainingExamples
 from feature_store.definitions.labels import Label, Outcomes
-from feature_store.definitions.models import ModelSpec, RequestTime, TrainFunction
+from feature_store.definitions.models import ModelSpec, TrainFunction
 from feature_store.definitions.sources import Entity, Source
 from feature_store.definitions.views import Feature, FeatureView, View
 
 __all__ = [
     "Aggregation",
+    "AnyFeature",
     "Count",
+    "Derived",
     "Entity",
     "Examples",
     "Feature",
@@ -27,6 +31,9 @@ __all__ = [
     "Last",
     "Mean",
     "ModelSpec",
+    "Needed",
+    "Opaque",
+    "OpaqueFunction",
     "Outcomes",
     "RequestTime",
     "Share",
@@ -35,4 +42,5 @@ __all__ = [
     "TrainFunction",
     "TrainingExamples",
     "View",
+    "embedding",
 ]
