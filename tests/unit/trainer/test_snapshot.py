@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from feature_store import Label, Project, field
-from feature_store.vectors import Status
+from feature_store.statuses import Status
 from trainer.adapters.memory import MemoryEvents
 from trainer.domain.datasets import Dataset
 from trainer.domain.errors import EmptyLake, NoLabelledRows, NotBinary

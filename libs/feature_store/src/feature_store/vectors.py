@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from feature_store.aggregations import Accumulator
     from feature_store.contract import Contract
+    from feature_store.expressions import Expression
     from feature_store.plans import Placed, WindowPlan
     from feature_store.requests import Requests
 
@@ -96,6 +97,38 @@ class Read:
     placed: Placed
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Arithmetic:
+    """How `VectorPlan.finish` makes numbers, for whoever writes it down for another runtime.
+
+    Numbers are made side by side: `totals[numerator] * scale`, of which the first are divided by
+    `totals[denominator]`; `lasts[last]`; what `computed` expressions give. Then they are put in `order`.
+
+    Attributes:
+        total_at: By number made of totals, which of the contract's leaves it is.
+        numerator: By number made of totals, which of `VectorPlan.totals` it is made of.
+        scale: What it is multiplied with.
+        denominator: What the first of them are divided by.
+        last_at: By number made of lasts, which leaf it is.
+        last: Which of `VectorPlan.lasts` it is.
+        computed: The expressions.
+        order: By leaf, its place among the numbers as made.
+        status_from: By leaf, the view whose row gives its status; the number of views where none does.
+        ttl_us: By view.
+    """
+
+    total_at: Sequence[int]
+    numerator: NDArray[np.intp]
+    scale: NDArray[np.float64]
+    denominator: NDArray[np.intp]
+    last_at: Sequence[int]
+    last: NDArray[np.intp]
+    computed: Sequence[Expression]
+    order: NDArray[np.intp]
+    status_from: NDArray[np.intp]
+    ttl_us: NDArray[np.int64]
+
+
 class VectorPlan:
     """A contract compiled: which accumulators are read, and how they become values and statuses.
 
@@ -158,6 +191,22 @@ class VectorPlan:
         if read not in reads:
             reads.append(read)
         return reads.index(read)
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What `finish` does with readings, as data."""
+        return Arithmetic(
+            self._total_at,
+            self._numerator,
+            self._scale,
+            self._denominator,
+            self._last_at,
+            self._last,
+            [expression for _, expression in self._computed],
+            self._order,
+            self._status_from,
+            self._ttl_us,
+        )
 
     def compute(self, requests: Requests) -> NDArray[np.float64]:
         """Return the features that need no row, float64[n, request-time features]; NaN where null."""
