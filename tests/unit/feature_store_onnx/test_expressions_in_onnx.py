@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime as ort
@@ -41,8 +41,10 @@ from feature_store.onnx_graph.expressions import as_numbers, export_expression
 from feature_store.onnx_graph.operators import OPERATORS as EXPORTED
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from onnx import helper
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 INPUTS = {
     "x": FieldType.NUMBER,
@@ -200,12 +202,12 @@ def columns_of(rows: list[dict[str, Any]]) -> dict[str, NDArray[Any]]:
 
 
 def assert_same_bits(found: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
-    """Every NaN is null, whatever its bits."""
-    found, expected = (np.where(np.isnan(one), np.nan, one) for one in (found, expected))
+    """Every NaN is null, whatever its bits; a zero has no sign."""
+    found, expected = (np.where(np.isnan(one), np.nan, one) + 0.0 for one in (found, expected))
     np.testing.assert_array_equal(found.view(np.int64), expected.view(np.int64))
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(numbers, flags), ROWS)
 def test_numpy_and_onnx_give_the_same_bits(expression: Expression, rows: list[dict[str, Any]]) -> None:
     assert_same_bits(in_onnx(expression, rows), in_numpy(expression, rows))

@@ -78,7 +78,7 @@ class Contract:
     @cached_property
     def defaults(self) -> NDArray[np.float32]:
         """What stands in the vector where a feature has no value."""
-        defaults = np.array([feature.default for feature in self.features], dtype=np.float32)
+        defaults = np.array([feature.default for feature in self.features], dtype=np.float32) + np.float32(0)
         defaults.flags.writeable = False
         return defaults
 

@@ -27,7 +27,7 @@ _DEFAULTED: Final = np.uint8(Status.DEFAULTED)
 def settle(
     numbers: NDArray[np.float64], statuses: NDArray[np.uint8], defaults: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Return values as float32, and statuses: what is present but not finite as float32 is MISSING.
+    """Return values as float32, -0 as 0, and statuses: what is present but not finite as float32 is MISSING.
 
     Args:
         numbers: float64[n, F].
@@ -35,6 +35,8 @@ def settle(
         defaults: float32[F], which stand where a feature is not present.
     """
     values = _rounded(numbers)
+    # A zero has no sign: runtimes do not agree on which they keep.
+    values += np.float32(0.0)
     there = statuses == _PRESENT
     usable = there & np.isfinite(values)
     np.copyto(statuses, _MISSING, where=there != usable)

@@ -113,6 +113,9 @@ class _Assembly:
         values = numbers.cast(np.float32)
         present = statuses.equals(self._status(Status.PRESENT))
         values = graph.where(present, values, graph.constant(contract.defaults[None], np.float32))
+        # -0 becomes 0: ONNX Runtime's Where keeps the sign of a zero in one of its branches only.
+        zero = graph.constant([[0.0]], np.float32)
+        values = graph.where(values.equals(zero), zero, values)
         graph.output("values", values, np.float32, len(contract.features))
         graph.output("statuses", statuses.cast(np.uint8), np.uint8, len(contract.features))
 

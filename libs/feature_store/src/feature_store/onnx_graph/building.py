@@ -55,7 +55,7 @@ class Graph:
 
     def constant(self, values: Any, dtype: type[Any]) -> Tensor:
         """Add an array."""
-        array: NDArray[Any] = np.ascontiguousarray(np.array(values, dtype))
+        array: NDArray[Any] = np.array(values, dtype, order="C")
         told = array.tolist() if array.dtype == np.object_ else array.tobytes()
         key = ("constant", str(array.dtype), array.shape, repr(told))
         if key not in self._made:
