@@ -85,6 +85,10 @@ class Expression:
         """Return the references to features in it, in the order in which they are written."""
         return tuple(node for node in _walk(self) if isinstance(node, FeatureValue))
 
+    def operators(self) -> frozenset[str]:
+        """Return the names of the operators in it."""
+        return frozenset(node.operator for node in _walk(self) if isinstance(node, Apply))
+
     def type_in(self, scope: Scope) -> FieldType:
         """Return the type of the result where these names are known.
 

@@ -3,7 +3,7 @@
 Needs the `onnx` package (the extra `onnx`), which serving does not: nothing else of the library imports this.
 """
 
-from feature_store.onnx_graph.assembly import METADATA, NotExportable, export_assembly
+from feature_store.onnx_graph.assembly import METADATA, NotExportable, export_assembly, is_exact
 from feature_store.onnx_graph.building import NULL_TEXT
 from feature_store.onnx_graph.feeds import feeds_of
 from feature_store.onnx_graph.merging import NotMergeable, merge
@@ -15,5 +15,6 @@ __all__ = [
     "NotMergeable",
     "export_assembly",
     "feeds_of",
+    "is_exact",
     "merge",
 ]

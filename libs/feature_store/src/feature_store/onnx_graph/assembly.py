@@ -8,11 +8,12 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from feature_store.definitions import Feature, Opaque
+from feature_store.definitions import Derived, Feature, Opaque, RequestTime
 from feature_store.expressions import FieldType
 from feature_store.onnx_graph.building import Graph, Tensor, Term
 from feature_store.onnx_graph.description import METADATA, describe
 from feature_store.onnx_graph.expressions import as_numbers, export_expression
+from feature_store.onnx_graph.operators import APPROXIMATE
 from feature_store.onnx_graph.sortable import from_sortable
 from feature_store.statuses import Status
 from feature_store.tiles import EMPTY_US
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from feature_store.contract import Contract
-    from feature_store.definitions import AnyFeature, Derived
+    from feature_store.definitions import AnyFeature
+    from feature_store.expressions import Expression
 
-__all__ = ["METADATA", "OPSETS", "REQUEST", "NotExportable", "export_assembly"]
+__all__ = ["METADATA", "OPSETS", "REQUEST", "NotExportable", "export_assembly", "is_exact"]
 
 OPSETS: Final[Mapping[str, int]] = {"": 21, "ai.onnx.ml": 3}
 IR_VERSION: Final = 10
@@ -79,6 +81,13 @@ def export_assembly(contract: Contract) -> onnx.ModelProto:
     return model
 
 
+def is_exact(contract: Contract) -> bool:
+    """Does the graph give the same bits as numpy? Powers and logarithms are not rounded alike everywhere."""
+    computed = [leaf.expression for leaf in contract.leaves if isinstance(leaf, RequestTime)]
+    computed += [feature.expression for feature in contract.derived if isinstance(feature, Derived)]
+    return all(expression.operators().isdisjoint(APPROXIMATE) for expression in computed)
+
+
 def _demand_exportable(plan: VectorPlan) -> None:
     contract, arithmetic = plan.contract, plan.arithmetic
     exported = {*arithmetic.total_at, *arithmetic.last_at}
@@ -128,7 +137,7 @@ class _Assembly:
         ]
         return self._graph.concat(made).take(self._arithmetic.order.tolist())
 
-    def _export(self, expression: Any) -> Term:
+    def _export(self, expression: Expression) -> Term:
         return export_expression(self._graph, expression, self._columns)
 
     def _kept(self) -> list[Tensor]:

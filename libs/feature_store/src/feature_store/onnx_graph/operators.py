@@ -256,3 +256,6 @@ OPERATORS: Final[Mapping[str, Callable[[Graph, tuple[Term, ...], tuple[Any, ...]
     "haversine_km": _haversine_km,
     **{name: _part(name) for name in PARTS},
 }
+
+APPROXIMATE: Final = frozenset({"exp", "log", "power"})
+"""Operators that libraries round differently: numpy and ONNX Runtime by up to 4 units in the last place."""
