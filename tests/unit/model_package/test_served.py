@@ -114,7 +114,8 @@ def test_vectors_that_libraries_round_differently_may_differ_a_little(tmp_path: 
 
 
 def test_a_graph_that_scores_otherwise_is_refused_with_its_row(tmp_path: Path) -> None:
-    scores = logistic_scores(READINGS.astype(np.float32), WEIGHTS, 0.0) + [0.0, 0.1, 0.0]
+    scores = logistic_scores(READINGS.astype(np.float32), WEIGHTS, 0.0)
+    scores[1] += 0.1
     package = packaged(tmp_path, Served(graph_of(), golden_of(scores=scores)))
     with pytest.raises(GoldenMismatch) as caught:
         prove_served(package)

@@ -99,7 +99,7 @@ def parse_served(files: Mapping[str, bytes], *, uri: str, width: int) -> Served 
         return None
     if len(present) == 1:
         raise MalformedPackage(
-            f"package {uri} has {present[0]}, but not the other of {SERVED}, {SERVED_GOLDEN}"
+            f"package {uri} has {present[0]} alone: {SERVED} and {SERVED_GOLDEN} go together"
         )
     try:
         golden = _parse_golden(json.loads(files[SERVED_GOLDEN]))
