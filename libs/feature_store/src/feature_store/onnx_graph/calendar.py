@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from feature_store.expressions import NULL_TIME_US
 from feature_store.expressions.calendar import zone_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
 
     from feature_store.onnx_graph.building import Graph, Tensor
 
@@ -25,15 +26,30 @@ _DAYS_OF_400_YEARS: Final = 146_097
 def local_part(graph: Graph, part: str, time: Tensor, zone: str) -> Tensor:
     """Return a calendar part of times in a zone, float64; NaN where a time is null or its offset unknown."""
     table = zone_offsets(zone)
-    starts = graph.constant(table.starts.view(np.int64)[None], np.int64)
-    offsets = graph.constant(table.offsets.view(np.int64), np.int64)
-    passed = (time.unsqueezed() >= starts).cast(np.int64)
-    interval = graph.apply("ReduceSum", passed, graph.constant([1], np.int64), keepdims=0)
-    offset = graph.apply("Gather", offsets, interval, axis=0)
-    unknown = offset.equals(graph.constant([NULL_TIME_US], np.int64))
-    return graph.where(
-        unknown, graph.constant([np.nan], np.float64), PARTS[part](_Local(graph, time + offset))
-    )
+    starts = table.starts.view(np.int64)
+    interval = _interval(graph, starts, time)
+    offset = graph.apply("Gather", graph.constant(table.offsets.view(np.int64), np.int64), interval, axis=0)
+    first, last = (graph.constant([end], np.int64) for end in (starts[0], starts[-1]))
+    of_local = PARTS[part](_Local(graph, time + offset))
+    # A null lies before the first.
+    return graph.where((time < first) | (time >= last), graph.constant([np.nan], np.float64), of_local)
+
+
+def _interval(graph: Graph, starts: NDArray[np.int64], time: Tensor) -> Tensor:
+    """Return how many starts have passed; anything of a time before the first or after the last.
+
+    Time is cut into steps as long as the least distance of two starts: within a step there is one at most. So
+    the number at the step's beginning, and one comparison, give it, however long the table is.
+    """
+    first, width = int(starts[0]), int(np.diff(starts).min())
+    begins = np.arange(first, int(starts[-1]), width)
+    passed = graph.constant(starts.searchsorted(begins, side="right"), np.int64)
+    step = (time - graph.constant([first], np.int64)) / graph.constant([width], np.int64)
+    within = graph.apply("Max", step, graph.constant([0], np.int64))
+    within = graph.apply("Min", within, graph.constant([len(begins) - 1], np.int64))
+    before = graph.apply("Gather", passed, within, axis=0)
+    following = graph.apply("Gather", graph.constant(starts, np.int64), before, axis=0)
+    return before + (time >= following).cast(np.int64)
 
 
 class _Local:
