@@ -14,7 +14,7 @@ from drift_detector.testing import DAY_US, MemoryReferences, Scene, prediction, 
 from drift_detector.testing_stack import watched_flights
 from feature_store import EventBatch, Incoming, decode_events, load_project
 from feature_store.offline import AsOf, point_in_time
-from feature_store.vectors import Status
+from feature_store.statuses import Status
 from monitoring import accuracy, brier, log_loss, roc_auc
 from monitoring.profiles import ReferenceProfile
 from tidemark.monitoring.v1.alert_pb2 import AlertState

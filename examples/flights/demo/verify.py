@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from feature_store.offline import Applied, freshness_gap_us, point_in_time
-from feature_store.vectors import Status
+from feature_store.statuses import Status
 
 from examples.flights.demo.lake import positions_of, requests_of, vectors_of
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from model_package import MemoryPackageStore, Package, Scorer
+from feature_store import Opaque, Status, feature_value
+from model_package import MemoryPackageStore, Package, Scorer, prove_served
 from sklearn.ensemble import HistGradientBoostingClassifier
 from tidemark.registry.v1.model_pb2 import ModelRegistered
 from trainer.adapters.memory import SilentSteps
@@ -144,3 +145,29 @@ def test_the_registration_is_a_function_of_the_package(
     assert message.metrics["holdout_rows"] == package.manifest.metrics["holdout_rows"]
     assert event.time_us == package.manifest.trained_until_us
     assert json.loads(package.files["manifest.json"])["seed"] == 7
+
+
+def test_a_package_carries_the_graph_from_readings_to_score(
+    make_lake: MakeLake, make_training: MakeTraining
+) -> None:
+    for algorithm in ("trees", "logistic"):
+        package = trained(make_training(algorithm), make_lake())
+        assert package.served is not None
+        golden = package.served.golden
+        assert golden.is_exact
+        assert set(np.unique(golden.statuses)) >= {Status.PRESENT, Status.MISSING}
+        found = prove_served(package)
+        assert found is not None
+        assert found.tolist() == golden.scores.tolist() == Scorer(package).score(golden.values).tolist()
+
+
+def test_a_feature_without_a_form_in_onnx_leaves_the_graph_out_and_says_so(
+    make_lake: MakeLake, make_training: MakeTraining, shop: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    opaque = Opaque("parity", lambda x: x % 2, {"x": feature_value(shop.CustomerPurchases.purchases_1d)})
+    training = make_training()
+    spec = replace(training.spec, features=[*training.spec.features, opaque])
+    project = replace(training.project, models={spec.name: spec})
+    package = trained(replace(training, project=project, spec=spec), make_lake())
+    assert package.served is None
+    assert "'parity' stands in the way" in caplog.text

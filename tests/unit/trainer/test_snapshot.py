@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from feature_store import Label, Project, field
-from feature_store.vectors import Status
+from feature_store.statuses import Status
 from training_sets import build
 from training_sets.datasets import Dataset
 from training_sets.errors import EmptyLake, NoLabelledRows, NotBinary

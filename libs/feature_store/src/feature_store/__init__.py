@@ -4,6 +4,7 @@ from feature_store.checks import Check
 from feature_store.contract import Contract
 from feature_store.definitions import (
     Count,
+    Derived,
     DistinctCount,
     Entity,
     Ewma,
@@ -16,6 +17,7 @@ from feature_store.definitions import (
     Mean,
     Min,
     ModelSpec,
+    Opaque,
     Quantile,
     RequestTime,
     Share,
@@ -25,17 +27,37 @@ from feature_store.definitions import (
     TimeSince,
     TrainingExamples,
     View,
+    embedding,
 )
 from feature_store.errors import DefinitionError
 from feature_store.events import EventBatch, Incoming, decode_events
 from feature_store.expressions import (
     FieldType,
+    category,
+    ceil,
+    clip,
+    coalesce,
+    day_of_month,
     day_of_week,
+    day_of_year,
+    exp,
+    feature_value,
     field,
+    floor,
+    haversine_km,
+    is_weekend,
+    iso_week,
     local_hour,
     local_minute_of_day,
+    log,
+    lookup,
+    maximum,
+    minimum,
     month,
+    power,
     request,
+    sqrt,
+    where,
 )
 from feature_store.formats import Json, Protobuf
 from feature_store.offline import Applied, AsOf, freshness_gap_us, point_in_time
@@ -43,7 +65,8 @@ from feature_store.online import VectorAssembler
 from feature_store.project import Project, declared, load_project
 from feature_store.rejects import Reason, Reject
 from feature_store.requests import Requests
-from feature_store.vectors import RowPositions, Status, Vectors
+from feature_store.statuses import Status
+from feature_store.vectors import RowPositions, Vectors
 
 __all__ = [
     "Applied",
@@ -52,6 +75,7 @@ __all__ = [
     "Contract",
     "Count",
     "DefinitionError",
+    "Derived",
     "DistinctCount",
     "Entity",
     "EventBatch",
@@ -68,6 +92,7 @@ __all__ = [
     "Mean",
     "Min",
     "ModelSpec",
+    "Opaque",
     "Project",
     "Protobuf",
     "Quantile",
@@ -86,15 +111,35 @@ __all__ = [
     "VectorAssembler",
     "Vectors",
     "View",
+    "category",
+    "ceil",
+    "clip",
+    "coalesce",
+    "day_of_month",
     "day_of_week",
+    "day_of_year",
     "declared",
     "decode_events",
+    "embedding",
+    "exp",
+    "feature_value",
     "field",
+    "floor",
     "freshness_gap_us",
+    "haversine_km",
+    "is_weekend",
+    "iso_week",
     "load_project",
     "local_hour",
     "local_minute_of_day",
+    "log",
+    "lookup",
+    "maximum",
+    "minimum",
     "month",
     "point_in_time",
+    "power",
     "request",
+    "sqrt",
+    "where",
 ]

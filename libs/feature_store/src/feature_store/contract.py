@@ -10,14 +10,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from feature_store.definitions import Feature, ModelSpec, RequestTime, View
+from feature_store.definitions import (
+    AnyFeature,
+    Derived,
+    Feature,
+    ModelSpec,
+    Needed,
+    Opaque,
+    RequestTime,
+    View,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from feature_store.expressions import FieldType
+    from feature_store.expressions import Expression, FieldType
 
 _VERSION: Final = 1
 
@@ -29,28 +38,32 @@ class Contract:
     Attributes:
         model: The model's name. It is no part of the hash: two models may share a contract.
         features: In the order of the vector.
-        views: The views of these features, in the order of first use; each lies in one row a request.
-        inputs: The request-time inputs that the features read, with their types.
+        views: The views of what they are computed from, in the order of first use; each lies in one row a
+            request.
+        inputs: The request-time inputs that they read, with their types.
+        leaves: The features of rows and of the request alone that vectors are computed from: those of the
+            vector, in its order, then those that only derived features read.
+        derived: The derived and opaque features that vectors are computed from, each behind what it reads.
     """
 
     model: str
-    features: tuple[Feature | RequestTime, ...]
+    features: tuple[AnyFeature, ...]
     views: tuple[View, ...]
     inputs: Mapping[str, FieldType]
+    leaves: tuple[Feature | RequestTime, ...]
+    derived: tuple[Derived | Opaque, ...]
 
     @classmethod
     def of(cls, spec: ModelSpec) -> Contract:
         """Return the contract of a model."""
-        features = tuple(spec.features)
-        views = tuple(dict.fromkeys(feature.view for feature in features if isinstance(feature, Feature)))
-        read = {
-            name
-            for feature in features
-            if isinstance(feature, RequestTime)
-            for name in feature.expression.requests()
-        }
+        needed = Needed.of(spec.features)
+        views = tuple(dict.fromkeys(leaf.view for leaf in needed.leaves if isinstance(leaf, Feature)))
+        read = {name for feature in needed.derived for name in feature.reads}
+        for leaf in needed.leaves:
+            if isinstance(leaf, RequestTime):
+                read |= leaf.expression.requests()
         inputs = {name: kind for name, kind in spec.examples.inputs.items() if name in read}
-        return cls(spec.name, features, views, inputs)
+        return cls(spec.name, tuple(spec.features), views, inputs, needed.leaves, needed.derived)
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
@@ -65,7 +78,7 @@ class Contract:
     @cached_property
     def defaults(self) -> NDArray[np.float32]:
         """What stands in the vector where a feature has no value."""
-        defaults = np.array([feature.default for feature in self.features], dtype=np.float32)
+        defaults = np.array([feature.default for feature in self.features], dtype=np.float32) + np.float32(0)
         defaults.flags.writeable = False
         return defaults
 
@@ -83,11 +96,29 @@ class Contract:
             "views": [view.canonical() for view in self.views],
             "inputs": {name: str(kind) for name, kind in self.inputs.items()},
         }
+        unlisted = [
+            _describe(feature)
+            for feature in (*self.leaves, *self.derived)
+            if feature.full_name not in self.feature_names
+        ]
+        if unlisted:
+            content["operands"] = unlisted
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def _describe(feature: Feature | RequestTime) -> dict[str, Any]:
-    if isinstance(feature, Feature):
-        return {"name": feature.full_name, **feature.aggregation.canonical()}
-    expression = json.loads(feature.expression.canonical())
-    return {"name": feature.full_name, "request": expression, "default": float(feature.default)}
+def _describe(feature: AnyFeature) -> dict[str, Any]:
+    match feature:
+        case Feature():
+            return {"name": feature.full_name, **feature.aggregation.canonical()}
+        case RequestTime():
+            meaning: Any = {"request": _tree(feature.expression)}
+        case Derived():
+            meaning = {"derived": _tree(feature.expression)}
+        case Opaque():
+            inputs = {name: _tree(given) for name, given in feature.inputs.items()}
+            meaning = {"opaque": {"source": feature.source_hash, "inputs": inputs}}
+    return {"name": feature.full_name, **meaning, "default": float(feature.default)}
+
+
+def _tree(expression: Expression) -> Any:
+    return json.loads(expression.canonical())

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from feature_store.contract import Contract
-from feature_store.definitions import Entity, FeatureView, Label, ModelSpec, RequestTime, Source, View
+from feature_store.definitions import (
+    Derived,
+    Entity,
+    FeatureView,
+    Label,
+    ModelSpec,
+    Opaque,
+    RequestTime,
+    Source,
+    View,
+)
 from feature_store.errors import DefinitionError, Location, did_you_mean
 
 if TYPE_CHECKING:
@@ -24,7 +34,7 @@ PARTS: Final = ("features", "labels", "model", "models")
 """The modules of a package that are looked into, beside the package itself. One module will do as well."""
 
 Declared = TypeVar("Declared")
-Named = TypeVar("Named", Source, Entity, View, RequestTime, Label, ModelSpec)
+Named = TypeVar("Named", Source, Entity, View, RequestTime, Derived | Opaque, Label, ModelSpec)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +48,7 @@ class Project:
     requests: Mapping[str, RequestTime]
     labels: Mapping[str, Label]
     models: Mapping[str, ModelSpec]
+    derived: Mapping[str, Derived | Opaque]
 
     def contract(self, model: str) -> Contract:
         """Return the contract of a model.
@@ -76,7 +87,9 @@ def load_project(module: str) -> Project:
     sources += [view.source for view in views] + [label.source for label in labels]
     sources += [model.examples.source for model in models]
     entities = [value for value in declared if isinstance(value, Entity)] + [view.entity for view in views]
-    requests = [value for value in declared if isinstance(value, RequestTime)]
+    features = declared + [one for value in declared if isinstance(value, list) for one in value]
+    requests = [value for value in features if isinstance(value, RequestTime)]
+    derived = [value for value in features if isinstance(value, Derived | Opaque)]
     return Project(
         module,
         _by_name("topic", sources),
@@ -85,6 +98,7 @@ def load_project(module: str) -> Project:
         _by_name("name", requests),
         _by_name("name", labels),
         _by_name("name", models),
+        _by_name("name", derived),
     )
 
 

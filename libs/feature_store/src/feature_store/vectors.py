@@ -7,15 +7,16 @@ the one place where they become the numbers of a vector.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from feature_store.aggregations import ADDED, from_sortable
 from feature_store.definitions import Feature, RequestTime
+from feature_store.derivation import Derivation, settle
 from feature_store.plans import plan_of, ring_of
 from feature_store.readings import Combined, Reading, reading_of
+from feature_store.statuses import Status
 from feature_store.tiles import EMPTY_US
 
 if TYPE_CHECKING:
@@ -25,21 +26,9 @@ if TYPE_CHECKING:
 
     from feature_store.aggregations import Accumulator, Kind
     from feature_store.contract import Contract
+    from feature_store.expressions import Expression
     from feature_store.plans import Placed, WindowPlan
     from feature_store.requests import Requests
-
-
-class Status(IntEnum):
-    """What became of one feature of one request; the numbers are `tidemark.scoring.v1.FeatureStatus`'s."""
-
-    PRESENT = 1
-    """Read from a fresh row, or computed from the request."""
-    MISSING = 2
-    """The entity has no row, or no value in the window; the default stands in the vector."""
-    STALE = 3
-    """The row's newest event is older than the view's TTL; the default stands in the vector."""
-    DEFAULTED = 4
-    """The store or the row could not be read; the default stands in the vector."""
 
 
 # An enum's member costs a tenth of a microsecond to look up and more to compare: the hot path keeps them as
@@ -119,6 +108,38 @@ class Read:
         return self.placed.accumulator.kind
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Arithmetic:
+    """How `VectorPlan.finish` makes numbers, for whoever writes it down for another runtime.
+
+    Numbers are made side by side: `totals[numerator] * scale`, of which the first are divided by
+    `totals[denominator]`; `lasts[last]`; what `computed` expressions give. Then they are put in `order`.
+
+    Attributes:
+        total_at: By number made of totals, which of the contract's leaves it is.
+        numerator: By number made of totals, which of `VectorPlan.totals` it is made of.
+        scale: What it is multiplied with.
+        denominator: What the first of them are divided by.
+        last_at: By number made of lasts, which leaf it is.
+        last: Which of `VectorPlan.lasts` it is.
+        computed: The expressions.
+        order: By leaf, its place among the numbers as made.
+        status_from: By leaf, the view whose row gives its status; the number of views where none does.
+        ttl_us: By view.
+    """
+
+    total_at: Sequence[int]
+    numerator: NDArray[np.intp]
+    scale: NDArray[np.float64]
+    denominator: NDArray[np.intp]
+    last_at: Sequence[int]
+    last: NDArray[np.intp]
+    computed: Sequence[Expression]
+    order: NDArray[np.intp]
+    status_from: NDArray[np.intp]
+    ttl_us: NDArray[np.int64]
+
+
 class VectorPlan:
     """A contract compiled: which accumulators are read, and how they become values and statuses.
 
@@ -137,8 +158,8 @@ class VectorPlan:
         self.lasts: list[Read] = []
         self.wides: list[Read] = []
         self._ttl_us = np.array([view.ttl_us for view in contract.views], np.int64)
-        kept = [(at, feature) for at, feature in enumerate(contract.features) if isinstance(feature, Feature)]
-        self._status_from = np.full(len(contract.features), len(self.views))
+        kept = [(at, feature) for at, feature in enumerate(contract.leaves) if isinstance(feature, Feature)]
+        self._status_from = np.full(len(contract.leaves), len(self.views))
         self._status_from[[at for at, _ in kept]] = [
             contract.views.index(feature.view) for _, feature in kept
         ]
@@ -153,13 +174,14 @@ class VectorPlan:
         ]
         self._computed = [
             (at, feature.expression)
-            for at, feature in enumerate(contract.features)
+            for at, feature in enumerate(contract.leaves)
             if isinstance(feature, RequestTime)
         ]
         # Values are made in this order: totals, lasts, computed ones, combined ones.
         made_at = [*self._total_at, *self._last_at]
         made_at += [at for at, _ in self._computed] + [at for at, _, _ in self._combined]
         self._order = np.argsort(made_at)
+        self._derivation = Derivation(contract) if contract.derived else None
 
     def _read_totals(self, readings: list[tuple[int, Feature, Reading]]) -> None:
         """Prepare `value = total * scale`, and the division by another total of the first, which have one."""
@@ -216,6 +238,22 @@ class VectorPlan:
             values[:, number] = result([held(*part) for part in parts], time_us)
         return values
 
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What `finish` does with readings, as data."""
+        return Arithmetic(
+            self._total_at,
+            self._numerator,
+            self._scale,
+            self._denominator,
+            self._last_at,
+            self._last,
+            [expression for _, expression in self._computed],
+            self._order,
+            self._status_from,
+            self._ttl_us,
+        )
+
     def compute(self, requests: Requests) -> NDArray[np.float64]:
         """Return the features that need no row, float64[n, request-time features]; NaN where null."""
         n = len(requests)
@@ -250,14 +288,11 @@ class VectorPlan:
             made = [kept, lasts, computed]
             if self._combined:
                 made.append(self._combine(readings, requests.time_us))
-            numbers = np.concatenate(made, axis=1)
-            values = numbers.take(self._order, axis=1).astype(np.float32)
+            leaves = np.concatenate(made, axis=1).take(self._order, axis=1)
         statuses = self._row_statuses(readings, requests, readable).take(self._status_from, axis=1)
-        there = statuses == _PRESENT
-        usable = there & np.isfinite(values)
-        np.copyto(statuses, _MISSING, where=there != usable)
-        np.copyto(values, self.contract.defaults, where=~usable)
-        return values, statuses
+        if self._derivation is not None:
+            return self._derivation.finish(leaves, statuses, requests)
+        return settle(leaves, statuses, self.contract.defaults)
 
     def _row_statuses(
         self, readings: Readings, requests: Requests, readable: NDArray[np.bool_] | None

@@ -1,6 +1,6 @@
 """The package format of a model version, its digest and verification.
 
-A package is a folder of four files, frozen by one SHA-256: see `docs/adr/0006-package-format.md`.
+A package is a folder of files, frozen by one SHA-256: see `docs/adr/0006-package-format.md`.
 """
 
 from model_package.errors import (
@@ -18,7 +18,9 @@ from model_package.errors import (
 from model_package.golden import Golden
 from model_package.manifest import FORMAT_VERSION, Facts, Manifest, canonical_json, sha256_hex
 from model_package.package import Package
+from model_package.proving import prove_served
 from model_package.scorer import Scorer
+from model_package.served import Served, ServedGolden
 from model_package.store import MemoryPackageStore, Packages, PackageStore
 from model_package.writing import write_package
 
@@ -38,11 +40,14 @@ __all__ = [
     "PackageStore",
     "Packages",
     "Scorer",
+    "Served",
+    "ServedGolden",
     "UnknownFormat",
     "UnsafePath",
     "UnusableModel",
     "VectorMismatch",
     "canonical_json",
+    "prove_served",
     "sha256_hex",
     "write_package",
 ]

@@ -16,6 +16,7 @@ from model_package.manifest import (
     parse_manifest,
     sha256_hex,
 )
+from model_package.served import Served, parse_served
 
 ReadFile = Callable[[str], bytes | None]
 
@@ -31,6 +32,7 @@ class Package:
         files: The bytes of every file by name, the manifest's included.
         golden: Rows to check a runtime with.
         reference_profile: The training set's profile that drift is measured against.
+        served: The graph from readings to score; None where the package has none.
     """
 
     uri: str
@@ -39,6 +41,7 @@ class Package:
     files: Mapping[str, bytes]
     golden: Golden
     reference_profile: Mapping[str, Any]
+    served: Served | None = None
 
     @property
     def model(self) -> bytes:
@@ -78,6 +81,7 @@ def read_package(read: ReadFile, *, uri: str, digest: str) -> Package:
         files={MANIFEST: manifest_bytes, **files},
         golden=parse_golden(files[GOLDEN], uri=uri, width=len(manifest.feature_names)),
         reference_profile=_parse_profile(files[REFERENCE_PROFILE], uri=uri),
+        served=parse_served(files, uri=uri, width=len(manifest.feature_names)),
     )
 
 

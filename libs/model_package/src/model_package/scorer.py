@@ -28,7 +28,7 @@ class Scorer:
     def __init__(self, package: Package) -> None:
         self.package = package
         self.width: Final = len(package.manifest.feature_names)
-        self._session = _open_session(package)
+        self._session = open_session(package.model, f"the model of package {package.uri}")
         self._input = _find_input(self._session, package, self.width)
         output = _find_output(self._session, package)
         self._outputs = [output.name]
@@ -120,7 +120,12 @@ class _Alone:
         return self._scores
 
 
-def _open_session(package: Package) -> ort.InferenceSession:
+def open_session(graph: bytes, what: str) -> ort.InferenceSession:
+    """A session of one thread that does not spin.
+
+    Raises:
+        UnusableModel: The graph cannot be loaded; the message calls it `what`.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -129,9 +134,9 @@ def _open_session(package: Package) -> ort.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(package.model, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own classes share no public base
-        raise UnusableModel(f"the model of package {package.uri} cannot be loaded: {error}") from error
+        raise UnusableModel(f"{what} cannot be loaded: {error}") from error
 
 
 def _find_input(session: ort.InferenceSession, package: Package, width: int) -> str:

@@ -16,6 +16,7 @@ from model_package.manifest import (
     canonical_json,
     sha256_hex,
 )
+from model_package.served import Served
 
 
 def write_package(
@@ -25,8 +26,9 @@ def write_package(
     model: bytes,
     golden: Golden,
     reference_profile: Mapping[str, Any],
+    served: Served | None = None,
 ) -> Manifest:
-    """Write the four files of a package; the same inputs give the same bytes and digest.
+    """Write the files of a package; the same inputs give the same bytes and digest.
 
     Args:
         folder: Created when absent; files of the same names are replaced.
@@ -34,6 +36,7 @@ def write_package(
         model: An ONNX graph with one float32 input [n, F] and an output `score` or `probabilities`.
         golden: Rows to check a runtime with.
         reference_profile: A JSON object.
+        served: The graph from readings to score, where there is one.
 
     Returns:
         The manifest, whose `digest` and `version` name the package.
@@ -49,6 +52,7 @@ def write_package(
         MODEL: model,
         GOLDEN: golden.to_bytes(),
         REFERENCE_PROFILE: canonical_json(reference_profile),
+        **(served.files() if served is not None else {}),
     }
     manifest = Manifest(
         **facts.model_dump(),

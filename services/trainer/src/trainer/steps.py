@@ -6,7 +6,17 @@ from pathlib import Path
 
 import numpy as np
 from feature_store import ModelSpec, Project
-from model_package import Facts, Golden, Package, PackageError, Packages, Scorer, write_package
+from model_package import (
+    Facts,
+    Golden,
+    Package,
+    PackageError,
+    Packages,
+    Scorer,
+    Served,
+    prove_served,
+    write_package,
+)
 from model_package.store import read_folder
 from training_sets import Dataset, EventLake, Period, build
 
@@ -16,6 +26,7 @@ from trainer.domain.errors import ParityBroken
 from trainer.domain.golden import spread_rows
 from trainer.domain.profile import reference_profile
 from trainer.fitting import Algorithm, Fitted, fit
+from trainer.merging import serve
 from trainer.ports import Memory, Provenance, Steps
 
 GOLDEN_ROWS = 32
@@ -79,23 +90,35 @@ def keep(training: Training, dataset: Dataset, fitted: Fitted, packages: Package
     """Package a fitted model, check it as it will be served on every row it was trained on, and put it away.
 
     Raises:
-        ParityBroken: the package scores otherwise than scikit-learn; it was not put.
+        ParityBroken: the package scores otherwise than scikit-learn, or its merged graph otherwise than its
+            two steps; it was not put.
     """
-    names = training.project.contract(training.spec.name).feature_names
+    contract = training.project.contract(training.spec.name)
+    names = contract.feature_names
     values = dataset.vectors.values
     golden = spread_rows(fitted.scores, GOLDEN_ROWS)
+    model = convert(fitted.model, len(names))
+    profile = reference_profile(
+        names, dataset.vectors, dataset.labelled, fitted.holdout_scores, training.spec.slices
+    )
     with tempfile.TemporaryDirectory(prefix="tidemark-package-") as name:
         folder = Path(name)
-        write_package(
-            folder,
-            facts=facts_of(training, dataset, fitted),
-            model=convert(fitted.model, len(names)),
-            golden=Golden(values[golden], fitted.scores[golden], TOLERANCE),
-            reference_profile=reference_profile(
-                names, dataset.vectors, dataset.labelled, fitted.holdout_scores, training.spec.slices
-            ),
-        )
-        _check_parity(read_folder(folder), dataset, fitted)
+
+        def write(served: Served | None) -> Package:
+            write_package(
+                folder,
+                facts=facts_of(training, dataset, fitted),
+                model=model,
+                golden=Golden(values[golden], fitted.scores[golden], TOLERANCE),
+                reference_profile=profile,
+                served=served,
+            )
+            return read_folder(folder)
+
+        scored = write(None)
+        _check_parity(scored, dataset, fitted)
+        package = write(serve(scored, contract, dataset.labelled.requests.take(golden)))
+        _check_served(package)
         return packages.put(folder)
 
 
@@ -139,4 +162,22 @@ def _check_parity(package: Package, dataset: Dataset, fitted: Fitted) -> None:
             f"{package.manifest.algorithm}: training row {worst} scores {found[worst]:.8f} in ONNX and "
             f"{fitted.scores[worst]:.8f} in scikit-learn, tolerance {TOLERANCE:g}: the conversion does not "
             "keep this model; train another kind, or scale its inputs"
+        )
+
+
+def _check_served(package: Package) -> None:
+    """Demand of the merged graph the very scores of the two steps: here, both run in the same runtime."""
+    try:
+        found = prove_served(package)
+    except PackageError as error:
+        raise ParityBroken(f"the merged graph cannot be served as it was packaged: {error}") from error
+    if package.served is None or found is None or not package.served.golden.is_exact:
+        return
+    recorded = package.served.golden.scores
+    wrong = np.flatnonzero(found != recorded)
+    if len(wrong):
+        row = int(wrong[0])
+        raise ParityBroken(
+            f"{package.manifest.algorithm}: golden row {row} scores {found[row]!r} in the merged graph and "
+            f"{recorded[row]!r} in two steps: the merging does not keep this model"
         )

@@ -13,9 +13,11 @@ from feature_store.definitions.aggregations import (
     Std,
     Sum,
 )
+from feature_store.definitions.computed import Derived, Opaque, OpaqueFunction, RequestTime, embedding
+from feature_store.definitions.dependencies import AnyFeature, Needed
 from feature_store.definitions.examples import Examples, TrainingExamples
 from feature_store.definitions.labels import Label, Outcomes
-from feature_store.definitions.models import ModelSpec, RequestTime, TrainFunction
+from feature_store.definitions.models import ModelSpec, TrainFunction
 from feature_store.definitions.recency import Ewma, TimeSince
 from feature_store.definitions.sketches import DistinctCount, Quantile
 from feature_store.definitions.sources import Entity, Source
@@ -23,7 +25,9 @@ from feature_store.definitions.views import Feature, FeatureView, View
 
 __all__ = [
     "Aggregation",
+    "AnyFeature",
     "Count",
+    "Derived",
     "DistinctCount",
     "Entity",
     "Ewma",
@@ -38,6 +42,9 @@ __all__ = [
     "Mean",
     "Min",
     "ModelSpec",
+    "Needed",
+    "Opaque",
+    "OpaqueFunction",
     "Outcomes",
     "Quantile",
     "RequestTime",
@@ -49,4 +56,5 @@ __all__ = [
     "TrainFunction",
     "TrainingExamples",
     "View",
+    "embedding",
 ]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from dataclasses import field as attribute
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from feature_store.definitions.defaults import check_default
-from feature_store.definitions.typing import type_over_requests
+from feature_store.definitions.computed import Derived, Opaque, RequestTime
+from feature_store.definitions.dependencies import AnyFeature, Needed
 from feature_store.definitions.views import Feature
 from feature_store.errors import DefinitionError, Location, caller
 from feature_store.expressions import FieldType
@@ -20,51 +20,11 @@ if TYPE_CHECKING:
 
     from feature_store.definitions.examples import TrainingExamples
     from feature_store.definitions.labels import Label
-    from feature_store.expressions import Expression
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 TrainFunction = Callable[["NDArray[np.float32]", "NDArray[np.float64]", int], Any]
 """(features [n, F], labels [n], seed) -> a fitted scikit-learn classifier."""
-
-
-@dataclass(frozen=True, eq=False)
-class RequestTime:
-    """A feature computed from the request alone.
-
-    Attributes:
-        name: The feature's name in contracts, vectors and logs.
-        expression: A number or a flag, from `request(...)` inputs.
-        default: What a model sees when the expression has no value. It must be finite.
-    """
-
-    name: str
-    expression: Expression
-    default: float = 0.0
-    location: Location | None = attribute(default_factory=caller, repr=False)
-
-    def __post_init__(self) -> None:
-        check_default(self.default, self._name, self.location)
-
-    @property
-    def full_name(self) -> str:
-        """The feature's name: it belongs to no view."""
-        return self.name
-
-    def check(self, inputs: Mapping[str, FieldType]) -> None:
-        """Check what it reads against a model's request-time inputs.
-
-        Raises:
-            DefinitionError: an input is undeclared, or the result is neither a number nor a flag.
-        """
-        kind = type_over_requests(self.expression, inputs, self._name, self.location)
-        if kind not in {FieldType.NUMBER, FieldType.FLAG}:
-            instead = "Compare a text, take a calendar part of a time, or divide a duration by a timedelta."
-            raise DefinitionError(self._name, f"its value is a {kind}", instead=instead, at=self.location)
-
-    @property
-    def _name(self) -> str:
-        return f"RequestTime({self.name!r})"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -88,7 +48,7 @@ class ModelSpec:
     """
 
     name: str = attribute(kw_only=False)
-    features: Sequence[Feature | RequestTime]
+    features: Sequence[AnyFeature]
     label: Label
     examples: TrainingExamples
     train: TrainFunction
@@ -141,17 +101,24 @@ class ModelSpec:
             self._refuse("it has no features", "Write features=[...] with at least one.")
         listed: Sequence[object] = self.features
         for feature in listed:
-            if not isinstance(feature, (Feature, RequestTime)):
+            if not isinstance(feature, Feature | RequestTime | Derived | Opaque):
                 self._refuse(f"{feature!r} is no feature", "List MyView.my_aggregation, or a RequestTime.")
         seen: set[str] = set()
         for feature in self.features:
             if feature.full_name in seen:
                 self._refuse(f"feature {feature.full_name!r} is listed twice", "Remove one.")
             seen.add(feature.full_name)
-            if isinstance(feature, RequestTime):
-                feature.check(self.examples.inputs)
+        self._check_needed(Needed.of(self.features))
+
+    def _check_needed(self, needed: Needed) -> None:
+        for leaf in needed.leaves:
+            if isinstance(leaf, RequestTime):
+                leaf.check(self.examples.inputs)
             else:
-                self._check_entity(feature)
+                self._check_entity(leaf)
+        kinds = {one.full_name: FieldType.NUMBER for one in (*needed.leaves, *needed.derived)}
+        for feature in needed.derived:
+            feature.check(self.examples.inputs, kinds)
 
     def _check_entity(self, feature: Feature) -> None:
         entity = feature.view.entity.name

@@ -20,7 +20,8 @@ def type_over_events(expression: object, source: Source, definition: str, at: Lo
     Raises:
         DefinitionError: it reads a request or an unknown field, or combines types wrongly.
     """
-    expression = _demand_expression(expression, definition, at)
+    expression = demand_expression(expression, definition, at)
+    _demand_no_features(expression, "events", definition, at)
     if expression.requests():
         read = ", ".join(f"request({name!r})" for name in sorted(expression.requests()))
         problem = f"it is computed from events, which know no {read}"
@@ -36,19 +37,49 @@ def type_over_requests(
     Raises:
         DefinitionError: it reads an event's field or an undeclared input, or combines types wrongly.
     """
-    expression = _demand_expression(expression, definition, at)
+    expression = demand_expression(expression, definition, at)
+    _demand_no_features(expression, "the request alone", definition, at)
+    return type_over_features(expression, context, {}, definition, at)
+
+
+def type_over_features(
+    expression: object,
+    context: Mapping[str, FieldType],
+    features: Mapping[str, FieldType],
+    definition: str,
+    at: Location | None,
+) -> FieldType:
+    """Return the type of an expression that reads a scoring request and features, by full name.
+
+    Raises:
+        DefinitionError: it reads an event's field or an undeclared input, or combines types wrongly.
+    """
+    expression = demand_expression(expression, definition, at)
     if expression.fields():
         read = ", ".join(f"field({name!r})" for name in sorted(expression.fields()))
         problem = f"it is computed from the request, which knows no {read}"
         instead = "Read the request with request(...), and name the input in TrainingExamples(context=...)."
         raise DefinitionError(definition, problem, instead=instead, at=at)
-    return _type(expression, Scope({}, context, "TrainingExamples(context=...)"), definition, at)
+    scope = Scope({}, context, "TrainingExamples(context=...)", features)
+    return _type(expression, scope, definition, at)
 
 
-def _demand_expression(value: object, definition: str, at: Location | None) -> Expression:
+def _demand_no_features(expression: Expression, what: str, definition: str, at: Location | None) -> None:
+    if expression.features():
+        read = ", ".join(map(str, expression.features()))
+        problem = f"it is computed from {what}, and reads {read}"
+        raise DefinitionError(definition, problem, instead="Write a Derived feature.", at=at)
+
+
+def demand_expression(value: object, definition: str, at: Location | None) -> Expression:
+    """Return a value that is an expression.
+
+    Raises:
+        DefinitionError: it is none.
+    """
     if isinstance(value, Expression):
         return value
-    instead = "Write field(...) or request(...), with what is to be computed of it."
+    instead = "Write field(...), request(...) or feature_value(...), with what is to be computed of it."
     raise DefinitionError(definition, f"{value!r} is no expression", instead=instead, at=at)
 
 

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from feature_store.errors import DefinitionError, caller
 from feature_store.expressions.calendar import zone_offsets
-from feature_store.expressions.nodes import Apply, Field, Request
+from feature_store.expressions.nodes import Apply, FeatureValue, Field, Request
 
 if TYPE_CHECKING:
-    from feature_store.expressions.nodes import Expression
+    from feature_store.expressions.nodes import Expression, NamedFeature
 
 
 def field(name: str) -> Expression:
@@ -21,6 +21,18 @@ def field(name: str) -> Expression:
 def request(name: str) -> Expression:
     """Read an input of the scoring request."""
     return Request(name)
+
+
+def feature_value(feature: NamedFeature | str) -> Expression:
+    """Read another feature: `feature_value(MyView.mean_1h)`, or one that the model lists by its name."""
+    if not isinstance(feature, str) and not isinstance(getattr(feature, "full_name", None), str):
+        raise DefinitionError(
+            f"feature_value({feature!r})",
+            "it is no feature",
+            instead="Name MyView.my_aggregation, a RequestTime, a Derived or an Opaque one.",
+            at=caller(),
+        )
+    return FeatureValue(feature)
 
 
 def local_hour(time: Expression, *, zone: str) -> Expression:
@@ -41,6 +53,26 @@ def day_of_week(time: Expression, *, zone: str) -> Expression:
 def month(time: Expression, *, zone: str) -> Expression:
     """Return the month in an IANA zone, 1 to 12."""
     return _calendar("month", time, zone)
+
+
+def day_of_month(time: Expression, *, zone: str) -> Expression:
+    """Return the day of the month in an IANA zone, 1 to 31."""
+    return _calendar("day_of_month", time, zone)
+
+
+def day_of_year(time: Expression, *, zone: str) -> Expression:
+    """Return the day of the year in an IANA zone, 1 to 366."""
+    return _calendar("day_of_year", time, zone)
+
+
+def iso_week(time: Expression, *, zone: str) -> Expression:
+    """Return the ISO 8601 week of the year in an IANA zone, 1 to 53."""
+    return _calendar("iso_week", time, zone)
+
+
+def is_weekend(time: Expression, *, zone: str) -> Expression:
+    """Is it Saturday or Sunday in an IANA zone? Null is not."""
+    return day_of_week(time, zone=zone) >= 5
 
 
 def _calendar(part: str, time: Expression, zone: str) -> Expression:

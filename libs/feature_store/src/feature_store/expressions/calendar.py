@@ -116,3 +116,26 @@ def month(local: NDArray[np.timedelta64]) -> NDArray[np.float64]:
     """Return the month, 1 to 12."""
     since_epoch = local.view("M8[us]").astype("M8[M]").view(np.int64)
     return np.where(np.isnat(local), np.nan, since_epoch % 12 + 1)
+
+
+def day_of_month(local: NDArray[np.timedelta64]) -> NDArray[np.float64]:
+    """Return the day of the month, 1 to 31."""
+    return _since_start(local, "M8[M]")
+
+
+def day_of_year(local: NDArray[np.timedelta64]) -> NDArray[np.float64]:
+    """Return the day of the year, 1 to 366."""
+    return _since_start(local, "M8[Y]")
+
+
+def iso_week(local: NDArray[np.timedelta64]) -> NDArray[np.float64]:
+    """Return the week of the year by ISO 8601, 1 to 53: that of the Thursday of the same week."""
+    thursday = local - (local + _TO_MONDAY) % _WEEK + 3 * _DAY
+    return np.floor((_since_start(thursday, "M8[Y]") - 1) / 7) + 1
+
+
+def _since_start(local: NDArray[np.timedelta64], period: str) -> NDArray[np.float64]:
+    """Return which day it is of the month or year that it lies in, the first being 1."""
+    days = local.view("M8[us]").astype("M8[D]")
+    since = (days - days.astype(period).astype("M8[D]")).view(np.int64)
+    return np.where(np.isnat(local), np.nan, since + 1)

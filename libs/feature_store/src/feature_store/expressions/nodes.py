@@ -1,6 +1,6 @@
-"""Expressions over an event's fields or a request's inputs: a declared computation, not a Python function.
+"""Expressions over an event's fields, a request's inputs or features: a declared computation, no function.
 
-An expression is a tree of the four nodes below. It can be evaluated over columns, asked what it reads,
+An expression is a tree of the five nodes below. It can be evaluated over columns, asked what it reads,
 type-checked, and written in a canonical form. Nothing in it is opaque, so the same tree can be carried to
 another runtime. See `types` for what null is and `operators` for what each operator does with it.
 """
@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol
 
 import numpy as np
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from feature_store.expressions.operators import Value
+    from feature_store.expressions.types import Value
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -40,6 +41,15 @@ class Scope:
     fields: Mapping[str, FieldType]
     requests: Mapping[str, FieldType]
     holder: str
+    features: Mapping[str, FieldType] = attribute(default_factory=dict)
+
+
+class NamedFeature(Protocol):
+    """A feature as an expression refers to it."""
+
+    @property
+    def full_name(self) -> str:
+        """Its name in contracts, vectors and logs."""
 
 
 class Expression:
@@ -70,6 +80,14 @@ class Expression:
     def requests(self) -> frozenset[str]:
         """Return the names of the request's inputs it reads."""
         return frozenset(node.name for node in _walk(self) if isinstance(node, Request))
+
+    def features(self) -> tuple[FeatureValue, ...]:
+        """Return the references to features in it, in the order in which they are written."""
+        return tuple(node for node in _walk(self) if isinstance(node, FeatureValue))
+
+    def operators(self) -> frozenset[str]:
+        """Return the names of the operators in it."""
+        return frozenset(node.operator for node in _walk(self) if isinstance(node, Apply))
 
     def type_in(self, scope: Scope) -> FieldType:
         """Return the type of the result where these names are known.
@@ -122,6 +140,12 @@ class Expression:
 
     def __rtruediv__(self, other: Operand) -> Expression:
         return Apply("divide", (as_expression(other), self))
+
+    def __abs__(self) -> Expression:
+        return Apply("absolute", (self,))
+
+    def __round__(self) -> Expression:
+        return Apply("round", (self,))
 
     def __neg__(self) -> Expression:
         return Apply("negative", (self,))
@@ -179,6 +203,27 @@ class Request(Expression):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FeatureValue(Expression):
+    """The value of a feature, before it is rounded to float32; null where the vector holds its default.
+
+    Attributes:
+        of: The feature, or the name of one that the model lists.
+    """
+
+    of: NamedFeature | str
+
+    @property
+    def full_name(self) -> str:
+        """The feature's name."""
+        return self.of if isinstance(self.of, str) else self.of.full_name
+
+    @property
+    def name(self) -> str:
+        """What its column is called: no input of a request is."""
+        return f"feature_value({self.full_name!r})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Constant(Expression):
     """A value written in the definition: a float, a str, or microseconds for a time or a duration."""
 
@@ -191,12 +236,12 @@ class Apply(Expression):
     """An operator of `OPERATORS` on expressions.
 
     Attributes:
-        parameters: What is fixed in the definition: a zone, the members of a set.
+        parameters: What is fixed in the definition: a zone, the members of a set, a table's entries.
     """
 
     operator: str
     operands: tuple[Expression, ...]
-    parameters: tuple[str | float, ...] = ()
+    parameters: tuple[str | float | None, ...] = ()
 
 
 Operand = Expression | float | str | timedelta | datetime
@@ -258,7 +303,7 @@ def _value(node: Expression, columns: Mapping[str, NDArray[Any]]) -> Value:
         return OPERATORS[node.operator].compute(*operands, *node.parameters)
     if isinstance(node, Constant):
         return np.timedelta64(int(node.value), "us") if dtype_of(node.kind) == np.int64 else node.value
-    assert isinstance(node, (Field, Request))
+    assert isinstance(node, (Field, Request, FeatureValue))
     column = columns[node.name]
     return column.view("m8[us]") if column.dtype == np.int64 else column
 
@@ -271,6 +316,8 @@ def _type(node: Expression, scope: Scope) -> FieldType:
             return _lookup("field", node.name, scope.fields, scope.holder)
         case Request():
             return _lookup("request", node.name, scope.requests, scope.holder)
+        case FeatureValue():
+            return _lookup("feature_value", node.full_name, scope.features, scope.holder)
     assert isinstance(node, Apply)
     kinds = tuple(_type(operand, scope) for operand in node.operands)
     operator = OPERATORS[node.operator]
@@ -287,6 +334,8 @@ def _tree(node: Expression) -> list[Any]:
             return ["field", node.name]
         case Request():
             return ["request", node.name]
+        case FeatureValue():
+            return ["feature", node.full_name]
     assert isinstance(node, Apply)
     return [node.operator, *(_tree(operand) for operand in node.operands), *node.parameters]
 
@@ -301,8 +350,11 @@ def _text(node: Expression) -> str:
             return f"field({node.name!r})"
         case Request():
             return f"request({node.name!r})"
+        case FeatureValue():
+            return node.name
     assert isinstance(node, Apply)
-    return _written(node, [_enclosed(operand) for operand in node.operands])
+    enclose = str if "({0}" in OPERATORS[node.operator].template else _enclosed
+    return _written(node, [enclose(operand) for operand in node.operands])
 
 
 def _enclosed(operand: Expression) -> str:
@@ -311,7 +363,12 @@ def _enclosed(operand: Expression) -> str:
 
 def _written(node: Apply, operands: Sequence[str]) -> str:
     texts = [repr(parameter) for parameter in node.parameters]
-    parameters = f"[{', '.join(texts)}]" if node.operator.startswith("is_in") else ", ".join(texts)
+    parameters = ", ".join(texts)
+    if node.operator.startswith("is_in"):
+        parameters = f"[{parameters}]"
+    elif node.operator.startswith("look_up"):
+        entries = ", ".join(f"{key}: {value}" for key, value in zip(texts[1::2], texts[2::2], strict=True))
+        parameters = f"{{{entries}}}, otherwise={texts[0]}"
     return OPERATORS[node.operator].template.format(*operands, parameters=parameters)
 
 

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from feature_store.expressions import calendar
-from feature_store.expressions.types import FieldType, equals
+from feature_store.expressions import calendar, choices
+from feature_store.expressions.great_circle import distance_km
+from feature_store.expressions.types import FieldType, as_flag, is_null
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-Value = Any
-"""An array of the evaluation's length, or a scalar for all of it: float, str, bool or timedelta64[us]."""
+    from feature_store.expressions.types import Value
 
 Signatures = Mapping[tuple[FieldType, ...], FieldType]
 
@@ -47,28 +47,6 @@ class Operator:
     compute: Callable[..., Value]
 
 
-def is_null(value: Value) -> Value:
-    """Return where a value is null."""
-    kind = getattr(value, "dtype", _SCALAR).kind
-    if kind == "f":
-        return np.isnan(value)
-    if kind == "m":
-        return np.isnat(value)
-    if kind == "O":
-        return equals(value, None)
-    if kind == "i":
-        return value < 0
-    return np.False_
-
-
-_SCALAR: Final = np.dtype(np.bool_)
-
-
-def as_flag(value: Value) -> Value:
-    """Return a flag as booleans; a null flag is False."""
-    return value == 1 if getattr(value, "dtype", _SCALAR).kind == "i" else value
-
-
 def _equal(left: Value, right: Value) -> Value:
     same = np.equal(left, right)
     # Alone among the nulls, None equals itself.
@@ -76,7 +54,7 @@ def _equal(left: Value, right: Value) -> Value:
 
 
 def _is_texts(value: Value) -> bool:
-    return bool(getattr(value, "dtype", _SCALAR) == np.object_)
+    return bool(getattr(value, "dtype", None) == np.object_)
 
 
 def _not_equal(left: Value, right: Value) -> Value:
@@ -117,13 +95,29 @@ def _is_in(value: Value, *members: str | float) -> Value:
 
 
 def _to_number(value: Value) -> Value:
-    if getattr(value, "dtype", _SCALAR).kind == "i":
+    if value.dtype.kind == "i":
         return np.where(value < 0, np.nan, value)
     return value.astype(np.float64)
 
 
 def _to_flag(value: Value) -> Value:
     return np.where(np.isnan(value), -1, value != 0).astype(np.int8)
+
+
+def _finite(ufunc: np.ufunc) -> Callable[[Value], Value]:
+    """Make a computation of one number that is null where it is not finite, or not a real number."""
+
+    def compute(value: Value) -> Value:
+        with np.errstate(all="ignore"):
+            result = ufunc(value)
+        return np.where(np.isinf(result), np.nan, result)
+
+    return compute
+
+
+def _haversine_km(*points: Value) -> Value:
+    with np.errstate(invalid="ignore"):
+        return distance_km(points, where=np.where, sqrt=np.sqrt, null=np.nan)
 
 
 def _part(compute: Callable[[Any], NDArray[np.float64]]) -> Callable[[Value, str], Value]:
@@ -150,6 +144,11 @@ _DIFFERENCE: Final[Signatures] = {
     (_DURATION, _DURATION): _DURATION,
 }
 _QUOTIENT: Final[Signatures] = {(_NUMBER, _NUMBER): _NUMBER, (_DURATION, _DURATION): _NUMBER}
+_SAME: Final[Signatures] = {(_NUMBER,): _NUMBER, (_DURATION,): _DURATION}
+_REAL: Final[Signatures] = {(_NUMBER,): _NUMBER}
+_PAIR: Final[Signatures] = {(_NUMBER, _NUMBER): _NUMBER}
+_CHOSEN: Final[Signatures] = {(kind, kind): kind for kind in (_NUMBER, _TIME, _DURATION)}
+_PARTS: Final[Signatures] = {(_TIME,): _NUMBER}
 _ANY: Final[Signatures] = {(kind,): _FLAG for kind in FieldType}
 
 OPERATORS: Final[Mapping[str, Operator]] = {
@@ -172,12 +171,33 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "is_in_numbers": Operator("{0}.is_in({parameters})", {(_NUMBER,): _FLAG}, _is_in),
     "to_number": Operator('{0}.cast("number")', {(_FLAG,): _NUMBER}, _to_number),
     "to_flag": Operator('{0}.cast("flag")', {(_NUMBER,): _FLAG}, _to_flag),
-    "local_hour": Operator("local_hour({0}, zone={parameters})", {(_TIME,): _NUMBER}, _part(calendar.hour)),
-    "local_minute_of_day": Operator(
-        "local_minute_of_day({0}, zone={parameters})", {(_TIME,): _NUMBER}, _part(calendar.minute_of_day)
+    "absolute": Operator("abs({0})", _SAME, np.abs),
+    "floor": Operator("floor({0})", _REAL, np.floor),
+    "ceil": Operator("ceil({0})", _REAL, np.ceil),
+    "round": Operator("round({0})", _REAL, np.rint),
+    "sqrt": Operator("sqrt({0})", _REAL, _finite(np.sqrt)),
+    "exp": Operator("exp({0})", _REAL, _finite(np.exp)),
+    "log": Operator("log({0})", _REAL, _finite(np.log)),
+    "power": Operator("power({0}, {1})", _PAIR, _arithmetic(np.power)),
+    "minimum": Operator("minimum({0}, {1})", _CHOSEN, choices.minimum),
+    "maximum": Operator("maximum({0}, {1})", _CHOSEN, choices.maximum),
+    "where": Operator(
+        "where({0}, {1}, {2})", {(_FLAG, kind, kind): kind for kind in FieldType}, choices.where
     ),
-    "day_of_week": Operator(
-        "day_of_week({0}, zone={parameters})", {(_TIME,): _NUMBER}, _part(calendar.day_of_week)
-    ),
-    "month": Operator("month({0}, zone={parameters})", {(_TIME,): _NUMBER}, _part(calendar.month)),
+    "coalesce": Operator("coalesce({0}, {1})", {(kind, kind): kind for kind in FieldType}, choices.coalesce),
+    "look_up_text": Operator("lookup({0}, {parameters})", {(_TEXT,): _NUMBER}, choices.look_up_text),
+    "look_up_number": Operator("lookup({0}, {parameters})", _REAL, choices.look_up_number),
+    "haversine_km": Operator("haversine_km({0}, {1}, {2}, {3})", {(_NUMBER,) * 4: _NUMBER}, _haversine_km),
+    **{
+        name: Operator(f"{name}({{0}}, zone={{parameters}})", _PARTS, _part(compute))
+        for name, compute in (
+            ("local_hour", calendar.hour),
+            ("local_minute_of_day", calendar.minute_of_day),
+            ("day_of_week", calendar.day_of_week),
+            ("day_of_month", calendar.day_of_month),
+            ("day_of_year", calendar.day_of_year),
+            ("iso_week", calendar.iso_week),
+            ("month", calendar.month),
+        )
+    },
 }

@@ -44,6 +44,11 @@ _DTYPES: Final[Mapping[FieldType, np.dtype[Any]]] = {
     FieldType.FLAG: np.dtype(np.int8),
     FieldType.DURATION: np.dtype(np.int64),
 }
+Value = Any
+"""What an evaluation computes with: an array of its length, or a scalar for all of it, which is a float, str,
+bool or timedelta64[us]."""
+
+_SCALAR: Final = np.dtype(np.bool_)
 _NULLS: Final[Mapping[FieldType, Any]] = {
     FieldType.NUMBER: np.nan,
     FieldType.TEXT: None,
@@ -81,3 +86,22 @@ def equals(column: NDArray[Any], value: object) -> NDArray[np.bool_]:
     """Return where a column is `value`, which may be None."""
     same: NDArray[Any] = column == value
     return same.astype(np.bool_, copy=False)
+
+
+def is_null(value: Value) -> Value:
+    """Return where a value of an evaluation is null."""
+    kind = getattr(value, "dtype", _SCALAR).kind
+    if kind == "f":
+        return np.isnan(value)
+    if kind == "m":
+        return np.isnat(value)
+    if kind == "O":
+        return equals(value, None)
+    if kind == "i":
+        return value < 0
+    return np.False_
+
+
+def as_flag(value: Value) -> Value:
+    """Return a flag as booleans; a null flag is False."""
+    return value == 1 if getattr(value, "dtype", _SCALAR).kind == "i" else value

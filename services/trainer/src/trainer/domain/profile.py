@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from feature_store.vectors import Status, Vectors
+from feature_store.statuses import Status
+from feature_store.vectors import Vectors
 from monitoring.profiles import TrainingSet, build_profile
 from numpy.typing import NDArray
 from training_sets.examples import LabelledRequests
