@@ -14,7 +14,7 @@ from feature_store.online import VectorAssembler
 from feature.domain.errors import InvalidRequest, NotDeclared
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from feature_store import Project
 
@@ -54,7 +54,8 @@ class Contracts:
             raise InvalidRequest("model", "is empty: name a model, or features")
         if model not in self._models:
             if model not in self._project.models:
-                raise NotDeclared("model", f"there is no {model!r}. {did_you_mean(model, self._project.models)}")
+                hint = did_you_mean(model, self._project.models)
+                raise NotDeclared("model", f"there is no {model!r}. {hint}")
             contract = self._project.contract(model)
             self._models[model] = Served(contract, VectorAssembler(contract))
         return self._models[model]
@@ -95,7 +96,7 @@ class Contracts:
 
 def _features_of(project: Project) -> Mapping[str, Feature | RequestTime]:
     """Return every feature by its full name; of request-time ones those whose inputs some model types."""
-    kept = (
+    kept: Iterator[Feature | RequestTime] = (
         Feature(view, name, aggregation)
         for view in project.views.values()
         for name, aggregation in view.aggregations.items()

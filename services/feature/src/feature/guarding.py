@@ -1,7 +1,7 @@
 """Noticing that the store lost rows, and waiting until they are rebuilt.
 
-Rows are only ever added to. So a store that lost some would be filled up with rows that say too little and look
-whole; while rows are lost, no event is applied.
+Rows are only ever added to. So a store that lost some would be filled up with rows that say too little and
+look whole; while rows are lost, no event is applied.
 """
 
 from __future__ import annotations

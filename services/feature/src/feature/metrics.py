@@ -76,7 +76,10 @@ class DoorMetrics:
             buckets=(0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1),
         )
         self.refused = Counter(
-            "feature_calls_refused", "Calls refused, by method and code", ["method", "code"], registry=registry
+            "feature_calls_refused",
+            "Calls refused, by method and code",
+            ["method", "code"],
+            registry=registry,
         )
         self.unreadable = Counter(
             "feature_reads_failed", "Reads of rows that the store did not answer in time", registry=registry

@@ -32,7 +32,7 @@ class FeatureSettings(Settings):
     redis_timeout_s: Annotated[float, Field(gt=0)] = 5.0
     rows_beat_s: Annotated[float, Field(gt=0)] = 2.0
     feature_grpc_host: str = "0.0.0.0"  # noqa: S104 - callers are elsewhere
-    feature_grpc_port: Annotated[int, Field(ge=0, le=65_535)] = 50052
+    feature_grpc_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     redis_read_url: str = ""
     redis_read_from_replicas: bool = False
     redis_deadline_ms: Annotated[float, Field(gt=0)] = 50

@@ -1,8 +1,8 @@
 """Whether the store still holds what was written: marker keys that vanish when rows do.
 
 A store that was flushed, restarted empty, or lost a node answers every read with "no row", which a writer
-cannot tell from an entity's first event. So a value, the epoch, is kept under marker keys on every node beside
-the rows. Only `tidemark features rebuild` changes it once it is there:
+cannot tell from an entity's first event. So a value, the epoch, is kept under marker keys on every node,
+beside the rows. Only `tidemark features rebuild` changes it once it is there:
 
 | markers | rows are |
 |---|---|

@@ -1,16 +1,16 @@
-"""Rows made again from the lake, and handed over to the writers of live rows with no gap and no double count.
+"""Rows made again from the lake, and handed over to their writers with no gap and no double count.
 
-1. **Stage.** The source tables are applied, by the applier of live events, to rows under keys of their own. What
-   was applied is noted after each part; after a crash the work goes on from there, and doing a part twice has
-   no effect, because a row knows the offsets it has applied. Live rows are not touched.
+1. **Stage.** The source tables are applied, by the applier of live events, to rows under keys of their own.
+   What was applied is noted after each part; after a crash the work goes on from there, and doing a part
+   twice has no effect, because a row knows the offsets it has applied. Live rows are not touched.
 2. **Hold.** The markers (`epochs`) make the writers of live rows wait.
 3. **Catch up.** The lake is read on until it has every record that the writers have committed.
-4. **Hand over.** A live row is replaced by the staged one, by compare-and-set, once the staged one has every
-   offset that the live one has applied. A row that is ahead, because a writer had it in hand when the hold
-   came, waits for the lake. A writer that comes later is refused and finds the staged row, whose revision no
-   count of writes reaches: it applies what the row lacks and no more.
-5. **Release.** Claims are copied, so that a repeat of an old record is still known; then the markers get a new
-   epoch. Writers drop what they had cached and go on from their commits. What they read again has been
+4. **Hand over.** A live row is replaced by the staged one, by compare-and-set, once the lake was read up to
+   every offset that the live one has applied. A row that is ahead, because a writer had it in hand when the
+   hold came, waits for the lake. A writer that comes later is refused and finds the staged row, whose revision
+   no count of writes reaches: it applies what the row lacks and no more.
+5. **Release.** Claims are copied, so that a repeat of an old record is still known; then the markers get a
+   new epoch. Writers drop what they had cached and go on from their commits. What they read again has been
    applied, and rows know it.
 """
 
@@ -187,10 +187,10 @@ class Rebuild:
     async def _begin(self) -> None:
         store, staging = self._outside.store, self._outside.staging
         found = await store.note()
-        if found is not None and found.views == self._note.views:
-            if (await staging.read()).detail == found.run:
-                self._note = found
-                return
+        is_ours = found is not None and found.views == self._note.views
+        if found is not None and is_ours and (await staging.read()).detail == found.run:
+            self._note = found
+            return
         await store.forget()
         await staging.write(self._note.run.encode())
         await store.take_note(self._note)
@@ -271,10 +271,10 @@ class Rebuild:
         return row[: REVISION_BYTES.start] + _REVISION.pack(revision) + row[REVISION_BYTES.stop :]
 
     def _covers(self, key: bytes, staged: bytes | None, live: bytes | None) -> bool:
-        """Tell whether everything that the live row applied has been read from the lake.
+        """Tell whether every record that the live row applied has been read from the lake.
 
-        By the lake's positions and not the staged row's offsets: of a record whose key is another entity's, or
-        which repeats one, the live row may have noted what no staged row needs to.
+        By the lake's positions and not the staged row's offsets: a record that fails the source's checks, or
+        was refused since, is in no staged row.
         """
         if live is None or staged is None:
             return True

@@ -51,8 +51,8 @@ async def connect(
     Args:
         url: redis://, rediss:// or unix://; of a cluster, any node.
         timeout_s: How long one command may take before the server counts as away.
-        read_from_replicas: In a cluster, spread reads over each slot's primary and its replicas. What a replica
-            answers may be older than what was written; its offsets say by how much. A single server's replica
+        read_from_replicas: In a cluster, spread reads over each slot's primary and its replicas. A replica's
+            answer may be older than what was written; its offsets say by how much. A single server's replica
             is read by giving its own URL. Never for a client that writes.
 
     Raises:
@@ -187,7 +187,7 @@ class RedisRowReader:
         """See `RowReader.read`."""
         try:
             async with asyncio.timeout(self.deadline_s):
-                return ReadRows(await self.read_many(keys) if keys else (), readable=True)
+                return ReadRows(await self._mget(keys) if keys else (), readable=True)
         except _AWAY as error:
             self.on_failure(error)
             return ReadRows([None] * len(keys), readable=False)

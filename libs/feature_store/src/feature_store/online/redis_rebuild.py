@@ -28,7 +28,7 @@ _FIELDS_A_CALL: Final = 1_000
 
 
 class RedisEpochs:
-    """`Epochs` in Redis: `tm:e:<project>:<number>`, one marker, or 64 where there are nodes to spread them over."""
+    """`Epochs` in Redis: `tm:e:<project>:<number>`, one marker, or 64 over the nodes of a cluster."""
 
     def __init__(self, client: Redis | RedisCluster, project: str) -> None:
         self._client = client
@@ -117,7 +117,7 @@ class RedisRebuildStore:
 
     async def _copy_hash(self, source: bytes, target: bytes) -> None:
         with store_errors():
-            owners: dict[bytes, bytes] = await self._client.hgetall(source)
+            owners: dict[Any, Any] = await self._client.hgetall(source)
             fields = list(owners)
             for start in range(0, len(fields), _FIELDS_A_CALL):
                 chosen = {field: owners[field] for field in fields[start : start + _FIELDS_A_CALL]}

@@ -64,9 +64,7 @@ def get_response(answer: Answer) -> pb.GetResponse:
     return pb.GetResponse(
         contract_hash=contract.hash,
         features=[pb.Feature(name=name, value=value, status=status) for name, value, status in rows],
-        views=[
-            pb.ViewAge(view=view.name, age_seconds=None if np.isnan(age) else age) for view, age in ages
-        ],
+        views=[pb.ViewAge(view=view.name, age_seconds=None if np.isnan(age) else age) for view, age in ages],
     )
 
 
@@ -120,7 +118,9 @@ def _scalar(field: str, value: Value) -> Scalar:
             raise InvalidRequest(field, "has no value: set number, text, flag or time")
 
 
-def _time_us(message: pb.GetRequest | pb.FeatureQuestion | pb.PushedEvent, name: str, field: str) -> int | None:
+def _time_us(
+    message: pb.GetRequest | pb.FeatureQuestion | pb.PushedEvent, name: str, field: str
+) -> int | None:
     if not message.HasField(name):  # type: ignore[arg-type] # each caller names a field that its message has
         return None
     return _microseconds(getattr(message, name), f"{field}{name}")

@@ -58,7 +58,8 @@ def requests_of(contract: Contract, questions: Sequence[Question]) -> Requests:
         InvalidRequest: Naming the field that is missing or wrong.
     """
     if not 1 <= len(questions) <= MAX_QUESTIONS:
-        raise InvalidRequest("questions", f"has {len(questions)} entries, which must be 1 to {MAX_QUESTIONS:,}")
+        problem = f"has {len(questions)} entries, which must be 1 to {MAX_QUESTIONS:,}"
+        raise InvalidRequest("questions", problem)
     for question in questions:
         _check(question, contract)
     entities = {}
@@ -96,6 +97,10 @@ def _problem_of(value: Scalar | None, kind: FieldType) -> str | None:
     given = _KIND_OF[type(value)]
     if given is not kind:
         return f"must be a {kind}, is a {given}"
+    return _problem_with(value)
+
+
+def _problem_with(value: Scalar) -> str | None:
     match value:
         case bool():
             return None
