@@ -4,11 +4,11 @@
    What was applied is noted after each part; after a crash the work goes on from there, and doing a part
    twice has no effect, because a row knows the offsets it has applied. Live rows are not touched.
 2. **Hold.** The markers (`epochs`) make the writers of live rows wait.
-3. **Catch up.** The lake is read on until it has every record that the writers have committed.
-4. **Hand over.** A live row is replaced by the staged one, by compare-and-set, once the lake was read up to
-   every offset that the live one has applied. A row that is ahead, because a writer had it in hand when the
-   hold came, waits for the lake. A writer that comes later is refused and finds the staged row, whose revision
-   no count of writes reaches: it applies what the row lacks and no more.
+3. **Catch up.** The lake is read on to where the topics ended once the hold stood. A writer that had looked
+   just before has nothing in hand that is later.
+4. **Hand over.** Each live row is replaced by the staged one, which has all that it had, by compare-and-set. A
+   writer that comes later is refused and finds the staged row, whose revision no count of writes reaches: it
+   applies what the row lacks, which is nothing.
 5. **Release.** Claims are copied, so that a repeat of an old record is still known; then the markers get a
    new epoch. Writers drop what they had cached and go on from their commits. What they read again has been
    applied, and rows know it.
@@ -26,8 +26,7 @@ import numpy as np
 from feature_store.online.applier import Applier
 from feature_store.online.epochs import held
 from feature_store.online.staging import STAGED, StagedClaims, StagedRows
-from feature_store.plans import plan_of
-from feature_store.rows import APPLIED, REVISION_BYTES, WORD, key_prefix, revision_of
+from feature_store.rows import REVISION_BYTES, revision_of
 
 if TYPE_CHECKING:
     from feature_store.definitions import Source, View
@@ -128,7 +127,7 @@ class Outside:
         live: The markers that writers of live rows heed.
         staging: Markers of the staged rows.
         store: The rest of the store.
-        commits: The writers' committed offsets.
+        ends: Where the sources' topics end now.
         pause: Waits between two looks at the lake.
         watch: Told how far it is.
     """
@@ -139,7 +138,7 @@ class Outside:
     live: Epochs
     staging: Epochs
     store: RebuildStore
-    commits: Callable[[], Awaitable[Positions]]
+    ends: Callable[[], Awaitable[Positions]]
     pause: Callable[[], Awaitable[None]]
     watch: Callable[[Report], None]
 
@@ -160,7 +159,6 @@ class Rebuild:
         self._outside = outside
         digests = {view.name: view.digest.hex() for view in views}
         self._note = Note(run, now_us, digests, {source.topic: {} for source in self._sources})
-        self._prefixes = [(key_prefix(view.name), plan_of(view).layout) for view in views]
         self._applier = Applier(views, StagedRows(outside.rows), StagedClaims(outside.claims))
 
     async def run(self) -> int:
@@ -176,7 +174,7 @@ class Rebuild:
         await self._begin()
         await self._stage(await self._reached())
         await outside.live.write(held(self._note.run))
-        await self._catch_up(await outside.commits())
+        await self._catch_up(await outside.ends())
         handed_over = await self._hand_over()
         await outside.store.copy_claims(self._note.positions)
         await self._check_staging()
@@ -219,9 +217,9 @@ class Rebuild:
         self._note = Note(self._note.run, self._note.revision, self._note.views, moved)
         await self._outside.store.take_note(self._note)
 
-    async def _catch_up(self, commits: Positions) -> None:
-        """Read the lake on until it holds what the writers have committed."""
-        wanted = {source.topic: commits.get(source.topic, {}) for source in self._sources}
+    async def _catch_up(self, ends: Positions) -> None:
+        """Read the lake on until it holds all that the topics held."""
+        wanted = {source.topic: ends.get(source.topic, {}) for source in self._sources}
         while _is_behind(self._note.positions, wanted):
             await self._stage(await self._reached())
             if _is_behind(self._note.positions, wanted):
@@ -229,39 +227,26 @@ class Rebuild:
                 await self._outside.pause()
 
     async def _hand_over(self) -> int:
-        keys = list({key async for part in self._outside.store.staged_keys() for key in part})
-        total, left = len(keys), keys
+        left = list({key async for part in self._outside.store.staged_keys() for key in part})
+        total = len(left)
         while left:
-            ahead: list[bytes] = []
-            for start in range(0, len(left), KEYS_A_PART):
-                ahead += await self._replace(left[start : start + KEYS_A_PART])
-                self._outside.watch(Report("handing over", total - len(left) + start, total))
-            if ahead:
-                # Their writers committed, or will read it again; the lake has it before long.
-                await self._outside.pause()
-                await self._stage(await self._reached())
-            left = ahead
-        self._outside.watch(Report("handing over", total, total))
+            # A row is refused where a writer was faster, with what it had in hand: it has no more than that.
+            left = await self._replace(left[:KEYS_A_PART]) + left[KEYS_A_PART:]
+            self._outside.watch(Report("handing over", total - len(left), total))
         return total
 
     async def _replace(self, staged_keys: Sequence[bytes]) -> list[bytes]:
-        """Put staged rows in the place of live ones; return the keys of those that were ahead."""
+        """Put staged rows in the place of live ones; return the keys of those that were refused."""
         rows = self._outside.rows
         keys = [key.removeprefix(STAGED) for key in staged_keys]
         staged, live = await rows.read(staged_keys), await rows.read(keys)
-        ready = [
-            index
-            for index, key in enumerate(keys)
-            if staged[index] is not None and self._covers(key, staged[index], live[index])
-        ]
+        here = [index for index, row in enumerate(staged) if row is not None]
         refused = await rows.replace(
-            [keys[index] for index in ready],
-            [revision_of(live[index]) for index in ready],
-            [self._revised(staged[index] or b"", live[index]) for index in ready],
+            [keys[index] for index in here],
+            [revision_of(live[index]) for index in here],
+            [self._revised(staged[index] or b"", live[index]) for index in here],
         )
-        done = {ready[number] for number in range(len(ready)) if number not in refused}
-        gone = {index for index, row in enumerate(staged) if row is None}
-        return [key for index, key in enumerate(staged_keys) if index not in done | gone]
+        return [staged_keys[here[number]] for number in refused]
 
     def _revised(self, row: bytes, live: bytes | None) -> bytes:
         """Return a staged row with a revision that no writer has seen under the live row's key."""
@@ -269,23 +254,6 @@ class Rebuild:
         if live is not None and len(live) >= REVISION_BYTES.stop:
             revision = max(revision, _REVISION.unpack(revision_of(live))[0] + 1)
         return row[: REVISION_BYTES.start] + _REVISION.pack(revision) + row[REVISION_BYTES.stop :]
-
-    def _covers(self, key: bytes, staged: bytes | None, live: bytes | None) -> bool:
-        """Tell whether every record that the live row applied has been read from the lake.
-
-        By the lake's positions and not the staged row's offsets: a record that fails the source's checks, or
-        was refused since, is in no staged row.
-        """
-        if live is None or staged is None:
-            return True
-        prefix, layout = next(one for one in self._prefixes if key.startswith(one[0]))
-        partitions = layout.partitions_of(live)
-        if partitions is None:
-            return True  # another definition's, or damaged: nothing in it is worth waiting for
-        applied = np.frombuffer(live, WORD)[APPLIED : APPLIED + partitions].tolist()
-        topic = next(view.source.topic for view in self._views if key_prefix(view.name) == prefix)
-        passed = self._note.positions[topic]
-        return all(offset < passed.get(partition, 0) for partition, offset in enumerate(applied))
 
     def _tell(self, doing: str, reached: Positions) -> None:
         self._outside.watch(Report(doing, _sum(self._note.positions), _sum(reached)))
