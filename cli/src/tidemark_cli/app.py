@@ -7,7 +7,17 @@ import typer
 from local_stack.cli import app as stack
 from typer.core import TyperGroup
 
-from tidemark_cli import alerts, approvals, audit, dead_letters, models, retrainings, rollouts, routes
+from tidemark_cli import (
+    alerts,
+    approvals,
+    audit,
+    dead_letters,
+    features,
+    models,
+    retrainings,
+    rollouts,
+    routes,
+)
 from tidemark_cli.demo.command import demo
 from tidemark_cli.failures import INTERRUPTED, Failure
 from tidemark_cli.output import complain
@@ -64,3 +74,4 @@ app.add_typer(audit.app, name="audit")
 app.command()(topics)
 app.command()(tail)
 app.add_typer(dead_letters.app, name="dlq")
+app.add_typer(features.app, name="features")

@@ -24,10 +24,19 @@ _DEFAULT_MAX_BYTES: Final = 262_144
 
 @dataclass(frozen=True, eq=False)
 class Entity:
-    """What features describe: an airport, a card, a user. The name is the one used in scoring requests."""
+    """What features describe: an airport, a card, a user.
+
+    Attributes:
+        name: The one used in scoring requests.
+        description: For the catalogue, as are the others; none of them changes a hash.
+        owner: Whom to ask.
+        sensitivity: What its keys are, such as "personal".
+    """
 
     name: str
     description: str = ""
+    owner: str = ""
+    sensitivity: str = ""
     location: Location | None = attribute(default_factory=caller, repr=False)
 
 
@@ -45,6 +54,8 @@ class Source:
         max_lateness: How much later than its event time an event may be recorded.
         max_clock_skew: How much earlier than its event time an event may be recorded.
         max_bytes: The largest payload that is read.
+        owner: Whom to ask about its events; for the catalogue, and part of no hash.
+        sensitivity: What its payloads hold, such as "personal"; likewise.
     """
 
     topic: str
@@ -55,6 +66,8 @@ class Source:
     max_lateness: timedelta = timedelta(days=7)
     max_clock_skew: timedelta = timedelta(minutes=5)
     max_bytes: int = _DEFAULT_MAX_BYTES
+    owner: str = ""
+    sensitivity: str = ""
     location: Location | None = attribute(default_factory=caller, repr=False)
 
     def __post_init__(self) -> None:

@@ -52,22 +52,14 @@ class CoalescingReader:
         keys = [key for keys, _ in together for key in keys]
         try:
             found = await self._reader.read(keys)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - told to each who waits; those who come later try again
             for _, answer in together:
-                _fail(answer, error)
-            raise
+                if not answer.done():
+                    answer.set_exception(error)
+            return
         start = 0
         for keys_of_one, answer in together:
             end = start + len(keys_of_one)
             if not answer.done():
                 answer.set_result(ReadRows(found.rows[start:end], found.readable))
             start = end
-
-
-def _fail(answer: asyncio.Future[ReadRows], error: BaseException) -> None:
-    if answer.done():
-        return
-    if isinstance(error, asyncio.CancelledError):
-        answer.cancel()
-    else:
-        answer.set_exception(error)

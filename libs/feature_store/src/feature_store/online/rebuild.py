@@ -6,9 +6,9 @@
 2. **Hold.** The markers (`epochs`) make the writers of live rows wait.
 3. **Catch up.** The lake is read on to where the topics ended once the hold stood. A writer that had looked
    just before has nothing in hand that is later.
-4. **Hand over.** Each live row is replaced by the staged one, which has all that it had, by compare-and-set. A
-   writer that comes later is refused and finds the staged row, whose revision no count of writes reaches: it
-   applies what the row lacks, which is nothing.
+4. **Hand over.** Each live row is replaced by the staged one, which has all that it had, by compare-and-set.
+   A writer that comes later is refused and finds the staged row, whose revision no count of writes reaches:
+   it applies what the row lacks, which is nothing.
 5. **Release.** Claims are copied, so that a repeat of an old record is still known; then the markers get a
    new epoch. Writers drop what they had cached and go on from their commits. What they read again has been
    applied, and rows know it.
