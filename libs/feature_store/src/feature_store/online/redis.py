@@ -33,7 +33,6 @@ ROWS_A_CALL: Final = 64
 """A script stops the server while it runs: 64 rows take about 0.2 ms of it."""
 ROWS_AT_ONCE: Final = 512
 """More are sent in parts: the server works on one while this process packs the next; others get a turn."""
-_CLUSTER_ATTEMPTS: Final = 3
 IDS_A_CALL: Final = 1_000
 """Lua cannot unpack many more than 7,000 values."""
 
@@ -79,8 +78,6 @@ async def connect(
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         load_balancing_strategy=strategy,
-        # Where a node is gone the answer is wanted before the deadline, not after ten looks at the others.
-        cluster_error_retry_attempts=_CLUSTER_ATTEMPTS,
     )
     # MGET over many slots looks at this alone; as an argument it is deprecated.
     cluster.read_from_replicas = read_from_replicas
