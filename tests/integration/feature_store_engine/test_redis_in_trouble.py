@@ -66,6 +66,12 @@ def applier(client: Any) -> Applier:
     return Applier([UserClicks.view], RedisFeatureRows(client), RedisClaims(client))
 
 
+async def limit_memory(stack: LocalStack, policy: str, at_bytes: int) -> None:
+    async with Redis.from_url(stack.redis_url) as plain:
+        await plain.config_set("maxmemory-policy", policy)
+        await plain.config_set("maxmemory", at_bytes)
+
+
 async def test_a_full_server_is_said_to_be_full_and_nothing_is_lost_once_there_is_room(
     own_stack: StartStack,
 ) -> None:
@@ -73,25 +79,24 @@ async def test_a_full_server_is_said_to_be_full_and_nothing_is_lost_once_there_i
     client = await connect(stack.redis_url)
     writer = applier(client)
     await writer.apply(events(0, 200))
-    used = (await client.info("memory"))["used_memory"]
-    await client.config_set("maxmemory", used)
-    await client.config_set("maxmemory-policy", "noeviction")
+    await limit_memory(stack, "noeviction", (await client.info("memory"))["used_memory"])
     with pytest.raises(StoreUnavailable, match="is full: raise maxmemory"):
-        for _ in range(20):
-            await writer.apply(events(200, 400))
-    await client.config_set("maxmemory", 0)
+        await writer.apply(events(200, 400))
+    await limit_memory(stack, "noeviction", 0)
     await writer.apply(events(200, 400))
     await assert_holds(client, 600)
     await client.aclose()
 
 
 async def test_a_replica_is_said_to_take_no_writes_and_can_be_read(own_stack: StartStack) -> None:
-    primary = await own_stack(kafka=None)
+    primary = await own_stack(kafka=None, valkey=ValkeyOptions(settings={"repl-diskless-sync-delay": "0"}))
     host, port = primary.valkey.nodes[0].address.split(":")
     replica = await own_stack(kafka=None, valkey=ValkeyOptions(settings={"replicaof": f"{host} {port}"}))
     writing, reading = await connect(primary.redis_url), await connect(replica.redis_url)
     await applier(writing).apply(events(0, 200))
-    await writing.execute_command("WAIT", 1, 20_000)
+    async with asyncio.timeout(30):
+        while not await writing.execute_command("WAIT", 1, 500):
+            pass
     await assert_holds(reading, 200)
     with pytest.raises(StoreUnavailable, match="is a replica, which takes no writes: set REDIS_URL"):
         await applier(reading).apply(events(200, 10))
@@ -107,12 +112,12 @@ async def test_evictions_are_counted_and_a_flush_takes_the_marker(own_stack: Sta
     await epochs.begin()
     assert (await epochs.read()).condition is Condition.WHOLE
     assert await epochs.evicted() == 0
-    await client.config_set("maxmemory-policy", "allkeys-random")
-    await client.config_set("maxmemory", (await client.info("memory"))["used_memory"] + 50_000)
+    used_bytes = (await client.info("memory"))["used_memory"]
+    await limit_memory(stack, "allkeys-random", used_bytes + 50_000)
     for number in range(400):
         await client.set(f"other:{number}", b"x" * 1_000)
     assert await epochs.evicted() > 0
-    await client.config_set("maxmemory", 0)
+    await limit_memory(stack, "allkeys-random", 0)
     await client.flushall()
     assert (await epochs.read()).condition is Condition.UNMARKED
     await client.aclose()

@@ -27,17 +27,19 @@ orders = Source(
     owner="sales", sensitivity="personal",
 )
 
+customer = Entity("customer")
+
 
 class WhoOrders(FeatureView):
     \"\"\"What somebody bought.\"\"\"
 
-    source, entity, key = orders, Entity("customer"), "who"
+    source, entity, key = orders, customer, "who"
     orders_24h = Count(window="{window}")
     price_7d = Mean("price", window="7d", tiles=14)
 
 
 class Daily(FeatureView):
-    source, entity, key = orders, Entity("customer"), "who"
+    source, entity, key = orders, customer, "who"
     owner = "{owner}"
     orders_24h = Count(window="24h")
 

@@ -45,7 +45,7 @@ async def test_a_new_store_is_marked_and_whole() -> None:
 
 async def test_an_unmarked_store_of_a_group_that_committed_has_lost_its_rows() -> None:
     scene = Scene(committed=True)
-    with pytest.raises(RowsNotWhole, match="feature rows were lost.*run `tidemark features rebuild`"):
+    with pytest.raises(RowsNotWhole, match=r"feature rows were lost.*run `tidemark features rebuild`"):
         await scene.guard.check()
     assert scene.lost == 1.0
 

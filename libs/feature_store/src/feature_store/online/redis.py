@@ -17,7 +17,14 @@ import numpy as np
 from hiredis import pack_command
 from redis.asyncio import Redis, RedisCluster
 from redis.cluster import LoadBalancingStrategy
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+)
 
 from feature_store.online.claims import GENERATIONS_KEPT, claim_key
 from feature_store.online.ports import ReadRows, StoreUnavailable
@@ -210,18 +217,18 @@ def store_errors() -> Iterator[None]:
 
 
 def _told(error: BaseException) -> str:
-    text = str(error)
-    for sign, told in _SIGNS.items():
-        if sign in text:
-            return f"the feature store {told} ({text[:_LONGEST_TOLD]})"
+    # The client takes the server's word for it out of the text and makes a class of it, but for MISCONF.
+    for kind, told in _TOLD.items():
+        if isinstance(error, kind):
+            return f"the feature store {told}"
+    if "MISCONF" in str(error):
+        return "the feature store cannot write to its disk and so takes no writes: free its disk"
     return f"the feature store does not answer: {error!r}; is Redis up and REDIS_URL right?"
 
 
-_LONGEST_TOLD: Final = 120
-_SIGNS: Final = {
-    "OOM ": "is full: raise maxmemory, or remove what else is in it; nothing is lost meanwhile",
-    "READONLY": "is a replica, which takes no writes: set REDIS_URL to the primary, or let it be promoted",
-    "MISCONF": "cannot write to its disk and so takes no writes: free its disk",
-    "CLUSTERDOWN": "is a cluster some of whose slots nobody serves: bring the node back or fail it over",
-    "LOADING": "is reading its data after a restart",
+_TOLD: Final[Mapping[type[RedisError], str]] = {
+    OutOfMemoryError: "is full: raise maxmemory, or remove what else is in it; nothing is lost meanwhile",
+    ReadOnlyError: "is a replica, which takes no writes: set REDIS_URL to the primary, or let it be promoted",
+    ClusterDownError: "is a cluster some of whose slots nobody serves: bring the node back or fail it over",
+    BusyLoadingError: "is reading its data after a restart; it will answer when it is done",
 }

@@ -12,7 +12,6 @@ from feature_store.online.epochs import FRESH, Epoch, epoch_of
 from feature_store.online.rebuild import Note
 from feature_store.online.redis import read_many, store_errors
 from feature_store.online.staging import STAGED, staged_topic
-from feature_store.online.together import all_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -42,13 +41,19 @@ class RedisEpochs:
 
     async def begin(self) -> None:
         """See `Epochs.begin`."""
+        pipeline = self._client.pipeline(transaction=False)
+        for key in self._keys:
+            pipeline.set(key, FRESH, nx=True)
         with store_errors():
-            await all_of(self._client.set(key, FRESH, nx=True) for key in self._keys)
+            await pipeline.execute()
 
     async def write(self, epoch: bytes) -> None:
         """See `Epochs.write`."""
+        pipeline = self._client.pipeline(transaction=False)
+        for key in self._keys:
+            pipeline.set(key, epoch)
         with store_errors():
-            await all_of(self._client.set(key, epoch) for key in self._keys)
+            await pipeline.execute()
 
     async def evicted(self) -> int:
         """See `Epochs.evicted`."""
@@ -110,8 +115,11 @@ class RedisRebuildStore:
         """See `RebuildStore.forget`."""
         for pattern in (STAGED + b"*", b"tm:c:{rebuild/*"):
             async for part in self._scan(pattern):
+                pipeline = self._client.pipeline(transaction=False)
+                for key in part:
+                    pipeline.unlink(key)
                 with store_errors():
-                    await all_of(self._client.unlink(key) for key in part)
+                    await pipeline.execute()
         with store_errors():
             await self._client.delete(self._key)
 
