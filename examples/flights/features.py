@@ -45,6 +45,8 @@ departures = Source(
         Check.range("distance_miles", 0, 12_000),
     ],
     max_lateness=timedelta(days=2),
+    owner="flight operations",
+    sensitivity="public",
 )
 arrivals = Source(
     "flights.arrived.v1",
@@ -58,6 +60,8 @@ arrivals = Source(
         Check.that((field("end") != "ARRIVED") | ~field("arrival_delay_minutes").is_null(), "DELAY_MISSING"),
     ],
     max_lateness=timedelta(days=2),
+    owner="flight operations",
+    sensitivity="public",
 )
 weather = Source(
     "weather.observed.v1",
@@ -83,6 +87,8 @@ weather = Source(
         Check.range("wind_speed_mph", 0, 250),  # Newark reports 1,048 mph once
     ],
     max_lateness=timedelta(days=2),
+    owner="weather desk",
+    sensitivity="public",
 )
 
 origin = Entity("origin", "The airport a flight leaves from, by its IATA code.")

@@ -13,6 +13,7 @@ from tidemark_cli import (
     audit,
     dataset,
     dead_letters,
+    features,
     models,
     retrainings,
     rollouts,
@@ -75,3 +76,4 @@ app.add_typer(audit.app, name="audit")
 app.command()(topics)
 app.command()(tail)
 app.add_typer(dead_letters.app, name="dlq")
+app.add_typer(features.app, name="features")

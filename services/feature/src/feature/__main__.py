@@ -1,10 +1,11 @@
-"""`python -m feature`: upstream events in, fresh feature rows and outcomes out."""
+"""`python -m feature`: upstream events in, fresh feature rows and outcomes out, features over gRPC."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import AsyncExitStack
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from bus.errors import Unavailable
@@ -12,26 +13,33 @@ from bus.producer import KafkaPublisher
 from bus.runner import Batching, ConsumerRunner
 from bus.topics import OUTCOMES_OBSERVED, PROGRESSED, Topic, ensure_topics
 from feature_store import DefinitionError, Project, load_project
+from feature_store.online.coalescing import CoalescingReader
 from service_kit import Service, run
 
+from feature.adapters.grpc import FeatureServicer, GrpcServer
 from feature.adapters.kafka import KafkaOutcomes
-from feature.adapters.store import RedisRows
+from feature.adapters.store import LateRowReader, RedisRows
+from feature.answering import Answers
+from feature.contracts import Contracts
 from feature.handlers import Features
-from feature.metrics import Metrics
+from feature.metrics import DoorMetrics, Metrics
+from feature.pushing import Door
 from feature.settings import FeatureSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
 _TOPIC_RETRY_SECONDS: Final = 1.0
+_GRACE_SECONDS: Final = 5.0
 
 
 async def keep_fresh(service: Service, settings: FeatureSettings, project: Project) -> None:
-    """Apply events until told to stop. Neither Kafka nor Redis need be there yet."""
+    """Apply events and answer questions until told to stop. Neither Kafka nor Redis need be there yet."""
     bootstrap = settings.kafka_bootstrap_servers
-    rows = RedisRows(list(project.views.values()), settings)
+    metrics = Metrics(service.metrics)
+    rows = RedisRows(project, settings, group=service.name, metrics=metrics, log=service.log)
     publisher = KafkaPublisher(bootstrap, client_id=service.name)
-    features = Features(project, rows, KafkaOutcomes(publisher), Metrics(service.metrics))
+    features = Features(project, rows, KafkaOutcomes(publisher), metrics)
     runner = ConsumerRunner(
         bootstrap=bootstrap,
         group=service.name,
@@ -43,11 +51,52 @@ async def keep_fresh(service: Service, settings: FeatureSettings, project: Proje
         stack=settings.tidemark_stack,
     )
     service.health.watch("events", lambda: runner.not_ready_because)
+    service.health.watch("rows", lambda: rows.not_whole_because)
     async with AsyncExitStack() as clients:
         clients.push_async_callback(rows.close)
         clients.push_async_callback(publisher.close)
+        await clients.enter_async_context(answering(service, settings, project))
+        await clients.enter_async_context(_beating(rows, settings.rows_beat_s))
         await _ensure_topics(service, bootstrap, topics_of(project))
         await runner.run(service.stop)
+
+
+@asynccontextmanager
+async def answering(service: Service, settings: FeatureSettings, project: Project) -> AsyncIterator[None]:
+    """Answer `FeatureService` beside the body; afterwards calls in hand are ended first."""
+    metrics = DoorMetrics(service.metrics)
+    reader = LateRowReader(settings, lambda _: metrics.unreadable.inc())
+    pushes = KafkaPublisher(settings.kafka_bootstrap_servers, client_id=f"{service.name}-pushes")
+    servicer = FeatureServicer(
+        Contracts(project), Answers(CoalescingReader(reader)), Door(project, pushes), _wall_clock_us
+    )
+    server = GrpcServer(servicer, metrics, f"{settings.feature_grpc_host}:{settings.feature_grpc_port}")
+    service.log.info("listening", grpc_port=await server.start())
+    try:
+        yield
+    finally:
+        await server.stop(_GRACE_SECONDS)
+        await pushes.close()
+        await reader.close()
+
+
+@asynccontextmanager
+async def _beating(rows: RedisRows, every_s: float) -> AsyncIterator[None]:
+    async def beat() -> None:
+        while True:
+            await rows.beat()
+            await asyncio.sleep(every_s)
+
+    async with asyncio.TaskGroup() as tasks:
+        beating = tasks.create_task(beat())
+        try:
+            yield
+        finally:
+            beating.cancel()
+
+
+def _wall_clock_us() -> int:
+    return time.time_ns() // 1000
 
 
 def topics_of(project: Project) -> Sequence[Topic]:

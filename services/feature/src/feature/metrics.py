@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter as Tally
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,11 @@ class Metrics:
             "rows_unreadable", "Stored rows of another format or definition, begun anew", "source"
         )
         self._outcomes = counter("outcomes", "Outcomes published", "label")
+        self.rows_lost = Gauge(
+            "tidemark_feature_rows_lost",
+            "1 while the store has lost rows and events wait for `tidemark features rebuild`",
+            registry=registry,
+        )
         self.apply_seconds = Histogram(
             "feature_apply_seconds",
             "Time from decoded events to durable rows, a batch of one source",
@@ -61,3 +66,25 @@ class Metrics:
         """Count outcomes published."""
         for label, count in Tally(outcome.label for outcome in outcomes).items():
             self._outcomes.labels(label).inc(count)
+
+
+class DoorMetrics:
+    """What the gRPC door counts, shown on /metrics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.seconds = Histogram(
+            "feature_call_seconds",
+            "Time to answer a call, by method",
+            ["method"],
+            registry=registry,
+            buckets=(0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1),
+        )
+        self.refused = Counter(
+            "feature_calls_refused",
+            "Calls refused, by method and code",
+            ["method", "code"],
+            registry=registry,
+        )
+        self.unreadable = Counter(
+            "feature_reads_failed", "Reads of rows that the store did not answer in time", registry=registry
+        )

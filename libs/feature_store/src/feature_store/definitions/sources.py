@@ -26,10 +26,19 @@ _DEFAULT_MAX_BYTES: Final = 262_144
 
 @dataclass(frozen=True, eq=False)
 class Entity:
-    """What features describe: an airport, a card, a user. The name is the one used in scoring requests."""
+    """What features describe: an airport, a card, a user.
+
+    Attributes:
+        name: The one used in scoring requests.
+        description: For the catalogue, as are the others; none of them changes a hash.
+        owner: Whom to ask.
+        sensitivity: What its keys are, such as "personal".
+    """
 
     name: str
     description: str = ""
+    owner: str = ""
+    sensitivity: str = ""
     location: Location | None = attribute(default_factory=caller, repr=False)
 
 
@@ -49,6 +58,8 @@ class Source:
         max_bytes: The largest payload that is read.
         retracts: Which events take back an earlier one, whose contents and event time they have. A correction
             is two events: a retraction, and what is true instead.
+        owner: Whom to ask about its events; for the catalogue, and part of no hash.
+        sensitivity: What its payloads hold, such as "personal"; likewise.
     """
 
     topic: str
@@ -60,6 +71,8 @@ class Source:
     max_clock_skew: timedelta = timedelta(minutes=5)
     max_bytes: int = _DEFAULT_MAX_BYTES
     retracts: Expression | None = None
+    owner: str = ""
+    sensitivity: str = ""
     location: Location | None = attribute(default_factory=caller, repr=False)
 
     def __post_init__(self) -> None:

@@ -35,6 +35,9 @@ class View:
         key: The source's field with the entity's key. An event whose key is null or empty belongs to no row.
         ttl_us: How much older than a request the newest event of a row may be, in event time.
         aggregations: Name to aggregation, in the order of declaration.
+        description: What the class's docstring says; for the catalogue, as are the next two. Part of no hash.
+        owner: Whom to ask; its source's where it names none.
+        sensitivity: What its values are; its entity's or its source's where it names none.
     """
 
     name: str
@@ -43,6 +46,9 @@ class View:
     key: str
     ttl_us: int
     aggregations: Mapping[str, Aggregation]
+    description: str = attribute(default="", repr=False)
+    owner: str = attribute(default="", repr=False)
+    sensitivity: str = attribute(default="", repr=False)
     location: Location | None = attribute(default=None, repr=False)
 
     def canonical(self) -> dict[str, Any]:
@@ -92,14 +98,17 @@ class FeatureView:
     """Base of the classes that declare views.
 
     A subclass sets `source` and `entity`; `key` where the field with the entity's key is not called like the
-    entity; `ttl` where it is not the longest window; and one aggregation a feature. A subclass declared
-    `abstract=True` is no view itself: others inherit what it declares.
+    entity; `ttl` where it is not the longest window; `owner` and `sensitivity`, for the catalogue, where they
+    are not the source's; and one aggregation a feature. A subclass declared `abstract=True` is no view
+    itself: others inherit what it declares.
     """
 
     source: ClassVar[Source]
     entity: ClassVar[Entity]
     key: ClassVar[str]
     ttl: ClassVar[timedelta]
+    owner: ClassVar[str]
+    sensitivity: ClassVar[str]
     view: ClassVar[View]
 
     def __init_subclass__(cls, *, abstract: bool = False) -> None:
@@ -144,7 +153,18 @@ def _build(cls: type[FeatureView], at: Location | None) -> View:
     for name, aggregation in aggregations.items():
         aggregation.check(source, f"{cls.__name__}.{name}")
     ttl_us = _ttl_us(cls, declared, aggregations, at)
-    return View(snake_case(cls.__name__), source, entity, key, ttl_us, MappingProxyType(aggregations), at)
+    return View(
+        snake_case(cls.__name__),
+        source,
+        entity,
+        key,
+        ttl_us,
+        MappingProxyType(aggregations),
+        description=(cls.__doc__ or "").strip(),
+        owner=str(declared.get("owner", source.owner)),
+        sensitivity=str(declared.get("sensitivity", entity.sensitivity or source.sensitivity)),
+        location=at,
+    )
 
 
 def _part(

@@ -43,10 +43,14 @@ class MemoryFeatureRows:
 
 
 class MemoryClaims:
-    """`Claims` in a dict."""
+    """`Claims` in a dict.
+
+    Attributes:
+        owners: The offset that owns each id, by topic, partition and generation.
+    """
 
     def __init__(self) -> None:
-        self._owners: dict[tuple[str, int, int], dict[bytes, int]] = defaultdict(dict)
+        self.owners: dict[tuple[str, int, int], dict[bytes, int]] = defaultdict(dict)
 
     async def claim(self, claims: Sequence[Claim]) -> list[list[int]]:
         """See `Claims.claim`."""
@@ -54,8 +58,8 @@ class MemoryClaims:
 
     def _claim(self, claim: Claim) -> list[int]:
         topic, partition, generation = claim.topic, claim.partition, claim.generation
-        before = self._owners[topic, partition, generation - 1]
-        now = self._owners[topic, partition, generation]
+        before = self.owners[topic, partition, generation - 1]
+        now = self.owners[topic, partition, generation]
         repeats = []
         for index, (record_id, offset) in enumerate(zip(claim.ids, claim.offsets, strict=True)):
             owner = before.get(record_id)
@@ -63,7 +67,7 @@ class MemoryClaims:
                 owner = now.setdefault(record_id, offset)
             if owner != offset:
                 repeats.append(index)
-        self._owners.pop((topic, partition, claim.oldest - GENERATIONS_KEPT), None)
+        self.owners.pop((topic, partition, claim.oldest - GENERATIONS_KEPT), None)
         return repeats
 
 

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Final, cast
 import numpy as np
 from hiredis import pack_command
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisClusterException, RedisError
+from redis.cluster import LoadBalancingStrategy
+from redis.exceptions import (
+    BusyLoadingError,
+    ClusterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+)
 
 from feature_store.online.claims import GENERATIONS_KEPT, claim_key
 from feature_store.online.ports import ReadRows, StoreUnavailable
@@ -41,18 +49,23 @@ _REPLACE: Final = files(__package__).joinpath("replace_rows.lua").read_text()
 _CLAIM: Final = files(__package__).joinpath("claim_ids.lua").read_text()
 
 
-async def connect(url: str, *, timeout_s: float = 5.0) -> Redis | RedisCluster:
+async def connect(
+    url: str, *, timeout_s: float = 5.0, read_from_replicas: bool = False
+) -> Redis | RedisCluster:
     """Return a client for the server at `url`: a cluster's when the server says that it is a node of one.
 
     Args:
         url: redis://, rediss:// or unix://; of a cluster, any node.
         timeout_s: How long one command may take before the server counts as away.
+        read_from_replicas: In a cluster, spread reads over each slot's primary and its replicas. A replica's
+            answer may be older than what was written; its offsets say by how much. A single server's replica
+            is read by giving its own URL. Never for a client that writes.
 
     Raises:
         StoreUnavailable: the server does not answer.
     """
     single = Redis.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
-    with _store_errors():
+    with store_errors():
         try:
             is_node = bool((await single.info("cluster"))["cluster_enabled"])
         except BaseException:
@@ -66,7 +79,16 @@ async def connect(url: str, *, timeout_s: float = 5.0) -> Redis | RedisCluster:
         pool.reset()  # type: ignore[no-untyped-call]
         return single
     await single.aclose()
-    return RedisCluster.from_url(url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+    strategy = LoadBalancingStrategy.ROUND_ROBIN if read_from_replicas else None
+    cluster = RedisCluster.from_url(
+        url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        load_balancing_strategy=strategy,
+    )
+    # MGET over many slots looks at this alone; as an argument it is deprecated.
+    cluster.read_from_replicas = read_from_replicas
+    return cluster
 
 
 class _PackingInC:
@@ -85,8 +107,8 @@ class RedisFeatureRows:
 
     async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """See `FeatureRows.read`."""
-        mget = _mget(self._client)
-        with _store_errors():
+        mget = read_many(self._client)
+        with store_errors():
             parts = await all_of(mget(keys[part]) for part in _parts(len(keys)))
         return [row for part in parts for row in part]
 
@@ -95,7 +117,7 @@ class RedisFeatureRows:
     ) -> Mapping[int, bytes | None]:
         """See `FeatureRows.replace`."""
         parts = _parts(len(keys))
-        with _store_errors():
+        with store_errors():
             refused = await all_of(
                 self._replace_part(keys[part], expected[part], rows[part]) for part in parts
             )
@@ -142,7 +164,7 @@ class RedisClaims:
             keys = [claim_key(claim.topic, claim.partition, generation) for generation in generations]
             offsets = np.array(claim.offsets[part], WORD).tobytes()
             pipeline.execute_command("EVAL", _CLAIM, len(keys), *keys, b"".join(claim.ids[part]), offsets)
-        with _store_errors():
+        with store_errors():
             replies = await pipeline.execute() if parts else []
         repeats: list[list[int]] = [[] for _ in claims]
         for (number, start), reply in zip(parts, replies, strict=True):
@@ -161,7 +183,7 @@ class RedisRowReader:
     def __init__(
         self, client: Redis | RedisCluster, *, deadline_s: float, on_failure: Callable[[Exception], None]
     ) -> None:
-        self._mget = _mget(client)
+        self._mget = read_many(client)
         self.deadline_s = deadline_s
         self.on_failure = on_failure
 
@@ -179,18 +201,34 @@ def _parts(count: int) -> list[slice]:
     return [slice(start, start + ROWS_AT_ONCE) for start in range(0, count, ROWS_AT_ONCE)]
 
 
-def _mget(client: Redis | RedisCluster) -> Callable[[Sequence[bytes]], Awaitable[list[bytes | None]]]:
+def read_many(client: Redis | RedisCluster) -> Callable[[Sequence[bytes]], Awaitable[list[bytes | None]]]:
     """Return the client's way to read many keys at once."""
     mget = client.mget_nonatomic if isinstance(client, RedisCluster) else client.mget
     return cast("Callable[[Sequence[bytes]], Awaitable[list[bytes | None]]]", mget)
 
 
 @contextmanager
-def _store_errors() -> Iterator[None]:
-    """Turn the client's errors into `StoreUnavailable`."""
+def store_errors() -> Iterator[None]:
+    """Turn the client's errors into `StoreUnavailable` that says what is wrong and what to do."""
     try:
         yield
     except _AWAY as error:
-        raise StoreUnavailable(
-            f"the feature store does not answer: {error!r}; is Redis up and REDIS_URL right?"
-        ) from error
+        raise StoreUnavailable(_told(error)) from error
+
+
+def _told(error: BaseException) -> str:
+    # The client takes the server's word for it out of the text and makes a class of it, but for MISCONF.
+    for kind, told in _TOLD.items():
+        if isinstance(error, kind):
+            return f"the feature store {told}"
+    if "MISCONF" in str(error):
+        return "the feature store cannot write to its disk and so takes no writes: free its disk"
+    return f"the feature store does not answer: {error!r}; is Redis up and REDIS_URL right?"
+
+
+_TOLD: Final[Mapping[type[RedisError], str]] = {
+    OutOfMemoryError: "is full: raise maxmemory, or remove what else is in it; nothing is lost meanwhile",
+    ReadOnlyError: "is a replica, which takes no writes: set REDIS_URL to the primary, or let it be promoted",
+    ClusterDownError: "is a cluster some of whose slots nobody serves: bring the node back or fail it over",
+    BusyLoadingError: "is reading its data after a restart; it will answer when it is done",
+}

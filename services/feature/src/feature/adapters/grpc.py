@@ -1,0 +1,160 @@
+"""The gRPC edge: three-line servicers, one interceptor for errors, bounded messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+from service_kit.http import PortTaken
+from tidemark.features.v1 import feature_service_pb2 as pb
+from tidemark.features.v1 import feature_service_pb2_grpc as pb_grpc
+
+from feature.adapters.asking import (
+    get_batch_response,
+    get_response,
+    push_response,
+    pushed_of,
+    question_of,
+    served_of,
+)
+from feature.domain.errors import AskingError, InvalidRequest, LogAway, NotDeclared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from feature.answering import Answers
+    from feature.contracts import Contracts
+    from feature.metrics import DoorMetrics
+    from feature.pushing import Door
+
+    Method = grpc.RpcMethodHandler[Any, Any]
+
+MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+
+_CODES: Final = {
+    InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    NotDeclared: grpc.StatusCode.NOT_FOUND,
+    LogAway: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+class FeatureServicer(pb_grpc.FeatureServiceServicer):
+    """`tidemark.features.v1.FeatureService`.
+
+    Args:
+        contracts: What can be asked for.
+        answers: Answers questions.
+        door: Takes events.
+        wall_clock_us: When a request names no time of its own.
+    """
+
+    def __init__(
+        self, contracts: Contracts, answers: Answers, door: Door, wall_clock_us: Callable[[], int]
+    ) -> None:
+        self._contracts = contracts
+        self._answers = answers
+        self._door = door
+        self._wall_clock_us = wall_clock_us
+
+    async def Get(self, request: pb.GetRequest, context: Any) -> pb.GetResponse:  # noqa: ARG002, N802 - gRPC's
+        """See the contract."""
+        served = served_of(self._contracts, request)
+        question = question_of(request, field="", now_us=self._wall_clock_us())
+        return get_response(await self._answers.answer(served, [question]))
+
+    async def GetBatch(self, request: pb.GetBatchRequest, context: Any) -> pb.GetBatchResponse:  # noqa: ARG002, N802
+        """See the contract."""
+        served, now_us = served_of(self._contracts, request), self._wall_clock_us()
+        questions = [
+            question_of(one, field=f"questions[{index}].", now_us=now_us)
+            for index, one in enumerate(request.questions)
+        ]
+        return get_batch_response(await self._answers.answer(served, questions))
+
+    async def Push(self, request: pb.PushRequest, context: Any) -> pb.PushResponse:  # noqa: ARG002, N802
+        """See the contract."""
+        pushed = [pushed_of(index, one) for index, one in enumerate(request.events)]
+        positions = await self._door.push(request.source, pushed, now_us=self._wall_clock_us())
+        return push_response(positions)
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Maps domain errors to statuses and counts calls, for every unary method."""
+
+    def __init__(self, metrics: DoorMetrics) -> None:
+        self._metrics = metrics
+
+    async def intercept_service(
+        self, continuation: Any, handler_call_details: grpc.HandlerCallDetails
+    ) -> Any:
+        """Wrap a method."""
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+        name = handler_call_details.method.rpartition("/")[2]
+        return self._wrap(handler, handler.unary_unary, name)
+
+    def _wrap(self, handler: Method, behave: Callable[[Any, Any], Any], name: str) -> Method:
+        async def behave_or_abort(request: Any, context: Any) -> Any:
+            try:
+                with self._metrics.seconds.labels(name).time():
+                    return await behave(request, context)
+            except AskingError as error:
+                code = _CODES[type(error)]
+                self._metrics.refused.labels(name, code.name).inc()
+                await context.abort(code, str(error))
+
+        return grpc.unary_unary_rpc_method_handler(
+            behave_or_abort,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
+class GrpcServer:
+    """The server: features, health and reflection on one port.
+
+    Args:
+        address: host:port to listen on; port 0 for a free one.
+    """
+
+    def __init__(self, servicer: FeatureServicer, metrics: DoorMetrics, address: str) -> None:
+        self._server = grpc.aio.server(
+            interceptors=[ErrorInterceptor(metrics)],
+            options=[
+                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        self._health = health_aio.HealthServicer()
+        self._address = address
+        pb_grpc.add_FeatureServiceServicer_to_server(servicer, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._name = pb.DESCRIPTOR.services_by_name["FeatureService"].full_name
+        health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+        reflection.enable_server_reflection([self._name, health, reflection.SERVICE_NAME], self._server)
+
+    async def start(self) -> int:
+        """Listen and say over the health service that requests are welcome; gives the port.
+
+        Raises:
+            PortTaken: The port is in use.
+        """
+        try:
+            port = self._server.add_insecure_port(self._address)
+        except RuntimeError as error:
+            told = f"{self._address} cannot be used: set FEATURE_GRPC_PORT=0 or another ({error})"
+            raise PortTaken(told) from error
+        await self._server.start()
+        for name in ("", self._name):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        return port
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more requests, and give those in hand so long to end."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)
