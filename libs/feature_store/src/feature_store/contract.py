@@ -22,7 +22,7 @@ from feature_store.definitions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -56,14 +56,25 @@ class Contract:
     @classmethod
     def of(cls, spec: ModelSpec) -> Contract:
         """Return the contract of a model."""
-        needed = Needed.of(spec.features)
+        return cls.over(spec.name, spec.features, spec.examples.inputs)
+
+    @classmethod
+    def over(cls, model: str, features: Sequence[AnyFeature], inputs: Mapping[str, FieldType]) -> Contract:
+        """Return the contract of a vector of features.
+
+        Args:
+            model: Whose it is; empty for nobody's.
+            features: In the order of the vector.
+            inputs: Types of what requests may carry; those that no feature reads are left out.
+        """
+        needed = Needed.of(features)
         views = tuple(dict.fromkeys(leaf.view for leaf in needed.leaves if isinstance(leaf, Feature)))
         read = {name for feature in needed.derived for name in feature.reads}
         for leaf in needed.leaves:
             if isinstance(leaf, RequestTime):
                 read |= leaf.expression.requests()
-        inputs = {name: kind for name, kind in spec.examples.inputs.items() if name in read}
-        return cls(spec.name, tuple(spec.features), views, inputs, needed.leaves, needed.derived)
+        given = {name: kind for name, kind in inputs.items() if name in read}
+        return cls(model, tuple(features), views, given, needed.leaves, needed.derived)
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import inspect
 import os
 import traceback
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -48,7 +49,7 @@ class Project:
     requests: Mapping[str, RequestTime]
     labels: Mapping[str, Label]
     models: Mapping[str, ModelSpec]
-    derived: Mapping[str, Derived | Opaque]
+    derived: Mapping[str, Derived | Opaque] = attribute(default_factory=dict)
 
     def contract(self, model: str) -> Contract:
         """Return the contract of a model.

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from feature_store.contract import Contract
-from feature_store.definitions import Feature, RequestTime
+from feature_store.definitions import AnyFeature, Feature
 from feature_store.errors import did_you_mean
 from feature_store.online import VectorAssembler
 
@@ -81,22 +81,13 @@ class Contracts:
         return self._of_names(names)
 
     def _make(self, names: tuple[str, ...]) -> Served:
-        features = tuple(self._features[name] for name in names)
-        views = tuple(dict.fromkeys(feature.view for feature in features if isinstance(feature, Feature)))
-        read = {
-            name
-            for feature in features
-            if isinstance(feature, RequestTime)
-            for name in feature.expression.requests()
-        }
-        inputs = {name: kind for name, kind in self._inputs.items() if name in read}
-        contract = Contract("", features, views, inputs)
+        contract = Contract.over("", [self._features[name] for name in names], self._inputs)
         return Served(contract, VectorAssembler(contract))
 
 
-def _features_of(project: Project) -> Mapping[str, Feature | RequestTime]:
-    """Return every feature by its full name; of request-time ones those whose inputs some model types."""
-    kept: Iterator[Feature | RequestTime] = (
+def _features_of(project: Project) -> Mapping[str, AnyFeature]:
+    """Return every feature by its full name; of computed ones those that some model uses."""
+    kept: Iterator[AnyFeature] = (
         Feature(view, name, aggregation)
         for view in project.views.values()
         for name, aggregation in view.aggregations.items()
@@ -105,6 +96,6 @@ def _features_of(project: Project) -> Mapping[str, Feature | RequestTime]:
         feature
         for model in project.models.values()
         for feature in model.features
-        if isinstance(feature, RequestTime)
+        if not isinstance(feature, Feature)
     )
     return {feature.full_name: feature for feature in (*kept, *used)}
