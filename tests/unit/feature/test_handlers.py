@@ -112,6 +112,13 @@ async def test_valid_events_reach_the_rows_of_every_view_of_their_source(store: 
     assert store.count("feature_cache_misses_total", source=payments.topic) == 2
 
 
+async def test_a_row_that_cannot_be_read_is_counted_and_begun_anew(store: Store) -> None:
+    store.rows.stored[b"tm:f:card_payments:c1"] = b"TM\x02\x00 of a later format"
+    assert await store.features.on_events([payment(0)]) == []
+    assert store.rows.stored[b"tm:f:card_payments:c1"].startswith(b"TM\x01\x00")
+    assert store.count("feature_rows_unreadable_total", source=payments.topic) == 1
+
+
 async def test_each_event_that_fails_is_refused_with_its_reason_and_the_others_have_their_effect(
     store: Store,
 ) -> None:

@@ -19,19 +19,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from feature_store import (
     Count,
+    DistinctCount,
     Entity,
     EventBatch,
     FeatureView,
+    First,
     Json,
     Label,
     Last,
+    Max,
     Mean,
+    Min,
     ModelSpec,
+    Quantile,
     Requests,
     RequestTime,
     Share,
     Source,
+    Std,
     Sum,
+    TimeSince,
     TrainingExamples,
     field,
     request,
@@ -40,7 +47,7 @@ from feature_store.contract import Contract
 from feature_store.offline import Applied, AsOf, freshness_gap_us, point_in_time
 from feature_store.online import Applier, MemoryClaims, MemoryFeatureRows, VectorAssembler
 from feature_store.plans import plan_of
-from feature_store.rows import REVISION
+from feature_store.rows import REVISION, key_prefix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,6 +86,23 @@ class CityRides(FeatureView):
     last_dear_60m = Last("fare", where=field("fare") > 20.0, window="1h")
     mean_60m = Mean("fare", window="1h")
 
+
+class CityRecords(FeatureView):
+    """What no question below asks, for the rows' own sake."""
+
+    source, entity = rides, city
+    least_12m = Min("fare", window="12m")
+    greatest_all = Max("fare", window="all")
+    first_30m = First("fare", window="30m", tiles=5)
+    first_all = First("fare", window="all")
+    since_dear_1h = TimeSince(where=field("fare") > 20.0, window="1h")
+    drivers_30m = DistinctCount("driver", window="30m", tiles=5)
+    drivers_all = DistinctCount("driver", window="all")
+    spread_12m = Std("fare", window="12m", tiles=3)
+    high_1h = Quantile("fare", q=0.9, low=1.0, high=100.0, window="1h", tiles=4)
+
+
+VIEWS = [DriverRides.view, CityRides.view, CityRecords.view]
 
 surge = RequestTime("surge", request("surge") * 2.0, default=1.0)
 contract = Contract.of(
@@ -446,7 +470,7 @@ class Writer:
     applier: Applier | None = None
 
     async def handle(self, batch: list[Ride]) -> bool:
-        self.applier = self.applier or Applier([DriverRides.view, CityRides.view], self.rows, self.claims)
+        self.applier = self.applier or Applier(VIEWS, self.rows, self.claims)
         try:
             await self.applier.apply(batch_of(batch))
         except Died:
@@ -463,7 +487,7 @@ def states(rows: MemoryFeatureRows) -> dict[bytes, list[int]]:
     """What the rows hold, apart from their revisions and from room for partitions without events."""
     found = {}
     for key, row in rows.stored.items():
-        view = DriverRides.view if b":driver_rides:" in key else CityRides.view
+        view = next(view for view in VIEWS if key.startswith(key_prefix(view.name)))
         _, matrix = plan_of(view).layout.with_partitions(3).decode([row])
         matrix[:, REVISION] = 0
         found[key] = matrix[0].tolist()
@@ -498,7 +522,7 @@ async def test_two_writers_that_meet_die_and_repeat_leave_the_rows_of_one_quiet_
     await writers[0].handle(rest)
 
     quiet = MemoryFeatureRows()
-    await Applier([DriverRides.view, CityRides.view], quiet, MemoryClaims()).apply(batch_of(log))
+    await Applier(VIEWS, quiet, MemoryClaims()).apply(batch_of(log))
     assert states(rows) == states(quiet)
 
 

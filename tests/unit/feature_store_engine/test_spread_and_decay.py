@@ -54,6 +54,7 @@ def test_without_numbers_there_is_no_deviation() -> None:
 def test_a_decayed_mean_halves_the_weight_with_every_half_life() -> None:
     decayed = Decayed.of(tile_us=60, tiles=5, half_life_us=120)
     assert decayed.weights[::2] == pytest.approx([1.0, 0.5, 0.25])
+    assert decayed.weights[1] == math.sqrt(0.5)
     sums = fixed(np.array([[10.0, 0.0, 20.0, 0.0, 0.0], [0.0] * 5]))
     counts = np.array([[1, 0, 2, 0, 0], [0] * 5])
     means = decayed([sums, counts], np.zeros(2, np.int64))

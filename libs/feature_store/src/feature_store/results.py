@@ -7,6 +7,7 @@ quotients of `vectors` are elsewhere, because most features are those.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -66,9 +67,12 @@ class Decayed:
     def of(cls, tile_us: int, tiles: int, half_life_us: int) -> Decayed:
         """Return the mean with weights `2^-(age tile / half life)`.
 
-        The weight of age 1 is computed once, and each further one by multiplying the one before with it.
+        The weight of age 1 is the float64 nearest to it, and each further one is the one before times that.
         """
-        weights, step = [1.0], 2.0 ** -(tile_us / half_life_us)
+        # Not by a library's pow: the last bit of that is its own.
+        with localcontext(prec=60):
+            step = float(Decimal(2) ** (Decimal(-tile_us) / Decimal(half_life_us)))
+        weights = [1.0]
         for _ in range(tiles - 1):
             weights.append(weights[-1] * step)
         return cls(tuple(weights))

@@ -17,7 +17,7 @@ from feature_store.tiles import EMPTY_US, first
 from feature_store.vectors import Readings, RowPositions, VectorPlan, Vectors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -100,10 +100,12 @@ class _Past:
         ]
         done = self._leave_out_unknown([pair for pair in by_window if not pair[0].ring.of_all_time])
         for window, all_held in by_window:
-            rest = np.arange(len(self._time_us)) if window.ring.of_all_time else np.flatnonzero(~done)
-            for one in all_held:
-                if isinstance(one, Ordered):
-                    one.look_up(Stretches.whole(rest, window.start, window.end))
+            ordered = [one for one in all_held if isinstance(one, Ordered)]
+            if ordered:
+                rest = np.arange(len(done)) if window.ring.of_all_time else np.flatnonzero(~done)
+                known = Stretches.whole(rest, window.start, window.end)
+                for one in ordered:
+                    one.look_up(known)
         return [held[read].held for read in reads]
 
     def _leave_out_unknown(
@@ -115,22 +117,20 @@ class _Past:
             Which requests there were unknown events of, bool[n]; nothing was looked up for the others.
         """
         done = np.zeros(len(self._time_us), np.bool_)
-        sought = [(window, some) for window, held in by_window if (some := [*_unless_stepped(held)])]
+        sought = [
+            (window, some)
+            for window, held in by_window
+            if (some := [one for one in held if not isinstance(one, Stepped)])
+        ]
         if not sought:
             return done
         latest_us = np.max([window.end_us for window, _ in sought], axis=0)
         for request, event in self.known.unknown(latest_us):
             requests = request[np.append(True, request[1:] != request[:-1])]
             done[requests] = True
-            for window, held in sought:
+            for window, some in sought:
                 inside = window.holds(request, event)
-                holes = request[inside], event[inside]
-                for one in held:
-                    if isinstance(one, Added):
-                        one.take_off(*holes)
-                    else:
-                        bounds = window.start[requests, 0], window.end[requests, 0]
-                        one.look_up(Stretches.between(requests, bounds, holes))
+                _leave_out(window, some, requests, (request[inside], event[inside]))
         return done
 
     def _window(self, ring: Ring) -> Window:
@@ -147,5 +147,19 @@ class _Past:
         return Window(ring, slice(None), start[:, None], end[:, None], start_us, end_us, as_of)
 
 
-def _unless_stepped(held: Sequence[Added | Ordered | Stepped]) -> Iterator[Added | Ordered]:
-    return (one for one in held if not isinstance(one, Stepped))
+def _leave_out(
+    window: Window,
+    held: Sequence[Added | Ordered],
+    requests: NDArray[np.int64],
+    unknown: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> None:
+    """Leave out the pairs of a request and an event of the window that it did not know; see `Stretches`."""
+    ordered = [one for one in held if isinstance(one, Ordered)]
+    for one in held:
+        if isinstance(one, Added):
+            one.take_off(*unknown)
+    if ordered:
+        bounds = window.start[requests, 0], window.end[requests, 0]
+        known = Stretches.between(requests, bounds, unknown)
+        for one in ordered:
+            one.look_up(known)
