@@ -79,7 +79,7 @@ def demand_expression(value: object, definition: str, at: Location | None) -> Ex
     """
     if isinstance(value, Expression):
         return value
-    instead = "Write field(...), request(...) or feature_value(...), with what is to be computed of it."
+    instead = "Write field(...) or request(...), with what is to be computed of it."
     raise DefinitionError(definition, f"{value!r} is no expression", instead=instead, at=at)
 
 
