@@ -8,7 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from local_stack import LocalStack, ValkeyOptions, open_stack
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("tidemark", deadline=None)
+settings.load_profile("tidemark")
 
 StartStack = Callable[..., Awaitable[LocalStack]]
 

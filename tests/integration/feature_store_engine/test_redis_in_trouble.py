@@ -123,6 +123,20 @@ async def test_evictions_are_counted_and_a_flush_takes_the_marker(own_stack: Sta
     await client.aclose()
 
 
+async def test_a_server_that_restarted_empty_has_no_marker(own_stack: StartStack) -> None:
+    stack = await own_stack(kafka=None, valkey=ValkeyOptions(durable=False))
+    client = await connect(stack.redis_url, timeout_s=1.0)
+    epochs = RedisEpochs(client, "clicks")
+    await epochs.begin()
+    (valkey,) = stack.valkey.nodes
+    valkey.kill()
+    with pytest.raises(StoreUnavailable, match="is Redis up"):
+        await epochs.read()
+    await valkey.start()
+    assert (await epochs.read()).condition is Condition.UNMARKED
+    await client.aclose()
+
+
 @pytest.fixture
 async def cluster(own_stack: StartStack) -> LocalStack:
     return await own_stack(kafka=None, valkey=ValkeyOptions(nodes=3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +44,7 @@ async def get(contracts: Contracts, request: pb.GetRequest, *, away: bool = Fals
     reader = MemoryRowReader(MemoryFeatureRows())
     reader.away = away
     question = question_of(request, field="", now_us=AT_US)
-    return get_response(await Answers(reader).answer(served_of(contracts, request), [question]))
+    return get_response(*await Answers(reader).answer_one(served_of(contracts, request), question))
 
 
 async def test_a_model_is_answered_in_the_order_of_its_contract(contracts: Contracts) -> None:
@@ -62,6 +63,28 @@ async def test_a_store_that_is_away_is_no_error(contracts: Contracts) -> None:
     got = await get(contracts, asked(), away=True)
     kept = [one for one in got.features if "." in one.name]
     assert {one.status for one in kept} == {FeatureStatus.FEATURE_STATUS_DEFAULTED}
+
+
+async def test_questions_asked_at_once_get_each_their_own_answer(contracts: Contracts) -> None:
+    reader = MemoryRowReader(MemoryFeatureRows())
+    answers = Answers(reader)
+    requests = [asked() for _ in range(40)]
+    for number, request in enumerate(requests):
+        request.context["distance_miles"].number = float(number)
+        if number % 3 == 0:
+            request.features.names.extend(["distance_miles", "origin_departures.mean_delay_1h"])
+    got = await asyncio.gather(
+        *(
+            answers.answer_one(served_of(contracts, request), question_of(request, field="", now_us=AT_US))
+            for request in requests
+        )
+    )
+    for number, (answer, row) in enumerate(got):
+        values = {one.name: one.value for one in get_response(answer, row).features}
+        assert values["distance_miles"] == float(number)
+        assert (len(values) == 2) is (number % 3 == 0)
+    # The first alone, those of each contract together.
+    assert len({id(answer) for answer, _ in got}) <= 4
 
 
 def _without(name: str) -> Callable[[pb.GetRequest], None]:

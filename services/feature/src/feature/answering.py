@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from feature_store.plans import plan_of
 from feature_store.rows import NEWEST, WORD, WORD_BYTES
 
-from feature.domain.questions import requests_of
+from feature.domain.questions import check, requests_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from feature.contracts import Served
     from feature.domain.questions import Question
 
-_SECOND_US = 1e6
+MOST_TOGETHER: Final = 256
+_SECOND_US: Final = 1e6
 _NEWEST_BYTES = slice(NEWEST * WORD_BYTES, (NEWEST + 1) * WORD_BYTES)
 
 
@@ -43,6 +46,15 @@ class Answer:
     ages_seconds: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A question whose caller waits."""
+
+    served: Served
+    question: Question
+    answer: asyncio.Future[tuple[Answer, int]]
+
+
 class Answers:
     """Answers questions. Concurrent ones share a read where the reader coalesces.
 
@@ -52,6 +64,47 @@ class Answers:
 
     def __init__(self, reader: RowReader) -> None:
         self._reader = reader
+        self._waiting: list[_Waiting] = []
+        self._answering: asyncio.Task[None] | None = None
+
+    async def answer_one(self, served: Served, question: Question) -> tuple[Answer, int]:
+        """Return an answer and which of its rows is this question's.
+
+        Questions that come while others are being answered are answered together: what a vector costs is
+        mostly the same for one as for fifty.
+
+        Raises:
+            InvalidRequest: The question lacks what the features read; the message names the field.
+        """
+        check(question, served.contract)
+        answer: asyncio.Future[tuple[Answer, int]] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(served, question, answer))
+        if self._answering is None:
+            self._answering = asyncio.get_running_loop().create_task(self._answer_waiting())
+        return await answer
+
+    async def _answer_waiting(self) -> None:
+        try:
+            while self._waiting:
+                together, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+                by_contract: dict[int, list[_Waiting]] = defaultdict(list)
+                for one in together:
+                    by_contract[id(one.served)].append(one)
+                await asyncio.gather(*map(self._answer_alike, by_contract.values()))
+        finally:
+            self._answering = None
+
+    async def _answer_alike(self, alike: Sequence[_Waiting]) -> None:
+        try:
+            answer = await self.answer(alike[0].served, [one.question for one in alike])
+        except Exception as error:  # noqa: BLE001 - told to each who waits
+            for one in alike:
+                if not one.answer.done():
+                    one.answer.set_exception(error)
+            return
+        for row, one in enumerate(alike):
+            if not one.answer.done():
+                one.answer.set_result((answer, row))
 
     async def answer(self, served: Served, questions: Sequence[Question]) -> Answer:
         """Return the features of each question. A store that is away makes them DEFAULTED.

@@ -117,7 +117,8 @@ class RedisRebuildStore:
             async for part in self._scan(pattern):
                 pipeline = self._client.pipeline(transaction=False)
                 for key in part:
-                    pipeline.unlink(key)
+                    # Of a cluster, the pipeline's own `unlink` is a coroutine, which adds no command to it.
+                    pipeline.execute_command("UNLINK", key)
                 with store_errors():
                     await pipeline.execute()
         with store_errors():

@@ -56,14 +56,16 @@ def question_of(message: pb.GetRequest | pb.FeatureQuestion, *, field: str, now_
     )
 
 
-def get_response(answer: Answer) -> pb.GetResponse:
-    """Write the answer to one question."""
+def get_response(answer: Answer, row: int) -> pb.GetResponse:
+    """Write one row of an answer."""
     contract, vectors = answer.contract, answer.vectors
-    rows = zip(contract.feature_names, vectors.values[0].tolist(), vectors.statuses[0].tolist(), strict=True)
-    ages = zip(contract.views, answer.ages_seconds[0].tolist(), strict=True)
+    found = zip(
+        contract.feature_names, vectors.values[row].tolist(), vectors.statuses[row].tolist(), strict=True
+    )
+    ages = zip(contract.views, answer.ages_seconds[row].tolist(), strict=True)
     return pb.GetResponse(
         contract_hash=contract.hash,
-        features=[pb.Feature(name=name, value=value, status=status) for name, value, status in rows],
+        features=[pb.Feature(name=name, value=value, status=status) for name, value, status in found],
         views=[pb.ViewAge(view=view.name, age_seconds=None if np.isnan(age) else age) for view, age in ages],
     )
 

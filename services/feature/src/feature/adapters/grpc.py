@@ -63,7 +63,7 @@ class FeatureServicer(pb_grpc.FeatureServiceServicer):
         """See the contract."""
         served = served_of(self._contracts, request)
         question = question_of(request, field="", now_us=self._wall_clock_us())
-        return get_response(await self._answers.answer(served, [question]))
+        return get_response(*await self._answers.answer_one(served, question))
 
     async def GetBatch(self, request: pb.GetBatchRequest, context: Any) -> pb.GetBatchResponse:  # noqa: ARG002, N802
         """See the contract."""

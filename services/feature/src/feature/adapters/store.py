@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
 from bus.errors import Unavailable
 from bus.kafka.admin import committed_offsets
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from feature.metrics import Metrics
     from feature.settings import FeatureSettings
+
+
+_CONNECT_SECONDS: Final = 1.0
 
 
 class RedisRows:
@@ -115,8 +119,10 @@ class LateRowReader:
         """See `RowReader.read`."""
         if self._reader is None:
             try:
-                self._reader = await self._connect()
-            except StoreUnavailable as error:
+                # Who asks has a deadline; the next one tries again.
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    self._reader = await self._connect()
+            except (StoreUnavailable, TimeoutError) as error:
                 self._on_failure(error)
                 return ReadRows([None] * len(keys), readable=False)
         return await self._reader.read(keys)

@@ -61,7 +61,7 @@ def requests_of(contract: Contract, questions: Sequence[Question]) -> Requests:
         problem = f"has {len(questions)} entries, which must be 1 to {MAX_QUESTIONS:,}"
         raise InvalidRequest("questions", problem)
     for question in questions:
-        _check(question, contract)
+        check(question, contract)
     entities = {}
     for name in contract.entities:
         entities[name] = np.array([question.entities[name] for question in questions], np.object_)
@@ -75,7 +75,12 @@ def requests_of(contract: Contract, questions: Sequence[Question]) -> Requests:
     )
 
 
-def _check(question: Question, contract: Contract) -> None:
+def check(question: Question, contract: Contract) -> None:
+    """Refuse a question that lacks what the contract's features read.
+
+    Raises:
+        InvalidRequest: Naming the field that is missing or wrong.
+    """
     if not EARLIEST_US <= question.time_us < LATEST_US:
         raise InvalidRequest(f"{question.field}request_time", "must be from 1970 to before 2200, UTC")
     for name in contract.entities:
