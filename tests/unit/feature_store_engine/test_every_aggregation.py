@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from feature_store.vectors import Vectors
 
 MINUTE_US = 60_000_000
-unhurried = settings(deadline=None, max_examples=200)
+unhurried = settings(deadline=None, max_examples=120)
 FORMAT = Json({"card": "text", "shop": "text", "spent": "number", "back": "flag", "at": "time"})
 plain = Source("plain", format=FORMAT, event_time="at", partitions=2)
 retracting = Source("retracting", format=FORMAT, event_time="at", partitions=2, retracts=field("back"))
