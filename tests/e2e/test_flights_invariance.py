@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
+TICK = timedelta(minutes=15)
 LEARN, LIVE, END = (datetime(2013, 1, day, tzinfo=UTC) for day in (1, 8, 10))
 
 
@@ -35,7 +36,9 @@ class Run:
     """A short life of the whole platform and what it left."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
-        self.options = DemoOptions(folder=folder, learn_from=LEARN, live_from=LIVE, live_to=END, **options)
+        self.options = DemoOptions(
+            folder=folder, learn_from=LEARN, live_from=LIVE, live_to=END, tick=TICK, **options
+        )
 
     async def live(self, on_tick: OnTick | None = None) -> Run:
         outcome = await run(self.options, Console(file=io.StringIO()), on_tick=on_tick)

@@ -19,9 +19,9 @@ from monitoring import accuracy, brier, log_loss, roc_auc
 from monitoring.profiles import ReferenceProfile
 from tidemark.monitoring.v1.alert_pb2 import AlertState
 from tidemark.monitoring.v1.monitor_pb2 import Assessment
-from trainer.domain.examples import LabelledRequests, Period, label_examples
 from trainer.domain.profile import reference_profile
 from trainer.domain.split import split_by_time
+from training_sets.examples import LabelledRequests, Period, label_examples
 
 from examples.flights.model import flight_delay, train_logistic
 from examples.flights.streams import load_streams, microseconds

@@ -11,6 +11,7 @@ from tidemark_cli import (
     alerts,
     approvals,
     audit,
+    dataset,
     dead_letters,
     features,
     models,
@@ -61,6 +62,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.add_typer(stack, name="stack")
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(models.app, name="models")
 app.add_typer(routes.app, name="route")
 app.add_typer(alerts.app, name="alerts")

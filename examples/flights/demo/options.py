@@ -55,7 +55,7 @@ class DemoOptions:
     learn_from: datetime = datetime(2013, 1, 1, tzinfo=UTC)
     live_from: datetime = datetime(2013, 4, 1, tzinfo=UTC)
     live_to: datetime = datetime(2013, 10, 1, tzinfo=UTC)
-    tick: timedelta = timedelta(minutes=15)
+    tick: timedelta = timedelta(minutes=30)
     speed: float | None = None
     features: int = 1
     partitions: int | None = None

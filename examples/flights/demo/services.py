@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 INFERENCE, CONTROL_PLANE = "inference", "control-plane"
 
-# Once a day of event time everything is waited for: whoever gathers, gathers for a moment only.
-_GATHER_MS = "50"
+# Questions come in bursts, some forty a second; twice a day of event time everything is waited for.
+_GATHER_MS = "160"
 _GATHER = f"PT0.{int(_GATHER_MS):03}S"
 _BEAT = "PT0.05S"
 _TWO_MONTHS = timedelta(days=60)
@@ -77,7 +77,7 @@ def learning_services(options: DemoOptions) -> list[ProcessSpec]:
     return [
         *features,
         # Fewer, larger commits than by default: nobody reads the lake while flights are lived.
-        ProcessSpec("archiver", "archiver", environment={"FLUSH_MS": "6000"}),
+        ProcessSpec("archiver", "archiver", environment={"FLUSH_MS": "12000"}),
         ProcessSpec(CONTROL_PLANE, "control_plane", ports=("HTTP_PORT",)),
     ]
 

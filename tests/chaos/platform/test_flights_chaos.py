@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,7 @@ async def live(folder: Path, on_tick: Any = None) -> Outcome:
         learn_from=LEARN,
         live_from=LIVE,
         live_to=END,
+        tick=timedelta(minutes=15),
         features=2,
         project="hasty_flights",
         settings=settings,

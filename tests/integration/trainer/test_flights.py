@@ -11,12 +11,12 @@ from archiver.adapters.sources import SourceKeeper
 from bus.received import Received
 from feature_store import load_project
 from model_package import PackageStore, Scorer
-from trainer.adapters.lake import DeltaEvents
 from trainer.adapters.memory import SilentSteps
-from trainer.domain.examples import Period
 from trainer.fitting import choose_algorithm
 from trainer.ports import Provenance
 from trainer.steps import Training, train
+from training_sets.examples import Period
+from training_sets.lake import DeltaEvents
 
 from examples.flights.streams import EventStream, load_streams
 

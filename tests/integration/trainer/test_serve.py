@@ -138,4 +138,8 @@ async def test_what_cannot_be_trained_is_a_dead_letter_with_its_reason(trainer: 
     async with trainer.serving():
         await trainer.registered("r-after")
     letters = await read_dead_letters(trainer.kafka, RETRAIN_APPROVED.name)
-    assert {letter.reason for letter in letters} >= {"UNKNOWN_MODEL", "MALFORMED_PAYLOAD", "MISSING_FIELD"}
+    assert {letter.reason for letter in letters} >= {
+        "UNKNOWN_ALGORITHM",
+        "MALFORMED_PAYLOAD",
+        "MISSING_FIELD",
+    }

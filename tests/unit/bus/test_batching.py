@@ -1,7 +1,9 @@
 """Fetched records into batches."""
 
+import math
+
 import pytest
-from bus.batching import Backlog, Batching
+from bus.batching import Backlog, Batching, Gathering
 from bus.memory import MemoryRecord
 from bus.positions import TopicPartition
 from hypothesis import given
@@ -51,3 +53,13 @@ def test_a_cleared_backlog_holds_nothing() -> None:
 def test_nonsense_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Batching(**wrong)
+
+
+def test_a_batch_waits_from_its_first_record_on_and_not_long_for_the_next() -> None:
+    gathering = Gathering(Batching(max_wait_ms=100))
+    assert gathering.left_ms(0, 1_000) == math.inf
+    assert gathering.left_ms(1, 1_000) == 25
+    assert gathering.left_ms(1, 1_020) == 5
+    assert gathering.left_ms(4, 1_024) == 25
+    # Records that keep coming are gathered until the longest wait is over.
+    assert [gathering.left_ms(count, 1_000 + count) for count in (50, 80, 99, 100)] == [25, 20, 1, 0]

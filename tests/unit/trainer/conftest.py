@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 from feature_store import Project, decode_events, load_project
-from trainer.adapters.memory import MemoryEvents
-from trainer.domain.examples import Period
 from trainer.fitting import choose_algorithm
 from trainer.ports import Provenance
-from trainer.steps import Training, find_model
+from trainer.steps import Training
+from training_sets import find_model
+from training_sets.examples import Period
+from training_sets.memory import MemoryEvents
 
 HOUR_US = 3_600_000_000
 START_US = 1_356_998_400_000_000

@@ -12,14 +12,16 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
-from trainer.adapters.memory import MemoryEvents
-from trainer.domain.errors import InvalidPeriod, NotAClassifier, OneClassOnly, UnknownModel
+from trainer.domain.errors import InvalidPeriod, NotAClassifier, OneClassOnly, UnknownAlgorithm
 from trainer.domain.evaluation import evaluate
-from trainer.domain.examples import LabelledRequests
 from trainer.domain.golden import spread_rows
 from trainer.domain.split import split_by_time
 from trainer.fitting import Algorithm, choose_algorithm, fit, parameters_of
-from trainer.steps import Training, find_model, take_snapshot
+from trainer.steps import Training
+from training_sets import build, find_model
+from training_sets.errors import UnknownModel
+from training_sets.examples import LabelledRequests
+from training_sets.memory import MemoryEvents
 
 
 def labelled(times_us: list[int], known_us: list[int], labels: list[int]) -> LabelledRequests:
@@ -91,7 +93,7 @@ def test_the_holdout_is_scored_by_a_model_that_has_not_seen_it_and_the_release_h
     make_lake: Callable[..., MemoryEvents], make_training: Callable[..., Training]
 ) -> None:
     training, recording = make_training(), Recording()
-    dataset = take_snapshot(training.project, training.spec, training.period, make_lake())
+    dataset = build(training.project, training.spec, training.period, make_lake())
     fitted = fit(dataset, Algorithm("recording", recording, 11), threshold=0.5)
     split = split_by_time(dataset.labelled)
     assert recording.rows == [split.training.sum(), len(dataset)]
@@ -116,7 +118,7 @@ def test_what_is_no_classifier_is_refused(
     make_lake: Callable[..., MemoryEvents], make_training: Callable[..., Training], train: Any
 ) -> None:
     training = make_training()
-    dataset = take_snapshot(training.project, training.spec, training.period, make_lake())
+    dataset = build(training.project, training.spec, training.period, make_lake())
     with pytest.raises(NotAClassifier, match="return a fitted scikit-learn classifier"):
         fit(dataset, Algorithm("strange", train, 0), threshold=0.5)
 
@@ -125,7 +127,7 @@ def test_labels_of_one_class_are_refused(
     make_lake: Callable[..., MemoryEvents], make_training: Callable[..., Training]
 ) -> None:
     training = make_training()
-    dataset = take_snapshot(training.project, training.spec, training.period, make_lake())
+    dataset = build(training.project, training.spec, training.period, make_lake())
     alike = replace(dataset.labelled, labels=np.zeros(len(dataset)))
     with pytest.raises(OneClassOnly, match="all 400 labels of the training set are 0"):
         fit(replace(dataset, labelled=alike), training.algorithm, threshold=0.5)
@@ -135,7 +137,7 @@ def test_unknown_names_are_answered_with_those_there_are(make_training: Callable
     training = make_training()
     with pytest.raises(UnknownModel, match="no model 'shop'; it has shop-purchase"):
         find_model(training.project, "shop")
-    with pytest.raises(UnknownModel, match="no algorithm 'forest'; it has trees, logistic"):
+    with pytest.raises(UnknownAlgorithm, match="no algorithm 'forest'; it has trees, logistic"):
         choose_algorithm(training.spec, "forest", None)
 
 

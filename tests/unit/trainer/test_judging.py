@@ -9,13 +9,14 @@ import pytest
 from feature_store import Requests
 from model_package import MemoryPackageStore
 from sklearn import metrics
-from trainer.adapters.memory import MemoryEvents, SilentSteps
+from trainer.adapters.memory import SilentSteps
 from trainer.domain.evaluation import evaluate_parts
-from trainer.domain.examples import LabelledRequests
 from trainer.domain.gates import GateRules, against_base_rate, against_champion
 from trainer.fitting import fit
 from trainer.judging import Champion, Evidence, judge
 from trainer.steps import Trained, Training, train
+from training_sets.examples import LabelledRequests
+from training_sets.memory import MemoryEvents
 
 MakeLake = Callable[..., MemoryEvents]
 MakeTraining = Callable[..., Training]

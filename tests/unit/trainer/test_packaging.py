@@ -11,7 +11,7 @@ import pytest
 from model_package import MemoryPackageStore, Package, Scorer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from tidemark.registry.v1.model_pb2 import ModelRegistered
-from trainer.adapters.memory import MemoryEvents, SilentSteps
+from trainer.adapters.memory import SilentSteps
 from trainer.adapters.onnx import convert
 from trainer.adapters.wire import Registrant, model_registered
 from trainer.domain.errors import ParityBroken
@@ -19,7 +19,9 @@ from trainer.domain.gates import GateResult
 from trainer.fitting import fit
 from trainer.judging import Evidence
 from trainer.ports import Provenance
-from trainer.steps import Training, keep, take_snapshot, train
+from trainer.steps import Training, keep, train
+from training_sets import build
+from training_sets.memory import MemoryEvents
 
 MakeLake = Callable[..., MemoryEvents]
 MakeTraining = Callable[..., Training]
@@ -34,7 +36,7 @@ def test_a_training_ends_in_a_package_that_scores_as_it_was_trained(
 ) -> None:
     training, lake = make_training(), make_lake()
     package = trained(training, lake)
-    dataset = take_snapshot(training.project, training.spec, training.period, lake)
+    dataset = build(training.project, training.spec, training.period, lake)
     fitted = fit(dataset, training.algorithm, threshold=0.5)
     assert np.abs(Scorer(package).score(dataset.vectors.values) - fitted.scores).max() < 1e-6
     assert package.version == f"trees-{package.digest[:12]}"
@@ -84,7 +86,7 @@ def test_a_package_that_scores_otherwise_is_not_kept(
     make_lake: MakeLake, make_training: MakeTraining
 ) -> None:
     training, packages = make_training(), MemoryPackageStore()
-    dataset = take_snapshot(training.project, training.spec, training.period, make_lake())
+    dataset = build(training.project, training.spec, training.period, make_lake())
     fitted = fit(dataset, training.algorithm, threshold=0.5)
     wrong = fitted.scores.copy()
     row = int(np.argsort(wrong)[200])

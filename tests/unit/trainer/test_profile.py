@@ -5,8 +5,8 @@ from feature_store import Requests
 from feature_store.vectors import Vectors
 from model_package import canonical_json
 from monitoring.profiles import ReferenceProfile
-from trainer.domain.examples import LabelledRequests
 from trainer.domain.profile import reference_profile
+from training_sets.examples import LabelledRequests
 
 VALUES = np.array([[1, 5], [0, 6], [3, 0], [0, 8]], np.float32)
 STATUSES = np.array([[1, 1], [2, 1], [1, 4], [3, 1]], np.uint8)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from feature_store import Label, Project, field
 from feature_store.vectors import Status
-from trainer.adapters.memory import MemoryEvents
-from trainer.domain.datasets import Dataset
-from trainer.domain.errors import EmptyLake, NoLabelledRows, NotBinary
-from trainer.domain.examples import Period, label_examples
-from trainer.steps import take_snapshot
+from training_sets import build
+from training_sets.datasets import Dataset
+from training_sets.errors import EmptyLake, NoLabelledRows, NotBinary
+from training_sets.examples import Period, label_examples
+from training_sets.memory import MemoryEvents
 
 HOUR_US = 3_600_000_000
 START_US = 1_356_998_400_000_000
@@ -24,7 +24,7 @@ MakeLake = Callable[..., MemoryEvents]
 def snapshot(
     project: Project, lake: MemoryEvents, until_us: int = END_US, from_us: int | None = None
 ) -> Dataset:
-    return take_snapshot(project, project.models["shop-purchase"], Period(from_us, until_us), lake)
+    return build(project, project.models["shop-purchase"], Period(from_us, until_us), lake)
 
 
 def test_every_labelled_request_is_a_row_with_its_vector(project: Project, make_lake: MakeLake) -> None:
@@ -91,7 +91,11 @@ def test_the_order_of_events_changes_nothing(shop: Any, project: Project, make_l
 def test_the_snapshot_names_what_it_is_made_of(project: Project, make_lake: MakeLake) -> None:
     described = snapshot(project, make_lake()).describe()
     assert set(described) == {"sources", "definition", "rows"}
-    assert described["sources"]["shop.visits.v1"] == {"version": 1, "next_offsets": {"0": 200}, "rows": 400}
+    assert described["sources"]["shop.visits.v1"] == {
+        "version": 1,
+        "next_offsets": {"0": 200, "1": 200},
+        "rows": 400,
+    }
 
 
 def test_another_version_row_or_definition_is_another_snapshot(

@@ -38,7 +38,8 @@ LiveTo = Annotated[
     datetime | None, typer.Option("--to", formats=_DATES, metavar="DATE", help="Live until here. UTC.")
 ]
 Tick = Annotated[
-    str | None, typer.Option(metavar="DURATION", help="The step of event time, such as 15m, 1h or 30s.")
+    str | None,
+    typer.Option(metavar="DURATION", help="The step of event time, such as 15m, 1h or 30s; 30m if left out."),
 ]
 Speed = Annotated[
     float | None,

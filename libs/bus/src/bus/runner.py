@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from bus.batching import Backlog, Batching
+from bus.batching import Backlog, Batching, Gathering
 from bus.clocks import Clock, wall_clock_us
 from bus.commits import Commits
 from bus.dead_letters import Undertaker
@@ -220,12 +220,10 @@ class ConsumerRunner:
 
     async def _gather(self) -> None:
         loop = asyncio.get_running_loop()
-        deadline: float | None = None
+        gathering = Gathering(self._batching)
         while len(self._backlog) < self._batching.max_records:
-            if self._backlog and deadline is None:
-                deadline = loop.time() + self._batching.max_wait_ms / 1000
-            left_ms = _POLL_MS if deadline is None else min(_POLL_MS, int((deadline - loop.time()) * 1000))
-            self._backlog.add(await self._feed.poll(max(0, left_ms)))
+            left_ms = gathering.left_ms(len(self._backlog), loop.time() * 1000)
+            self._backlog.add(await self._feed.poll(max(0, int(min(left_ms, _POLL_MS)))))
             self._listen()
             if self._patience.interrupt.is_set() or self._unpositioned is not None:
                 return

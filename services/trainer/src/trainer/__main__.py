@@ -14,18 +14,17 @@ from model_package import PackageError
 from rich.console import Console
 from service_kit import run as run_service
 from service_kit.logs import configure_logs
+from training_sets import DatasetError, DeltaEvents, Period, build, find_model
 
-from trainer.adapters.lake import DeltaEvents
 from trainer.adapters.provenance import provenance_of
 from trainer.adapters.wire import Registrant
 from trainer.answering import answer_approvals
 from trainer.console import ConsoleSteps, parse_time, result_table, snapshot_result, version_result
 from trainer.domain.errors import TrainingError
-from trainer.domain.examples import Period
 from trainer.fitting import choose_algorithm
 from trainer.job import Job
 from trainer.settings import TrainerSettings
-from trainer.steps import Training, find_model, take_snapshot
+from trainer.steps import Training
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
@@ -110,7 +109,7 @@ def snapshot(model: Model, *, until: Until, from_: From = None, as_json: AsJson 
         project = load_project(settings.tidemark_project)
         spec = find_model(project, model)
         steps.begin("reading the lake and computing features")
-        dataset = take_snapshot(project, spec, Period(from_, until), DeltaEvents(settings.lake_uri))
+        dataset = build(project, spec, Period(from_, until), DeltaEvents(settings.lake_uri))
     _answer(snapshot_result(dataset), as_json=as_json)
 
 
@@ -126,7 +125,7 @@ def _told() -> Iterator[None]:
     """Say in one line why it cannot be done, and end with its exit status."""
     try:
         yield
-    except (TrainingError, DefinitionError, PackageError) as error:
+    except (TrainingError, DatasetError, DefinitionError, PackageError) as error:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         raise typer.Exit(2) from error
     except Unavailable as error:

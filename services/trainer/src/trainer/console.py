@@ -11,8 +11,8 @@ from model_package import Package
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from training_sets.datasets import Dataset
 
-from trainer.domain.datasets import Dataset
 from trainer.judging import Evidence
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

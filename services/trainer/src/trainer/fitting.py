@@ -9,9 +9,9 @@ from feature_store import ModelSpec
 from feature_store.definitions import TrainFunction
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from training_sets.datasets import Dataset
 
-from trainer.domain.datasets import Dataset
-from trainer.domain.errors import NotAClassifier, UnknownModel
+from trainer.domain.errors import NotAClassifier, UnknownAlgorithm
 from trainer.domain.evaluation import evaluate
 from trainer.domain.split import Split, require_two_classes, split_by_time
 
@@ -48,11 +48,11 @@ def choose_algorithm(spec: ModelSpec, name: str | None, seed: int | None) -> Alg
     """The algorithm asked for; the champion's, with the model's own seed, when nothing is asked.
 
     Raises:
-        UnknownModel: the model has no such algorithm.
+        UnknownAlgorithm: the model has no such algorithm.
     """
     chosen = name or spec.algorithm
     if chosen not in spec.algorithms:
-        raise UnknownModel(
+        raise UnknownAlgorithm(
             f"model {spec.name!r} has no algorithm {chosen!r}; it has {', '.join(spec.algorithms)}"
         )
     return Algorithm(chosen, spec.algorithms[chosen], spec.seed if seed is None else seed)

@@ -1,6 +1,7 @@
 """A training as a job: its steps on real stores, resumable when it answers a request."""
 
 import asyncio
+import logging
 from dataclasses import dataclass
 
 from bus.errors import Unavailable
@@ -8,8 +9,9 @@ from bus.events import Event
 from bus.producer import KafkaPublisher
 from bus.topics import MODELS_REGISTERED, ensure_topics
 from model_package import Package, PackageStore
+from training_sets import DeltaEvents
+from training_sets.lineage import emit, lineage_of_training
 
-from trainer.adapters.lake import DeltaEvents
 from trainer.adapters.routes import champion_of
 from trainer.adapters.wire import Registrant, model_registered
 from trainer.adapters.work import NoWork, Work
@@ -18,6 +20,8 @@ from trainer.judging import Champion, Evidence, judge
 from trainer.ports import Memory, Steps
 from trainer.settings import TrainerSettings
 from trainer.steps import Training, train
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,25 @@ class Job:
             steps.begin(f"registering {made.package.version}")
             asyncio.run(self._publish(model_registered(made.package, evidence, self.registrant)))
             memory.finish()
+            self._tell_lineage(made.package)
         return made.package, evidence
+
+    def _tell_lineage(self, package: Package) -> None:
+        """Tell it if somebody wants to know; that nobody listens undoes no training."""
+        if not self.settings.openlineage_url:
+            return
+        facts = package.manifest
+        event = lineage_of_training(
+            facts.model,
+            package.version,
+            facts.dataset_snapshot,
+            lake=self.settings.lake_uri,
+            at_us=facts.trained_until_us,
+        )
+        try:
+            emit([event])
+        except Exception as error:  # noqa: BLE001 - its transports raise whatever theirs do
+            _log.warning("lineage of %s was not told: %r", package.version, error)
 
     def _memory(self) -> Memory:
         request_id = self.registrant.retrain_request_id

@@ -9,10 +9,10 @@ import numpy as np
 from feature_store import Contract
 from model_package import Package, PackageError, Scorer
 from numpy.typing import NDArray
+from training_sets.datasets import Dataset
+from training_sets.examples import LabelledRequests
 
-from trainer.domain.datasets import Dataset
 from trainer.domain.evaluation import Evaluation, evaluate_parts
-from trainer.domain.examples import LabelledRequests
 from trainer.domain.gates import (
     CHAMPION_METRIC,
     GOLDEN_ROWS,

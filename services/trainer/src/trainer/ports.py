@@ -4,32 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from feature_store import EventBatch, Source
-
-from trainer.domain.datasets import TableVersion
-
 Made = TypeVar("Made")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SourceEvents:
-    """A source's events as the lake has them, and which version of the table they are of."""
-
-    batch: EventBatch
-    table: TableVersion
-
-
-class EventLake(Protocol):
-    """The offline store: what features saw, for ever."""
-
-    def read(self, source: Source, until_us: int) -> SourceEvents:
-        """The events of a source that were recorded by `until_us`, of one version of its table.
-
-        Raises:
-            EmptyLake: there is no such table, or no such event.
-            MissingColumn: the table lacks a field of the source.
-            UnreadableTable: it cannot be read.
-        """
 
 
 class Steps(Protocol):

@@ -18,6 +18,8 @@ class TrainerSettings(Settings):
         gate_latency_ms: What the median of scoring one vector may take.
         route_wait_s: How long Kafka may take to tell who is champion.
         archive_wait_s: How long the archiver may take to write what was published before an approval.
+        openlineage_url: Where OpenLineage events of what was trained are sent; nowhere when empty. The
+            client's other settings are its own.
         tidemark_code_commit: The commit this code was built from, where git cannot be asked, as in an image.
     """
 
@@ -29,4 +31,5 @@ class TrainerSettings(Settings):
     gate_latency_ms: Annotated[float, Field(gt=0)] = 10.0
     route_wait_s: Annotated[float, Field(gt=0)] = 15.0
     archive_wait_s: Annotated[float, Field(gt=0)] = 300.0
+    openlineage_url: str = ""
     tidemark_code_commit: str | None = None

@@ -6,19 +6,17 @@ from pathlib import Path
 
 import numpy as np
 from feature_store import ModelSpec, Project
-from feature_store.offline import AsOf, point_in_time
 from model_package import Facts, Golden, Package, PackageError, Packages, Scorer, write_package
 from model_package.store import read_folder
+from training_sets import Dataset, EventLake, Period, build
 
 from trainer.adapters.onnx import convert
 from trainer.adapters.work import NoWork
-from trainer.domain.datasets import Dataset, hash_definition
-from trainer.domain.errors import ParityBroken, UnknownModel
-from trainer.domain.examples import Period, label_examples
+from trainer.domain.errors import ParityBroken
 from trainer.domain.golden import spread_rows
 from trainer.domain.profile import reference_profile
 from trainer.fitting import Algorithm, Fitted, fit
-from trainer.ports import EventLake, Memory, Provenance, Steps
+from trainer.ports import Memory, Provenance, Steps
 
 GOLDEN_ROWS = 32
 TOLERANCE = 1e-5
@@ -33,37 +31,6 @@ class Training:
     period: Period
     algorithm: Algorithm
     provenance: Provenance
-
-
-def find_model(project: Project, name: str) -> ModelSpec:
-    """The project's model of a name.
-
-    Raises:
-        UnknownModel: there is none; the message lists those there are.
-    """
-    if name not in project.models:
-        known = ", ".join(project.models) or "none"
-        raise UnknownModel(f"project {project.module} has no model {name!r}; it has {known}")
-    return project.models[name]
-
-
-def take_snapshot(project: Project, spec: ModelSpec, period: Period, lake: EventLake) -> Dataset:
-    """Read what the model needs, label its examples and compute their vectors as of each one's own time.
-
-    Raises:
-        TrainingError: the lake does not hold what is needed.
-    """
-    contract = project.contract(spec.name)
-    views = [view.source for view in contract.views]
-    sources = {source.topic: source for source in [*views, spec.examples.source, spec.label.source]}
-    events = {topic: lake.read(source, period.until_us) for topic, source in sources.items()}
-    batches = {topic: one.batch for topic, one in events.items()}
-    labelled = label_examples(
-        spec, batches[spec.examples.source.topic], batches[spec.label.source.topic], period
-    )
-    vectors = point_in_time(contract, batches, labelled.requests, AsOf())
-    versions = {topic: one.table for topic, one in events.items()}
-    return Dataset(labelled, vectors, versions, hash_definition(spec, contract, period))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +56,13 @@ def train(
 
     Raises:
         TrainingError: the inputs do not allow it; nothing was kept.
+        DatasetError: as for `build`.
     """
     memory = memory or NoWork()
     spec = training.spec
     steps.begin("reading the lake and computing features")
     dataset = memory.step(
-        "dataset", lambda: take_snapshot(training.project, spec, training.period, lake).without_positions()
+        "dataset", lambda: build(training.project, spec, training.period, lake).without_positions()
     )
     steps.begin(f"fitting {training.algorithm.name} on {len(dataset):,} rows")
     fitted = memory.step("fitted", lambda: fit(dataset, training.algorithm, spec.decision_threshold))

@@ -2,39 +2,18 @@
 
 
 class TrainingError(Exception):
-    """The inputs do not allow a training; the same command fails again until they change."""
+    """The inputs do not allow a training; the same command fails again until they change.
 
-
-class UnknownModel(TrainingError):
-    """The project declares no such model, or the model no such algorithm."""
+    What is wrong with the data itself is a `training_sets.DatasetError`.
+    """
 
 
 class InvalidPeriod(TrainingError):
     """The period asked for is empty, or cannot be divided into training and holdout."""
 
 
-class EmptyLake(TrainingError):
-    """A table that the model needs is not in the lake, or holds no event recorded by the cut."""
-
-
-class UnreadableTable(TrainingError):
-    """A table of the lake cannot be read: a file of it is gone or damaged, or the store is away."""
-
-
-class MissingColumn(TrainingError):
-    """A table of the lake lacks a field that the project's source declares."""
-
-
-class NoLabelledRows(TrainingError):
-    """No example of the period has a label that was known by the cut."""
-
-
 class OneClassOnly(TrainingError):
     """All labels of a part are alike: there is nothing to tell apart."""
-
-
-class NotBinary(TrainingError):
-    """The label has values other than 0 and 1."""
 
 
 class NotAClassifier(TrainingError):
@@ -47,3 +26,7 @@ class ParityBroken(TrainingError):
 
 class UnknownCommit(TrainingError):
     """Nothing tells which code this is."""
+
+
+class UnknownAlgorithm(TrainingError):
+    """The model declares no such algorithm."""

@@ -8,8 +8,7 @@ from typing import Any, Final
 import monitoring
 import numpy as np
 from numpy.typing import NDArray
-
-from trainer.domain.examples import LabelledRequests
+from training_sets.examples import LabelledRequests
 
 LEAST_ROWS: Final = 50
 _WEEK_US: Final = 7 * 86_400_000_000

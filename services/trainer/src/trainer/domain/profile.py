@@ -7,8 +7,7 @@ import numpy as np
 from feature_store.vectors import Status, Vectors
 from monitoring.profiles import TrainingSet, build_profile
 from numpy.typing import NDArray
-
-from trainer.domain.examples import LabelledRequests
+from training_sets.examples import LabelledRequests
 
 
 def reference_profile(

@@ -5,9 +5,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from training_sets.examples import LabelledRequests
 
 from trainer.domain.errors import InvalidPeriod, OneClassOnly
-from trainer.domain.examples import LabelledRequests
 
 _HOLDOUT_FIFTHS: Final = 1
 

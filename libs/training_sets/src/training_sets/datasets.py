@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from feature_store import Contract, ModelSpec
 from feature_store.vectors import Vectors
 from model_package import canonical_json
 
-from trainer.domain.examples import LabelledRequests, Period
+from training_sets.examples import LabelledRequests, Period
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,15 @@ class TableVersion:
     rows: int
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in the manifest."""
+        """As it stands in manifests."""
         offsets = {str(partition): offset for partition, offset in sorted(self.next_offsets.items())}
         return {"version": self.version, "next_offsets": offsets, "rows": self.rows}
+
+    @classmethod
+    def of_json(cls, told: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        offsets = {int(partition): int(offset) for partition, offset in told["next_offsets"].items()}
+        return cls(int(told["version"]), offsets, int(told["rows"]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

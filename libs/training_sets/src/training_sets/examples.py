@@ -7,7 +7,7 @@ import numpy as np
 from feature_store import EventBatch, Label, ModelSpec, Requests
 from numpy.typing import NDArray
 
-from trainer.domain.errors import NoLabelledRows, NotBinary
+from training_sets.errors import NoLabelledRows, NotBinary
 
 
 @dataclass(frozen=True, slots=True)

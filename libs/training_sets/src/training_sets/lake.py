@@ -1,0 +1,108 @@
+"""The lake as training sets see it: every source's events, as they were known by some moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from feature_store import EventBatch, Source
+from feature_store.events import arrow_schema, from_arrow
+from numpy.typing import NDArray
+
+from training_sets.datasets import TableVersion
+from training_sets.errors import EmptyLake, MissingColumn, UnreadableTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceEvents:
+    """A source's events as the lake has them, and which version of the table they are of."""
+
+    batch: EventBatch
+    table: TableVersion
+
+
+class EventLake(Protocol):
+    """The offline store: what features saw, for ever."""
+
+    def read(self, source: Source, until_us: int, at: TableVersion | None = None) -> SourceEvents:
+        """Read the events of a source that were recorded by `until_us`, of one version of its table.
+
+        Args:
+            source: Whose events.
+            until_us: The cut.
+            at: Leaves out what the table did not hold by then, and answers as of that version; None for
+                all there is.
+
+        Raises:
+            EmptyLake: there is no such table, or no such event.
+            MissingColumn: the table lacks a field of the source.
+            UnreadableTable: it cannot be read.
+        """
+
+
+class DeltaEvents:
+    """The Delta tables that the archiver keeps below `uri`."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri.rstrip("/")
+
+    def read(self, source: Source, until_us: int, at: TableVersion | None = None) -> SourceEvents:
+        """See `EventLake.read`."""
+        location = f"{self._uri}/sources/{source.topic}"
+        try:
+            table = DeltaTable(location)
+            rows = _rows(table, source, location, until_us)
+        except TableNotFoundError:
+            raise EmptyLake(
+                f"the lake has no table {location}: check LAKE_URI, and that the archiver runs with this "
+                "project"
+            ) from None
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise UnreadableTable(
+                f"lake table {location} cannot be read: {error}; if a file is gone or damaged, delete the "
+                "table, and the archiver reads its topic again"
+            ) from error
+        if not rows.num_rows:
+            raise EmptyLake(
+                f"lake table {location} (version {table.version()}) holds no event recorded by --until: let "
+                "the archiver catch up, or choose a later --until"
+            )
+        batch = from_arrow(source, rows)
+        if at is not None:
+            batch = batch.take(held_by(batch, at.next_offsets))
+        version = table.version() if at is None else at.version
+        return SourceEvents(batch, TableVersion(version, next_offsets(batch), len(batch)))
+
+
+def _rows(table: DeltaTable, source: Source, location: str, until_us: int) -> pa.Table:
+    rows = table.to_pyarrow_dataset()
+    wanted = arrow_schema(source).names
+    missing = [name for name in wanted if name not in rows.schema.names]
+    if missing:
+        raise MissingColumn(
+            f"lake table {location} has no column {', '.join(missing)}, which the project's source "
+            f"{source.topic} declares: start the archiver with this project, which adds new columns"
+        )
+    until = pa.scalar(until_us, pa.timestamp("us", tz="UTC"))
+    return rows.to_table(columns=wanted, filter=ds.field("_recorded_time") <= until)
+
+
+def held_by(batch: EventBatch, offsets: Mapping[int, int]) -> NDArray[np.bool_]:
+    """Which events a table held that had each partition up to an offset: bool[n]."""
+    ends = np.zeros(int(batch.partition.max(initial=0)) + 1, np.int64)
+    for partition, end in offsets.items():
+        if partition < len(ends):
+            ends[partition] = end
+    return batch.offset < ends[batch.partition]
+
+
+def next_offsets(batch: EventBatch) -> dict[int, int]:
+    """By partition, the offset after the last of its events."""
+    return {
+        int(partition): int(batch.offset[batch.partition == partition].max()) + 1
+        for partition in np.unique(batch.partition)
+    }
