@@ -32,6 +32,7 @@ from feature_store import (
     sqrt,
     where,
 )
+from feature_store.aggregations import NO_NUMBER, sortable
 from feature_store.expressions import Expression, Scope, column_of
 from feature_store.expressions.operators import OPERATORS as COMPUTED
 from feature_store.onnx_graph import NULL_TEXT
@@ -39,6 +40,7 @@ from feature_store.onnx_graph.assembly import IR_VERSION, OPSETS
 from feature_store.onnx_graph.building import Graph, Term
 from feature_store.onnx_graph.expressions import as_numbers, export_expression
 from feature_store.onnx_graph.operators import OPERATORS as EXPORTED
+from feature_store.onnx_graph.sortable import from_sortable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import helper
@@ -246,3 +248,60 @@ def test_calendar_parts_are_those_of_numpy_over_two_centuries(part: Any, zone: s
     rows = [{**dict.fromkeys(INPUTS), "at": time} for time in times.tolist()]
     expression = part(request("at"), zone=zone)
     assert_same_bits(in_onnx(expression, rows), in_numpy(expression, rows))
+
+
+GRID = [
+    None,
+    0.0,
+    -0.0,
+    0.25,
+    0.5,
+    -0.5,
+    1.5,
+    2.5,
+    -2.5,
+    90.5,
+    -180.0,
+    1e308,
+    5e-324,
+    -1e-310,
+    np.inf,
+    -np.inf,
+]
+DISTANCE = haversine_km(request("x"), request("y"), 40.6413, -73.7781)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *(f(request("x")) for f in (floor, ceil, round, abs, sqrt, lambda x: -x, lambda x: x.cast("flag"))),
+        *(f(request("x"), request("y")) for f in (minimum, maximum, coalesce)),
+        *((request("x") + request("y"), request("x") - request("y"), request("x") * request("y"))),
+        *((request("x") / request("y"), request("x") < request("y"), request("x") != request("y"))),
+        where(request("x") > request("y"), request("x"), request("y")),
+        lookup(request("x"), {0: 1.5, -2.5: 0.1, 0.25: -0.1}, otherwise=7),
+        request("x").is_in([0.0, 1.5]),
+        DISTANCE,
+    ],
+    ids=str,
+)
+def test_an_operator_is_the_same_on_every_pair_of_a_grid(expression: Expression) -> None:
+    rows = [{**dict.fromkeys(INPUTS), "x": x, "y": y} for x in GRID for y in GRID]
+    assert_same_bits(in_onnx(expression, rows), in_numpy(expression, rows))
+
+
+def test_a_sortable_integer_gives_back_the_very_number() -> None:
+    rng = np.random.default_rng(2)
+    bits = rng.integers(-(2**63), 2**63 - 1, 20_000)
+    numbers = bits.view(np.float64)
+    edges = [0.0, 5e-324, -5e-324, 2.2250738585072014e-308, -2.225073858507201e-308, 1.7976931348623157e308]
+    numbers = np.concatenate([numbers[np.isfinite(numbers)], edges, np.negative(edges)])
+    graph = Graph()
+    graph.output("made", from_sortable(graph, graph.input("made_of", np.int64, 1)), np.float64, 1)
+    opsets = [helper.make_opsetid(*opset) for opset in OPSETS.items()]
+    model = helper.make_model(graph.finished("one"), opset_imports=opsets, ir_version=IR_VERSION)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    integers = np.append(sortable(numbers), NO_NUMBER)
+    (found,) = session.run(None, {"made_of": integers[:, None]})
+    assert np.isnan(found[-1, 0])
+    assert_same_bits(found[:-1, 0], numbers)
