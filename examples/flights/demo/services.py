@@ -27,7 +27,7 @@ INFERENCE, CONTROL_PLANE = "inference", "control-plane"
 _GATHER_MS = "160"
 _GATHER = f"PT0.{int(_GATHER_MS):03}S"
 _BEAT = "PT0.05S"
-_TWO_MONTHS = timedelta(days=60)
+_A_MONTH = timedelta(days=30)
 _FOLLOWING = {"FOLLOW_BEAT_SECONDS": "1"}
 _COMPARING = {
     # Flights end within hours. By age alone: what counts then depends on event time only.
@@ -76,8 +76,8 @@ def learning_services(options: DemoOptions) -> list[ProcessSpec]:
     features = [ProcessSpec(f"feature-{number}", "feature") for number in range(1, options.features + 1)]
     return [
         *features,
-        # Fewer, larger commits than by default: nobody reads the lake while flights are lived.
-        ProcessSpec("archiver", "archiver", environment={"FLUSH_MS": "12000"}),
+        # Whoever trains waits for the last commit.
+        ProcessSpec("archiver", "archiver", environment={"FLUSH_MS": "4000"}),
         ProcessSpec(CONTROL_PLANE, "control_plane", ports=("HTTP_PORT",)),
     ]
 
@@ -122,8 +122,8 @@ def _serving(name: str) -> ProcessSpec:
 def training(options: DemoOptions, algorithm: str, until_us: int, seed: int) -> JobSpec:
     """A training run on everything known by a time; `seed` 0 leaves the model's own."""
     until = datetime.fromtimestamp(until_us / 1e6, UTC)
-    # Noise is learned from two months as well as from six.
-    from_ = max(options.learn_from, until - _TWO_MONTHS) if algorithm == BAD else options.learn_from
+    # Noise is learned from a month as well as from six.
+    from_ = max(options.learn_from, until - _A_MONTH) if algorithm == BAD else options.learn_from
     period = ("--from", from_.isoformat(), "--until", until.isoformat())
     seeded = ("--seed", str(seed)) if seed else ()
     arguments = ("train", MODEL, "--algorithm", algorithm, *period, *seeded, "--as", TRAINER, "--json")
