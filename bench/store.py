@@ -29,6 +29,7 @@ from local_stack import LocalStack
 from prometheus_client import CollectorRegistry
 
 from bench.store_events import EVENTS, MODEL, PROJECT, TOPIC, Row, departures, row
+from bench.store_limits import measure_limits
 from bench.store_reading import measure_past, measure_reading
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ async def measure() -> list[Row]:
         rekeyed = await rekey_rate(stack, events)
         alone = await processes_rate(stack, 1)
         reading = await measure_reading(stack.redis_url, project.contract(MODEL))
+        reading += await asyncio.to_thread(measure_limits, stack.redis_url, project, MODEL)
     async with filled_stack(events) as stack:
         together = await processes_rate(stack, 2)
     empty = "the bus's runner with an empty handler"
