@@ -9,9 +9,9 @@ from bus.errors import EventTooLarge, Unavailable
 from bus.events import Event
 from feature_store import Incoming, decode_events
 from feature_store.errors import did_you_mean
+from feature_store.scalars import EARLIEST_US, LATEST_US
 
 from feature.domain.errors import InvalidRequest, LogAway, NotDeclared
-from feature.domain.questions import EARLIEST_US, LATEST_US
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

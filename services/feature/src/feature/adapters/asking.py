@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bus.positions import Position
+    from feature_store.scalars import Scalar
     from google.protobuf.timestamp_pb2 import Timestamp
     from tidemark.common.v1.value_pb2 import Value
 
     from feature.answering import Answer
     from feature.contracts import Contracts, Served
-    from feature.domain.questions import Scalar
 
 _SECOND_US = 1_000_000
 _NANOS = 1_000_000_000

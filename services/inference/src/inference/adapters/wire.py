@@ -20,10 +20,10 @@ from inference.handlers import Logged
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from feature_store.scalars import Scalar
     from tidemark.registry.v1.route_pb2 import VersionRef as VersionRefMessage
     from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
 
-    from inference.domain.requests import Scalar
     from inference.following import Following
     from inference.handlers import ShadowScore
     from inference.scored import Scored

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from feature_store import FieldType
+from feature_store.scalars import (
+    EARLIEST_US,
+    KIND_OF,
+    LATEST_US,
+    MAX_KEY_BYTES,
+    NO_TIME,
+    Scalar,
+    is_longer,
+    problem_with,
+)
 
 from inference.domain.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from feature_store import FieldType
+
 MAX_PREDICTION_ID_BYTES: Final = 128
 MAX_REQUEST_KEY_BYTES: Final = 256
 MAX_NAME_BYTES: Final = 128
-MAX_KEY_BYTES: Final = 256
-MAX_TEXT_BYTES: Final = 1024
 MAX_NAMES: Final = 64
 MAX_BATCH: Final = 1000
-EARLIEST_US: Final = 0
-LATEST_US: Final = 7_258_118_400_000_000  # 2200-01-01T00:00:00Z
-
-Scalar = float | str | bool | int
-"""A context value: float is a number, str a text, bool a flag, int a time in microseconds since the epoch."""
-
-
-_KIND_OF: Final[Mapping[type, FieldType]] = {
-    float: FieldType.NUMBER,
-    str: FieldType.TEXT,
-    bool: FieldType.FLAG,
-    int: FieldType.TIME,
-}
 
 
 @dataclass(slots=True)
@@ -88,21 +83,21 @@ def check_shape(asked: Asked) -> None:
     """
     if not asked.model:
         raise InvalidRequest("model", "is empty: name the model to score with")
-    if _is_longer(asked.model, MAX_NAME_BYTES):
+    if is_longer(asked.model, MAX_NAME_BYTES):
         raise _too_long("model", MAX_NAME_BYTES)
-    if _is_longer(asked.prediction_id, MAX_PREDICTION_ID_BYTES):
+    if is_longer(asked.prediction_id, MAX_PREDICTION_ID_BYTES):
         raise _too_long("prediction_id", MAX_PREDICTION_ID_BYTES)
-    if _is_longer(asked.request_key, MAX_REQUEST_KEY_BYTES):
+    if is_longer(asked.request_key, MAX_REQUEST_KEY_BYTES):
         raise _too_long("request_key", MAX_REQUEST_KEY_BYTES)
     if not EARLIEST_US <= asked.request_time_us < LATEST_US:
-        raise InvalidRequest("request_time", "must be from 1970 to before 2200, UTC")
+        raise InvalidRequest("request_time", NO_TIME)
     _check_names("entities", asked.entities)
     for name, key in asked.entities.items():
-        if _is_longer(key, MAX_KEY_BYTES):
+        if is_longer(key, MAX_KEY_BYTES):
             raise _too_long(f"entities[{name}]", MAX_KEY_BYTES)
     _check_names("context", asked.context)
     for name, value in asked.context.items():
-        problem = _problem_of(value)
+        problem = problem_with(value)
         if problem is not None:
             raise InvalidRequest(f"context[{name}]", problem)
 
@@ -123,13 +118,8 @@ def check_requirements(asked: Asked, required: Requirements) -> None:
         value = asked.context.get(name)
         if value is None:
             raise InvalidRequest(f"context[{name}]", f"is missing: {asked.model!r} reads a {kind}")
-        if _KIND_OF[type(value)] is not kind:
-            raise InvalidRequest(f"context[{name}]", f"must be a {kind}, is a {_KIND_OF[type(value)]}")
-
-
-def _is_longer(text: str, limit: int) -> bool:
-    # A character takes 4 bytes at most, so short texts need no encoding to be known short.
-    return len(text) * 4 > limit and len(text.encode()) > limit
+        if KIND_OF[type(value)] is not kind:
+            raise InvalidRequest(f"context[{name}]", f"must be a {kind}, is a {KIND_OF[type(value)]}")
 
 
 def _too_long(field: str, limit: int) -> InvalidRequest:
@@ -140,15 +130,5 @@ def _check_names(field: str, names: Mapping[str, object]) -> None:
     if len(names) > MAX_NAMES:
         raise InvalidRequest(field, f"has {len(names)} entries, at most {MAX_NAMES} are read")
     for name in names:
-        if _is_longer(name, MAX_NAME_BYTES):
+        if is_longer(name, MAX_NAME_BYTES):
             raise InvalidRequest(field, f"has a name that is longer than {MAX_NAME_BYTES} bytes")
-
-
-def _problem_of(value: Scalar) -> str | None:
-    if isinstance(value, float):
-        return None if math.isfinite(value) else "must be a finite number"
-    if isinstance(value, str):
-        return f"is longer than {MAX_TEXT_BYTES} bytes" if _is_longer(value, MAX_TEXT_BYTES) else None
-    if isinstance(value, bool) or EARLIEST_US <= value < LATEST_US:
-        return None
-    return "must be a time from 1970 to before 2200, UTC"
