@@ -17,9 +17,10 @@ from feature_store.online.redis import RedisClaims, RedisFeatureRows, connect
 from feature_store.online.redis_rebuild import RedisEpochs, RedisRebuildStore
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from training_sets import DatasetError
 
 from tidemark_cli.failures import Failure, OutOfReach, WrongUsage
-from tidemark_cli.lake import LakeHistory, LakeProblem
+from tidemark_cli.lake import LakeHistory
 from tidemark_cli.options import AsJson, Kafka, Project, ask_kafka, reach_kafka
 from tidemark_cli.output import print_json, say
 from tidemark_cli.projects import project_named
@@ -69,7 +70,7 @@ def rebuild(
             rows = ask_kafka(work)
         except StoreUnavailable as error:
             raise OutOfReach(f"{error}. Run the same command again: it goes on") from error
-        except (LakeProblem, RebuildBroken) as error:
+        except (DatasetError, RebuildBroken) as error:
             raise Failure(str(error)) from error
     names = [one.name for one in views]
     if as_json:

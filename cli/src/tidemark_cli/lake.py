@@ -7,34 +7,28 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
 import pyarrow.dataset as ds
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError, TableNotFoundError
-from feature_store.events import arrow_schema, from_arrow
+from training_sets.lake import open_table, read_events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from deltalake import DeltaTable
     from feature_store import EventBatch, Source
-
-
-class LakeProblem(Exception):
-    """The lake lacks a table, or a table cannot be read."""
 
 
 class LakeHistory:
     """`feature_store.online.rebuild.History` in Delta tables below a URI."""
 
     def __init__(self, uri: str) -> None:
-        self._uri = uri.rstrip("/")
+        self._uri = uri
         self._tables: dict[str, DeltaTable] = {}
 
     async def reached(self, source: Source) -> Mapping[int, int]:
         """See `History.reached`: the positions that the table's own log holds.
 
         Raises:
-            LakeProblem: there is no such table.
+            DatasetError: there is no such table, or it cannot be read.
         """
         return await asyncio.to_thread(self._reached, source)
 
@@ -42,18 +36,12 @@ class LakeHistory:
         """See `History.read`: of the version that `reached` looked at.
 
         Raises:
-            LakeProblem: the table cannot be read.
+            DatasetError: the table cannot be read.
         """
         return await asyncio.to_thread(self._read, source, ranges)
 
     def _reached(self, source: Source) -> Mapping[int, int]:
-        location = f"{self._uri}/sources/{source.topic}"
-        try:
-            table = self._tables[source.topic] = DeltaTable(location)
-        except TableNotFoundError:
-            raise LakeProblem(
-                f"the lake has no table {location}: check --lake; does the archiver run with this project?"
-            ) from None
+        table = self._tables[source.topic] = open_table(self._uri, source)
         found: dict[int, int] = {}
         # A topic may have been given more partitions than its source declares.
         while (end := table.transaction_version(f"{source.topic}:{len(found)}")) is not None or (
@@ -69,13 +57,4 @@ class LakeHistory:
             & (ds.field("_offset") < end)
             for partition, (first, end) in ranges.items()
         ]
-        try:
-            rows = self._tables[source.topic].to_pyarrow_dataset()
-            columns = arrow_schema(source).names
-            missing = [name for name in columns if name not in rows.schema.names]
-            if missing:
-                told = f"has no column {', '.join(missing)}: start the archiver with this project"
-                raise LakeProblem(f"lake table {source.topic} {told}")
-            return from_arrow(source, rows.to_table(columns=columns, filter=reduce(or_, wanted)))
-        except (DeltaError, OSError, pa.ArrowException) as error:
-            raise LakeProblem(f"lake table {source.topic} cannot be read: {error}") from error
+        return read_events(self._tables[source.topic], source, reduce(or_, wanted))

@@ -52,43 +52,70 @@ class DeltaEvents:
 
     def read(self, source: Source, until_us: int, at: TableVersion | None = None) -> SourceEvents:
         """See `EventLake.read`."""
-        location = f"{self._uri}/sources/{source.topic}"
-        try:
-            table = DeltaTable(location)
-            rows = _rows(table, source, location, until_us)
-        except TableNotFoundError:
+        table = open_table(self._uri, source)
+        until = pa.scalar(until_us, pa.timestamp("us", tz="UTC"))
+        batch = read_events(table, source, ds.field("_recorded_time") <= until)
+        if not len(batch):
             raise EmptyLake(
-                f"the lake has no table {location}: check LAKE_URI, and that the archiver runs with this "
-                "project"
-            ) from None
-        except (DeltaError, OSError, pa.ArrowException) as error:
-            raise UnreadableTable(
-                f"lake table {location} cannot be read: {error}; if a file is gone or damaged, delete the "
-                "table, and the archiver reads its topic again"
-            ) from error
-        if not rows.num_rows:
-            raise EmptyLake(
-                f"lake table {location} (version {table.version()}) holds no event recorded by --until: let "
-                "the archiver catch up, or choose a later --until"
+                f"lake table {_location(table)} (version {table.version()}) holds no event recorded by "
+                "--until: let the archiver catch up, or choose a later --until"
             )
-        batch = from_arrow(source, rows)
         if at is not None:
             batch = batch.take(held_by(batch, at.next_offsets))
         version = table.version() if at is None else at.version
         return SourceEvents(batch, TableVersion(version, next_offsets(batch), len(batch)))
 
 
-def _rows(table: DeltaTable, source: Source, location: str, until_us: int) -> pa.Table:
-    rows = table.to_pyarrow_dataset()
-    wanted = arrow_schema(source).names
-    missing = [name for name in wanted if name not in rows.schema.names]
-    if missing:
-        raise MissingColumn(
-            f"lake table {location} has no column {', '.join(missing)}, which the project's source "
-            f"{source.topic} declares: start the archiver with this project, which adds new columns"
-        )
-    until = pa.scalar(until_us, pa.timestamp("us", tz="UTC"))
-    return rows.to_table(columns=wanted, filter=ds.field("_recorded_time") <= until)
+def open_table(uri: str, source: Source) -> DeltaTable:
+    """Open a source's table below `uri`, at its newest version.
+
+    Raises:
+        EmptyLake: there is none.
+        UnreadableTable: it cannot be read.
+    """
+    location = f"{uri.rstrip('/')}/sources/{source.topic}"
+    try:
+        return DeltaTable(location)
+    except TableNotFoundError:
+        raise EmptyLake(
+            f"the lake has no table {location}: check LAKE_URI, and that the archiver runs with this project"
+        ) from None
+    except (DeltaError, OSError) as error:
+        raise _unreadable(location, error) from error
+
+
+def read_events(table: DeltaTable, source: Source, wanted: ds.Expression) -> EventBatch:
+    """Read the events of a source's table that a condition on its columns holds for.
+
+    Raises:
+        MissingColumn: the table lacks a field of the source.
+        UnreadableTable: it cannot be read.
+    """
+    try:
+        rows = table.to_pyarrow_dataset()
+        columns = arrow_schema(source).names
+        missing = [name for name in columns if name not in rows.schema.names]
+        if missing:
+            raise MissingColumn(
+                f"lake table {_location(table)} has no column {', '.join(missing)}, which the project's "
+                f"source {source.topic} declares: start the archiver with this project, which adds new "
+                "columns"
+            )
+        return from_arrow(source, rows.to_table(columns=columns, filter=wanted))
+    except (DeltaError, OSError, pa.ArrowException) as error:
+        raise _unreadable(_location(table), error) from error
+
+
+def _location(table: DeltaTable) -> str:
+    """Say where a table is as its user wrote it: a path for a local one."""
+    return table.table_uri.removeprefix("file://").rstrip("/")
+
+
+def _unreadable(location: str, error: Exception) -> UnreadableTable:
+    return UnreadableTable(
+        f"lake table {location} cannot be read: {error}; if a file is gone or damaged, delete the table, and "
+        "the archiver reads its topic again"
+    )
 
 
 def held_by(batch: EventBatch, offsets: Mapping[int, int]) -> NDArray[np.bool_]:
