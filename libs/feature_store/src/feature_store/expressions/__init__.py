@@ -4,6 +4,7 @@ from feature_store.expressions.builders import (
     day_of_month,
     day_of_week,
     day_of_year,
+    entity_key,
     feature_value,
     field,
     is_weekend,
@@ -31,16 +32,19 @@ from feature_store.expressions.functions import (
 )
 from feature_store.expressions.nodes import (
     Apply,
+    AsOf,
     Constant,
+    EntityKey,
     Expression,
     FeatureValue,
     Field,
     NamedFeature,
     Operand,
     Request,
-    Scope,
     as_expression,
 )
+from feature_store.expressions.scopes import AS_OF, Scope
+from feature_store.expressions.tables import Table, Version
 from feature_store.expressions.types import (
     NULL_FLAG,
     NULL_TIME_US,
@@ -52,10 +56,13 @@ from feature_store.expressions.types import (
 )
 
 __all__ = [
+    "AS_OF",
     "NULL_FLAG",
     "NULL_TIME_US",
     "Apply",
+    "AsOf",
     "Constant",
+    "EntityKey",
     "Expression",
     "FeatureValue",
     "Field",
@@ -64,6 +71,8 @@ __all__ = [
     "Operand",
     "Request",
     "Scope",
+    "Table",
+    "Version",
     "as_expression",
     "category",
     "ceil",
@@ -74,6 +83,7 @@ __all__ = [
     "day_of_week",
     "day_of_year",
     "dtype_of",
+    "entity_key",
     "exp",
     "feature_value",
     "field",

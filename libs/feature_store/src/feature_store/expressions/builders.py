@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from feature_store.errors import DefinitionError, caller
 from feature_store.expressions.calendar import zone_offsets
-from feature_store.expressions.nodes import Apply, FeatureValue, Field, Request
+from feature_store.expressions.nodes import Apply, EntityKey, FeatureValue, Field, Request
 
 if TYPE_CHECKING:
     from feature_store.expressions.nodes import Expression, NamedFeature
@@ -21,6 +21,11 @@ def field(name: str) -> Expression:
 def request(name: str) -> Expression:
     """Read an input of the scoring request."""
     return Request(name)
+
+
+def entity_key(name: str) -> Expression:
+    """Read the key of an entity, or one part of it, as the request gives it; an empty key is null."""
+    return EntityKey(name)
 
 
 def feature_value(feature: NamedFeature | str) -> Expression:

@@ -1,6 +1,6 @@
 """Expressions over an event's fields, a request's inputs or features: a declared computation, no function.
 
-An expression is a tree of the five nodes below. It can be evaluated over columns, asked what it reads,
+An expression is a tree of the nodes below. It can be evaluated over columns, asked what it reads,
 type-checked, and written in a canonical form. Nothing in it is opaque, so the same tree can be carried to
 another runtime. See `types` for what null is and `operators` for what each operator does with it.
 """
@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from dataclasses import field as attribute
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol
 
 import numpy as np
 
-from feature_store.errors import DefinitionError, TypeMismatchError, UnknownNameError, caller, did_you_mean
+from feature_store.errors import DefinitionError, TypeMismatchError, caller
 from feature_store.expressions.operators import OPERATORS
+from feature_store.expressions.scopes import AS_OF
+from feature_store.expressions.tables import Table
 from feature_store.expressions.types import FieldType, dtype_of, equals
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from feature_store.expressions.scopes import Scope
     from feature_store.expressions.types import Value
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,16 +34,6 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _ONE_TYPE: Final = (
     "Combine numbers with numbers, texts with texts, times with timedeltas, conditions with & | ~."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """The names an expression may read, with their types, and what holds them, for messages."""
-
-    fields: Mapping[str, FieldType]
-    requests: Mapping[str, FieldType]
-    holder: str
-    features: Mapping[str, FieldType] = attribute(default_factory=dict)
 
 
 class NamedFeature(Protocol):
@@ -85,6 +77,10 @@ class Expression:
         """Return the references to features in it, in the order in which they are written."""
         return tuple(node for node in _walk(self) if isinstance(node, FeatureValue))
 
+    def entity_keys(self) -> tuple[str, ...]:
+        """Return the names of the request's entity keys it reads, in the order in which they are written."""
+        return tuple(dict.fromkeys(node.part for node in _walk(self) if isinstance(node, EntityKey)))
+
     def operators(self) -> frozenset[str]:
         """Return the names of the operators in it."""
         return frozenset(node.operator for node in _walk(self) if isinstance(node, Apply))
@@ -100,7 +96,9 @@ class Expression:
 
     def canonical(self) -> str:
         """Return the form that is equal for equal expressions, the same in every process: compact JSON."""
-        return json.dumps(_tree(self), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        return json.dumps(
+            _tree(self), separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=Table.canonical
+        )
 
     def __str__(self) -> str:
         return _text(self)
@@ -203,6 +201,28 @@ class Request(Expression):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class EntityKey(Expression):
+    """The key that the request gives under this name; null where it is empty."""
+
+    part: str
+
+    @property
+    def name(self) -> str:
+        """What its column is called: no input of a request is."""
+        return f"entity_key({self.part!r})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AsOf(Expression):
+    """The event's own time, or the request's."""
+
+    @property
+    def name(self) -> str:
+        """What its column is called."""
+        return AS_OF
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FeatureValue(Expression):
     """The value of a feature, before it is rounded to float32; null where the vector holds its default.
 
@@ -236,12 +256,12 @@ class Apply(Expression):
     """An operator of `OPERATORS` on expressions.
 
     Attributes:
-        parameters: What is fixed in the definition: a zone, the members of a set, a table's entries.
+        parameters: What is fixed in the definition: a zone, the members of a set, a table or its entries.
     """
 
     operator: str
     operands: tuple[Expression, ...]
-    parameters: tuple[str | float | None, ...] = ()
+    parameters: tuple[str | float | Table | None, ...] = ()
 
 
 Operand = Expression | float | str | timedelta | datetime
@@ -303,22 +323,16 @@ def _value(node: Expression, columns: Mapping[str, NDArray[Any]]) -> Value:
         return OPERATORS[node.operator].compute(*operands, *node.parameters)
     if isinstance(node, Constant):
         return np.timedelta64(int(node.value), "us") if dtype_of(node.kind) == np.int64 else node.value
-    assert isinstance(node, (Field, Request, FeatureValue))
+    assert isinstance(node, (Field, Request, EntityKey, AsOf, FeatureValue))
     column = columns[node.name]
     return column.view("m8[us]") if column.dtype == np.int64 else column
 
 
 def _type(node: Expression, scope: Scope) -> FieldType:
-    match node:
-        case Constant():
-            return node.kind
-        case Field():
-            return _lookup("field", node.name, scope.fields, scope.holder)
-        case Request():
-            return _lookup("request", node.name, scope.requests, scope.holder)
-        case FeatureValue():
-            return _lookup("feature_value", node.full_name, scope.features, scope.holder)
-    assert isinstance(node, Apply)
+    if isinstance(node, Constant):
+        return node.kind
+    if not isinstance(node, Apply):
+        return scope.type_of(*_read(node))
     kinds = tuple(_type(operand, scope) for operand in node.operands)
     operator = OPERATORS[node.operator]
     if kinds not in operator.signatures:
@@ -326,18 +340,31 @@ def _type(node: Expression, scope: Scope) -> FieldType:
     return operator.signatures[kinds]
 
 
+def _read(node: Expression) -> tuple[str, str]:
+    """Return what a leaf reads: as a definition writes it, and its name."""
+    match node:
+        case Field():
+            return "field", node.name
+        case Request():
+            return "request", node.name
+        case EntityKey():
+            return "entity_key", node.part
+        case FeatureValue():
+            return "feature_value", node.full_name
+    return "as_of", ""
+
+
 def _tree(node: Expression) -> list[Any]:
     match node:
         case Constant():
             return [str(node.kind), node.value]
-        case Field():
-            return ["field", node.name]
-        case Request():
-            return ["request", node.name]
+        case Apply():
+            return [node.operator, *(_tree(operand) for operand in node.operands), *node.parameters]
+        case AsOf():
+            return ["as_of"]
         case FeatureValue():
             return ["feature", node.full_name]
-    assert isinstance(node, Apply)
-    return [node.operator, *(_tree(operand) for operand in node.operands), *node.parameters]
+    return list(_read(node))
 
 
 def _text(node: Expression) -> str:
@@ -350,7 +377,7 @@ def _text(node: Expression) -> str:
             return f"field({node.name!r})"
         case Request():
             return f"request({node.name!r})"
-        case FeatureValue():
+        case EntityKey() | AsOf() | FeatureValue():
             return node.name
     assert isinstance(node, Apply)
     enclose = str if "({0}" in OPERATORS[node.operator].template else _enclosed
@@ -370,10 +397,3 @@ def _written(node: Apply, operands: Sequence[str]) -> str:
         entries = ", ".join(f"{key}: {value}" for key, value in zip(texts[1::2], texts[2::2], strict=True))
         parameters = f"{{{entries}}}, otherwise={texts[0]}"
     return OPERATORS[node.operator].template.format(*operands, parameters=parameters)
-
-
-def _lookup(what: str, name: str, known: Mapping[str, FieldType], holder: str) -> FieldType:
-    kind = known.get(name)
-    if kind is None:
-        raise UnknownNameError(f"{what}({name!r}) is not in {holder}", did_you_mean(name, known))
-    return kind

@@ -120,6 +120,11 @@ def _haversine_km(*points: Value) -> Value:
         return distance_km(points, where=np.where, sqrt=np.sqrt, null=np.nan)
 
 
+def _attribute(key: Value, *others: Any) -> Value:
+    *as_of, table = others
+    return table.find(key, *as_of)
+
+
 def _part(compute: Callable[[Any], NDArray[np.float64]]) -> Callable[[Value, str], Value]:
     return lambda value, zone: compute(calendar.zone_offsets(zone).localize(value))
 
@@ -149,6 +154,13 @@ _REAL: Final[Signatures] = {(_NUMBER,): _NUMBER}
 _PAIR: Final[Signatures] = {(_NUMBER, _NUMBER): _NUMBER}
 _CHOSEN: Final[Signatures] = {(kind, kind): kind for kind in (_NUMBER, _TIME, _DURATION)}
 _PARTS: Final[Signatures] = {(_TIME,): _NUMBER}
+
+
+def _attribute_of(kind: FieldType) -> Signatures:
+    """An attribute of a dimension, by key, or by key and time."""
+    return {(_TEXT,): kind, (_TEXT, _TIME): kind}
+
+
 _ANY: Final[Signatures] = {(kind,): _FLAG for kind in FieldType}
 
 OPERATORS: Final[Mapping[str, Operator]] = {
@@ -187,6 +199,10 @@ OPERATORS: Final[Mapping[str, Operator]] = {
     "coalesce": Operator("coalesce({0}, {1})", {(kind, kind): kind for kind in FieldType}, choices.coalesce),
     "look_up_text": Operator("lookup({0}, {parameters})", {(_TEXT,): _NUMBER}, choices.look_up_text),
     "look_up_number": Operator("lookup({0}, {parameters})", _REAL, choices.look_up_number),
+    **{
+        f"attribute_{kind}": Operator("{parameters}.of({0})", _attribute_of(kind), _attribute)
+        for kind in (_NUMBER, _TEXT, _TIME, _FLAG)
+    },
     "haversine_km": Operator("haversine_km({0}, {1}, {2}, {3})", {(_NUMBER,) * 4: _NUMBER}, _haversine_km),
     **{
         name: Operator(f"{name}({{0}}, zone={{parameters}})", _PARTS, _part(compute))
