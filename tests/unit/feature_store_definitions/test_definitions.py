@@ -136,7 +136,7 @@ def test_views_inherit_aggregations_and_may_replace_them() -> None:
 
 
 def test_a_views_key_and_ttl_have_sensible_defaults() -> None:
-    assert (UserPrices.view.key, CityPrices.view.key) == ("user", "city")
+    assert [view.view.canonical()["key"] for view in (UserPrices, CityPrices)] == ["user", "city"]
     assert UserOrders.view.ttl_us == 2 * 86_400_000_000
     assert UserPrices.view.ttl_us == 86_400_000_000
 

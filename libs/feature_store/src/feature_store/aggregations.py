@@ -183,7 +183,7 @@ class Accumulator:
         time; or the sortable value. `nothing` where it takes no part.
 
         Args:
-            columns: The events' fields.
+            columns: What expressions read of the events, by name (`EventBatch.named`).
             time_us: Their event times, int64[n].
         """
         n = len(time_us)

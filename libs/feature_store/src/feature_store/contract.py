@@ -22,7 +22,7 @@ from feature_store.definitions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -69,10 +69,7 @@ class Contract:
         """
         needed = Needed.of(features)
         views = tuple(dict.fromkeys(leaf.view for leaf in needed.leaves if isinstance(leaf, Feature)))
-        read = {name for feature in needed.derived for name in feature.reads}
-        for leaf in needed.leaves:
-            if isinstance(leaf, RequestTime):
-                read |= leaf.expression.requests()
+        read = {name for one in _expressions(needed.leaves, needed.derived) for name in one.requests()}
         given = {name: kind for name, kind in inputs.items() if name in read}
         return cls(model, tuple(features), views, given, needed.leaves, needed.derived)
 
@@ -83,8 +80,18 @@ class Contract:
 
     @cached_property
     def entities(self) -> tuple[str, ...]:
-        """The names of the entities whose keys a request must carry, in the order of first use."""
-        return tuple(dict.fromkeys(view.entity.name for view in self.views))
+        """The names of the entities, or of the parts of their keys, that a request must carry.
+
+        In the order of first use: by views, then by expressions. Each is asked for once.
+        """
+        parts = [part for view in self.views for part in view.entity.parts]
+        return tuple(dict.fromkeys([*parts, *self.entity_keys]))
+
+    @cached_property
+    def entity_keys(self) -> tuple[str, ...]:
+        """Those of `entities` that expressions read."""
+        expressions = _expressions(self.leaves, self.derived)
+        return tuple(dict.fromkeys(name for one in expressions for name in one.entity_keys()))
 
     @cached_property
     def defaults(self) -> NDArray[np.float32]:
@@ -115,6 +122,14 @@ class Contract:
         if unlisted:
             content["operands"] = unlisted
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _expressions(
+    leaves: Iterable[Feature | RequestTime], derived: Iterable[Derived | Opaque]
+) -> list[Expression]:
+    """Return what features are computed from."""
+    computed = [leaf for leaf in leaves if isinstance(leaf, RequestTime)]
+    return [expression for feature in (*computed, *derived) for expression in feature.expressions]
 
 
 def _describe(feature: AnyFeature) -> dict[str, Any]:

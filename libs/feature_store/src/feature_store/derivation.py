@@ -61,6 +61,7 @@ class Derivation:
             for feature in contract.derived
         ]
         self._defaults = contract.defaults
+        self._entity_keys = contract.entity_keys
         self._failed: set[str] = set()
 
     def finish(
@@ -77,13 +78,14 @@ class Derivation:
         statuses = np.full(numbers.shape, _PRESENT)
         numbers[:, : self._leaves], statuses[:, : self._leaves] = leaves, leaf_statuses
         _mark(numbers[:, : self._leaves], statuses[:, : self._leaves], _MISSING)
+        given = requests.named(self._entity_keys)
         for at, (feature, operands) in enumerate(self._derived, self._leaves):
             read = {
                 name: np.where(statuses[:, place] == _PRESENT, numbers[:, place], np.nan)
                 for name, place in operands
             }
             worst = statuses[:, [place for _, place in operands]].max(axis=1, initial=_MISSING)
-            computed = self._compute(feature, {**requests.context, **read}, len(requests))
+            computed = self._compute(feature, {**given, **read}, len(requests))
             numbers[:, at] = np.nan if computed is None else computed
             _mark(numbers[:, at], statuses[:, at], _DEFAULTED if computed is None else worst)
         return settle(numbers.take(self.vector, axis=1), statuses.take(self.vector, axis=1), self._defaults)

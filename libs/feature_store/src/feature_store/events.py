@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from feature_store.expressions import NULL_FLAG, NULL_TIME_US, FieldType, nulls
+from feature_store.expressions import AS_OF, NULL_FLAG, NULL_TIME_US, FieldType, nulls
 from feature_store.rejects import Reason, Reject, Rejects
 
 if TYPE_CHECKING:
@@ -87,6 +87,11 @@ class EventBatch:
 
     def __len__(self) -> int:
         return len(self.event_time_us)
+
+    @property
+    def named(self) -> Mapping[str, NDArray[Any]]:
+        """What expressions read of the events, by name: the fields and the event time."""
+        return {**self.columns, AS_OF: self.event_time_us}
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.integer[Any]]) -> EventBatch:
         """Return the events at these rows: a mask, or indices in the order wanted."""

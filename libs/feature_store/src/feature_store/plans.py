@@ -103,14 +103,15 @@ class ViewPlan:
         An event that takes back an earlier one brings the negative of what that one brought.
         """
         brought = np.empty((len(self.accumulators), len(batch)), np.int64)
+        columns = batch.named
         for number, first in enumerate(self._first_equal):
             if first < number:
                 brought[number] = brought[first]
             else:
                 accumulator = self.accumulators[number]
-                brought[number] = accumulator.contributions(batch.columns, batch.event_time_us)
+                brought[number] = accumulator.contributions(columns, batch.event_time_us)
         if batch.source.retracts is not None:
-            np.negative(brought, out=brought, where=batch.source.retracts.evaluate(batch.columns, len(batch)))
+            np.negative(brought, out=brought, where=batch.source.retracts.evaluate(columns, len(batch)))
         return brought
 
     @cached_property

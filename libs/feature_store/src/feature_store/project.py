@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from feature_store.contract import Contract
 from feature_store.definitions import (
     Derived,
+    Dimension,
     Entity,
     FeatureView,
     Label,
@@ -35,7 +36,7 @@ PARTS: Final = ("features", "labels", "model", "models")
 """The modules of a package that are looked into, beside the package itself. One module will do as well."""
 
 Declared = TypeVar("Declared")
-Named = TypeVar("Named", Source, Entity, View, RequestTime, Derived | Opaque, Label, ModelSpec)
+Named = TypeVar("Named", Source, Entity, Dimension, View, RequestTime, Derived | Opaque, Label, ModelSpec)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,7 @@ class Project:
     labels: Mapping[str, Label]
     models: Mapping[str, ModelSpec]
     derived: Mapping[str, Derived | Opaque] = attribute(default_factory=dict)
+    dimensions: Mapping[str, Dimension] = attribute(default_factory=dict)
 
     def contract(self, model: str) -> Contract:
         """Return the contract of a model.
@@ -100,6 +102,7 @@ def load_project(module: str) -> Project:
         _by_name("name", labels),
         _by_name("name", models),
         _by_name("name", derived),
+        _by_name("name", [value for value in declared if isinstance(value, Dimension)]),
     )
 
 

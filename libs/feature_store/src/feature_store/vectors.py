@@ -258,9 +258,10 @@ class VectorPlan:
         """Return the features that need no row, float64[n, request-time features]; NaN where null."""
         n = len(requests)
         computed = np.empty((n, len(self._computed)))
+        columns = requests.named(self.contract.entity_keys)
         with np.errstate(all="ignore"):
             for number, (_, expression) in enumerate(self._computed):
-                computed[:, number] = expression.evaluate(requests.context, n)
+                computed[:, number] = expression.evaluate(columns, n)
         return computed
 
     def finish(

@@ -15,19 +15,23 @@ from feature_store.definitions.aggregations import (
 )
 from feature_store.definitions.computed import Derived, Opaque, OpaqueFunction, RequestTime, embedding
 from feature_store.definitions.dependencies import AnyFeature, Needed
+from feature_store.definitions.dimensions import Attribute, Dimension, TableRow
 from feature_store.definitions.examples import Examples, TrainingExamples
 from feature_store.definitions.labels import Label, Outcomes
 from feature_store.definitions.models import ModelSpec, TrainFunction
 from feature_store.definitions.recency import Ewma, TimeSince
 from feature_store.definitions.sketches import DistinctCount, Quantile
 from feature_store.definitions.sources import Entity, Source
+from feature_store.definitions.table_files import csv_rows
 from feature_store.definitions.views import Feature, FeatureView, View
 
 __all__ = [
     "Aggregation",
     "AnyFeature",
+    "Attribute",
     "Count",
     "Derived",
+    "Dimension",
     "DistinctCount",
     "Entity",
     "Ewma",
@@ -52,9 +56,11 @@ __all__ = [
     "Source",
     "Std",
     "Sum",
+    "TableRow",
     "TimeSince",
     "TrainFunction",
     "TrainingExamples",
     "View",
+    "csv_rows",
     "embedding",
 ]

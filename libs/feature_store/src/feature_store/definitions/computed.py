@@ -19,7 +19,7 @@ from feature_store.expressions import Expression, FieldType, lookup
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from feature_store.expressions import FeatureValue
+    from feature_store.expressions import FeatureValue, Scope
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +45,18 @@ class RequestTime:
         """The feature's name: it belongs to no view."""
         return self.name
 
-    def check(self, inputs: Mapping[str, FieldType]) -> None:
-        """Check what it reads against a model's request-time inputs.
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """What it is computed from."""
+        return (self.expression,)
+
+    def check(self, scope: Scope) -> None:
+        """Check what it reads against what a model's requests have.
 
         Raises:
             DefinitionError: an input is undeclared, or the result is neither a number nor a flag.
         """
-        kind = type_over_requests(self.expression, inputs, self._name, self.location)
+        kind = type_over_requests(self.expression, scope, self._name, self.location)
         _demand_number(kind, self._name, self.location)
 
     @property
@@ -98,17 +103,17 @@ class Derived:
         return self.expression.features()
 
     @property
-    def reads(self) -> frozenset[str]:
-        """The names of the request's inputs it reads."""
-        return self.expression.requests()
+    def expressions(self) -> tuple[Expression, ...]:
+        """What it is computed from."""
+        return (self.expression,)
 
-    def check(self, inputs: Mapping[str, FieldType], features: Mapping[str, FieldType]) -> None:
-        """Check what it reads against a model's request-time inputs and features.
+    def check(self, scope: Scope) -> None:
+        """Check what it reads against what a model's requests have, and its features.
 
         Raises:
             DefinitionError: an input is undeclared, or the result is neither a number nor a flag.
         """
-        kind = type_over_features(self.expression, inputs, features, self.label, self.location)
+        kind = type_over_features(self.expression, scope, self.label, self.location)
         _demand_number(kind, self.label, self.location)
 
 
@@ -174,18 +179,18 @@ class Opaque:
         return tuple(operand for given in self.inputs.values() for operand in given.features())
 
     @property
-    def reads(self) -> frozenset[str]:
-        """The names of the request's inputs it reads."""
-        return frozenset(name for given in self.inputs.values() for name in given.requests())
+    def expressions(self) -> tuple[Expression, ...]:
+        """What it is computed from."""
+        return tuple(self.inputs.values())
 
-    def check(self, inputs: Mapping[str, FieldType], features: Mapping[str, FieldType]) -> None:
-        """Check what it reads against a model's request-time inputs and features.
+    def check(self, scope: Scope) -> None:
+        """Check what it reads against what a model's requests have, and its features.
 
         Raises:
             DefinitionError: an input is undeclared, or no expression.
         """
         for name, given in self.inputs.items():
-            type_over_features(given, inputs, features, f"{self.label}: input {name!r}", self.location)
+            type_over_features(given, scope, f"{self.label}: input {name!r}", self.location)
 
 
 def embedding(

@@ -74,7 +74,7 @@ class TrainingExamples:
 
     def of(self, batch: EventBatch, request_key: str) -> Examples:
         """Return the examples that a batch of the source's events makes, known by the field `request_key`."""
-        time_us = self.time.evaluate(batch.columns, len(batch))
+        time_us = self.time.evaluate(batch.named, len(batch))
         rows = np.flatnonzero(time_us != NULL_TIME_US)
         requests = Requests(
             time_us[rows],

@@ -66,11 +66,11 @@ class Label:
     def outcomes(self, batch: EventBatch) -> Outcomes:
         """Return what a batch of the source's events tells; an event without a request key tells nothing."""
         n = len(batch)
-        values = self.value.evaluate(batch.columns, n).astype(np.float64)
+        values = self.value.evaluate(batch.named, n).astype(np.float64)
         keys = batch.columns[self.request_key]
         told = ~(np.isnan(values) | nulls(FieldType.TEXT, keys))
         if self.when is not None:
-            told &= self.when.evaluate(batch.columns, n)
+            told &= self.when.evaluate(batch.named, n)
         rows = np.flatnonzero(told)
         return Outcomes(rows, keys[rows], values[rows])
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as attribute
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from feature_store.definitions.computed import Derived, Opaque, RequestTime
 from feature_store.definitions.dependencies import AnyFeature, Needed
+from feature_store.definitions.typing import request_scope
 from feature_store.definitions.views import Feature
 from feature_store.errors import DefinitionError, Location, caller
 from feature_store.expressions import FieldType
@@ -111,22 +112,23 @@ class ModelSpec:
         self._check_needed(Needed.of(self.features))
 
     def _check_needed(self, needed: Needed) -> None:
+        scope = request_scope(self.examples.inputs, self.examples.entities)
         for leaf in needed.leaves:
             if isinstance(leaf, RequestTime):
-                leaf.check(self.examples.inputs)
+                leaf.check(scope)
             else:
                 self._check_entity(leaf)
         kinds = {one.full_name: FieldType.NUMBER for one in (*needed.leaves, *needed.derived)}
         for feature in needed.derived:
-            feature.check(self.examples.inputs, kinds)
+            feature.check(replace(scope, features=kinds))
 
     def _check_entity(self, feature: Feature) -> None:
-        entity = feature.view.entity.name
-        if entity not in self.examples.entities:
-            problem = f"feature {feature.full_name!r} needs entity {entity!r}, which its examples lack"
-            self._refuse(
-                problem, f'Write TrainingExamples(entities={{"{entity}": "the field with its key"}}).'
-            )
+        for name in feature.view.entity.parts:
+            if name not in self.examples.entities:
+                problem = f"feature {feature.full_name!r} needs entity {name!r}, which its examples lack"
+                self._refuse(
+                    problem, f'Write TrainingExamples(entities={{"{name}": "the field with its key"}}).'
+                )
 
     def _check_slices(self) -> None:
         known = {**self.examples.entities, **self.examples.context}

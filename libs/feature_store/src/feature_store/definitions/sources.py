@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 from feature_store.definitions.durations import microseconds
-from feature_store.definitions.typing import type_over_events
+from feature_store.definitions.typing import type_over_entity_keys, type_over_events
 from feature_store.errors import DefinitionError, Location, UnsoundExpressionError, caller, did_you_mean
-from feature_store.expressions import FieldType
+from feature_store.expressions import Expression, FieldType, entity_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import NoReturn
 
     from feature_store.checks import SourceCheck
-    from feature_store.expressions import Expression
     from feature_store.formats import Format
 
 _TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
@@ -33,13 +35,50 @@ class Entity:
         description: For the catalogue, as are the others; none of them changes a hash.
         owner: Whom to ask.
         sensitivity: What its keys are, such as "personal".
+        keys: The parts of its key where they are several, or not called like the entity: each the name under
+            which a request gives it, or an expression over such names, such as an attribute of a dimension.
+            Entities that share a name share what a request gives under it.
     """
 
     name: str
     description: str = ""
     owner: str = ""
     sensitivity: str = ""
+    keys: Sequence[str | Expression] = ()
     location: Location | None = attribute(default_factory=caller, repr=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.keys, str):
+            self._refuse(f"keys is the text {self.keys!r}", f"Write keys=({self.keys!r},).")
+        for part in self.keys:
+            if isinstance(part, Expression):
+                kind = type_over_entity_keys(part, f"Entity({self.name!r}): keys", self.location)
+                if kind is not FieldType.TEXT:
+                    self._refuse(f"keys: {part} is a {kind}", "Entities are known by texts.")
+            elif not isinstance(part, str) or not part:
+                self._refuse(f"keys: {part!r} is no name", 'Write keys=("origin", "destination").')
+        if len({str(part) for part in self.key}) < len(self.key):
+            self._refuse("keys: a part is listed twice", "List each part of the key once.")
+
+    @cached_property
+    def key(self) -> tuple[Expression, ...]:
+        """The parts of its key, over what requests carry."""
+        parts = self.keys or (self.name,)
+        return tuple(entity_key(part) if isinstance(part, str) else part for part in parts)
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """The names under which a request gives what its key is made of."""
+        return tuple(dict.fromkeys(name for part in self.key for name in part.entity_keys()))
+
+    def canonical(self) -> Any:
+        """Return which key of a request is its, as JSON has it."""
+        if not self.keys:
+            return self.name
+        return {"name": self.name, "keys": [json.loads(part.canonical()) for part in self.key]}
+
+    def _refuse(self, problem: str, instead: str) -> NoReturn:
+        raise DefinitionError(f"Entity({self.name!r})", problem, instead=instead, at=self.location)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from feature_store.errors import DefinitionError, Location, UnsoundExpressionErr
 from feature_store.expressions import Expression, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from feature_store.definitions.sources import Source
     from feature_store.expressions import FieldType
@@ -22,16 +22,35 @@ def type_over_events(expression: object, source: Source, definition: str, at: Lo
     """
     expression = demand_expression(expression, definition, at)
     _demand_no_features(expression, "events", definition, at)
-    if expression.requests():
-        read = ", ".join(f"request({name!r})" for name in sorted(expression.requests()))
+    given = [f"request({name!r})" for name in sorted(expression.requests())]
+    given += [f"entity_key({name!r})" for name in expression.entity_keys()]
+    if given:
+        read = ", ".join(given)
         problem = f"it is computed from events, which know no {read}"
         raise DefinitionError(definition, problem, instead="Read the event with field(...).", at=at)
-    return _type(expression, Scope(source.fields, {}, f"source {source.topic}"), definition, at)
+    scope = Scope(source.fields, {}, f"source {source.topic}", is_timed=True)
+    return _type(expression, scope, definition, at)
 
 
-def type_over_requests(
-    expression: object, context: Mapping[str, FieldType], definition: str, at: Location | None
-) -> FieldType:
+def type_over_entity_keys(expression: Expression, definition: str, at: Location | None) -> FieldType:
+    """Return the type of an expression that reads the entity keys of a request, whatever they are called.
+
+    Raises:
+        DefinitionError: it reads nothing of them or anything else, or combines types wrongly.
+    """
+    if expression.fields() or expression.requests() or expression.features() or not expression.entity_keys():
+        problem = f"{expression} is not made of the request's entity keys alone"
+        raise DefinitionError(definition, problem, instead="Read entity_key(...).", at=at)
+    scope = request_scope({}, expression.entity_keys())
+    return _type(expression, scope, definition, at)
+
+
+def request_scope(inputs: Mapping[str, FieldType], entities: Collection[str]) -> Scope:
+    """Return what a request has, with the types of its inputs and the names of its entity keys."""
+    return Scope({}, inputs, "TrainingExamples(context=...)", entities=entities, is_timed=True)
+
+
+def type_over_requests(expression: object, scope: Scope, definition: str, at: Location | None) -> FieldType:
     """Return the type of an expression that reads a scoring request.
 
     Raises:
@@ -39,16 +58,10 @@ def type_over_requests(
     """
     expression = demand_expression(expression, definition, at)
     _demand_no_features(expression, "the request alone", definition, at)
-    return type_over_features(expression, context, {}, definition, at)
+    return type_over_features(expression, scope, definition, at)
 
 
-def type_over_features(
-    expression: object,
-    context: Mapping[str, FieldType],
-    features: Mapping[str, FieldType],
-    definition: str,
-    at: Location | None,
-) -> FieldType:
+def type_over_features(expression: object, scope: Scope, definition: str, at: Location | None) -> FieldType:
     """Return the type of an expression that reads a scoring request and features, by full name.
 
     Raises:
@@ -60,7 +73,6 @@ def type_over_features(
         problem = f"it is computed from the request, which knows no {read}"
         instead = "Read the request with request(...), and name the input in TrainingExamples(context=...)."
         raise DefinitionError(definition, problem, instead=instead, at=at)
-    scope = Scope({}, context, "TrainingExamples(context=...)", features)
     return _type(expression, scope, definition, at)
 
 

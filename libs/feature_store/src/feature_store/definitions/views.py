@@ -9,17 +9,23 @@ from dataclasses import dataclass
 from dataclasses import field as attribute
 from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from feature_store.definitions.aggregations import Aggregation
 from feature_store.definitions.durations import microseconds
 from feature_store.definitions.sources import Entity, Source
+from feature_store.definitions.typing import type_over_events
 from feature_store.errors import DefinitionError, Location, caller, did_you_mean
-from feature_store.expressions import FieldType
+from feature_store.expressions import Expression, Field, FieldType, field
+from feature_store.keys import joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import NoReturn
+
+    from numpy.typing import NDArray
+
+    from feature_store.events import EventBatch
 
 T = TypeVar("T")
 
@@ -32,7 +38,8 @@ class View:
         name: The class's name in snake case.
         source: The events it keeps.
         entity: What its rows are about.
-        key: The source's field with the entity's key. An event whose key is null or empty belongs to no row.
+        key: The parts of the entity's key, texts over the source's fields. An event of which one is null or
+            empty belongs to no row.
         ttl_us: How much older than a request the newest event of a row may be, in event time.
         aggregations: Name to aggregation, in the order of declaration.
         description: What the class's docstring says; for the catalogue, as are the next two. Part of no hash.
@@ -43,7 +50,7 @@ class View:
     name: str
     source: Source
     entity: Entity
-    key: str
+    key: tuple[Expression, ...]
     ttl_us: int
     aggregations: Mapping[str, Aggregation]
     description: str = attribute(default="", repr=False)
@@ -56,16 +63,21 @@ class View:
         retracts = self.source.retracts
         # Left out where there is none, so that views without retractions keep their hashes.
         taken_back = {} if retracts is None else {"retracts": json.loads(retracts.canonical())}
+        parts = [_canonical(part) for part in self.key]
         return {
             "view": self.name,
             "topic": self.source.topic,
             "format": self.source.format.name.split(maxsplit=1)[0],
             "event_time": self.source.event_time,
-            "entity": self.entity.name,
-            "key": self.key,
+            "entity": self.entity.canonical(),
+            "key": parts[0] if len(parts) == 1 else parts,
             "ttl_us": self.ttl_us,
             **taken_back,
         }
+
+    def keys_of(self, batch: EventBatch) -> NDArray[Any]:
+        """Return the entity's key of each event, object[n]; None or empty where it belongs to no row."""
+        return joined([part.evaluate(batch.named, len(batch)) for part in self.key])
 
     @property
     def digest(self) -> bytes:
@@ -98,14 +110,15 @@ class FeatureView:
     """Base of the classes that declare views.
 
     A subclass sets `source` and `entity`; `key` where the field with the entity's key is not called like the
-    entity; `ttl` where it is not the longest window; `owner` and `sensitivity`, for the catalogue, where they
-    are not the source's; and one aggregation a feature. A subclass declared `abstract=True` is no view
-    itself: others inherit what it declares.
+    entity: a field or an expression, or as many of them as its key has parts; `ttl` where it is not the
+    longest window; `owner` and `sensitivity`, for the catalogue, where they are not the source's; and one
+    aggregation a feature. A subclass declared `abstract=True` is no view itself: others inherit what it
+    declares.
     """
 
     source: ClassVar[Source]
     entity: ClassVar[Entity]
-    key: ClassVar[str]
+    key: ClassVar[str | Expression | tuple[str | Expression, ...]]
     ttl: ClassVar[timedelta]
     owner: ClassVar[str]
     sensitivity: ClassVar[str]
@@ -140,9 +153,8 @@ def _build(cls: type[FeatureView], at: Location | None) -> View:
     declared = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
     source = _part(cls, declared, "source", Source, at)
     entity = _part(cls, declared, "entity", Entity, at)
-    key = cast("str", declared.get("key", entity.name))
     aggregations = {name: value for name, value in declared.items() if isinstance(value, Aggregation)}
-    _check_key(cls, source, key, at)
+    key = _key(cls, source, entity, declared.get("key"), at)
     if not aggregations:
         _refuse(
             cls,
@@ -181,12 +193,39 @@ def _part(
     return value
 
 
-def _check_key(cls: type[FeatureView], source: Source, key: str, at: Location | None) -> None:
-    kind = source.fields.get(key)
-    if kind is None:
-        _refuse(cls, f"key: source {source.topic} has no field {key!r}", did_you_mean(key, source.fields), at)
+def _key(
+    cls: type[FeatureView], source: Source, entity: Entity, declared: object, at: Location | None
+) -> tuple[Expression, ...]:
+    """Return the parts of a view's key; where none is declared they are fields called like the entity's."""
+    if declared is None:
+        # A part that is computed from a request is no field; the events may have it, under any name.
+        declared = tuple(str(part) for part in entity.keys) or entity.name
+    parts = declared if isinstance(declared, (tuple, list)) else (declared,)
+    if len(parts) != len(entity.key):
+        problem = f"key has {len(parts)} parts, and the key of entity {entity.name!r} has {len(entity.key)}"
+        _refuse(cls, problem, "Write a field of the source for each part.", at)
+    key = tuple(_key_part(cls, source, part, at) for part in parts)
+    if len({str(part) for part in key}) < len(key):
+        _refuse(cls, "key: a part is listed twice", "Write another field of the source for each part.", at)
+    return key
+
+
+def _key_part(cls: type[FeatureView], source: Source, part: object, at: Location | None) -> Expression:
+    if not isinstance(part, Expression):
+        if part not in source.fields:
+            problem = f"key: source {source.topic} has no field {part!r}"
+            _refuse(cls, problem, did_you_mean(str(part), source.fields), at)
+        part = field(str(part))
+    kind = type_over_events(part, source, f"{cls.__name__}: key", at)
     if kind is not FieldType.TEXT:
-        _refuse(cls, f"key: field {key!r} is a {kind}", "Entities are known by texts; name a text.", at)
+        name = f"field {part.name!r}" if isinstance(part, Field) else str(part)
+        _refuse(cls, f"key: {name} is a {kind}", "Entities are known by texts; name a text.", at)
+    return part
+
+
+def _canonical(part: Expression) -> Any:
+    """Return a part of a key: a field by its name."""
+    return part.name if isinstance(part, Field) else {"expression": json.loads(part.canonical())}
 
 
 def _ttl_us(

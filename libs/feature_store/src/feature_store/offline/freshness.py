@@ -39,7 +39,7 @@ def freshness_gap_us(
     counts = {topic: ~repeats(batch.ids, batch.partition, batch.offset) for topic, batch in events.items()}
     for view in contract.views:
         history = History(plan_of(view), events[view.source.topic], counts[view.source.topic])
-        entity = history.numbers_of(requests.entities[view.entity.name])
+        entity = history.numbers_of(requests.keys_of(view.entity))
         oldest_us = applied.of(history, requests, entity).oldest_unknown_us()
         gap_us = np.maximum(gap_us, requests.time_us - oldest_us)
     return gap_us

@@ -36,7 +36,7 @@ class History:
 
     def __init__(self, plan: ViewPlan, batch: EventBatch, counts: NDArray[np.bool_]) -> None:
         self.plan = plan
-        self._entities, number = _numbered(batch.columns[plan.view.key])
+        self._entities, number = _numbered(plan.view.keys_of(batch))
         self.entities = len(self._entities)
         chosen = np.flatnonzero(counts & (number >= 0))
         self.times = CompositeKeys(batch.event_time_us, self.entities)

@@ -50,7 +50,7 @@ def point_in_time(
     for number, view in enumerate(plan.views):
         topic = view.view.source.topic
         history = History(view, events[topic], counts[topic])
-        entity = history.numbers_of(requests.entities[view.view.entity.name])
+        entity = history.numbers_of(requests.keys_of(view.view.entity))
         past = _Past(history, known.of(history, requests, entity), requests.time_us)
         newest_us[:, number] = past.known.newest_us
         reads = [read for read in (*plan.totals, *plan.lasts, *plan.wides) if read.view == number]

@@ -34,7 +34,7 @@ class VectorAssembler:
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self._plan = VectorPlan(contract)
-        self._keys = [(key_prefix(view.name), view.entity.name) for view in contract.views]
+        self._keys = [(key_prefix(view.name), view.entity) for view in contract.views]
         self._expect([view.layout for view in self._plan.views])
 
     def _expect(self, layouts: Sequence[RowLayout]) -> None:
@@ -45,7 +45,7 @@ class VectorAssembler:
     def row_keys(self, requests: Requests) -> list[bytes]:
         """Return the keys of the rows to read: `n * views` of them, a request's views side by side."""
         keys = [
-            [prefix + key.encode() if key else prefix for key in requests.entities[entity]]
+            [prefix + key.encode() if key else prefix for key in requests.keys_of(entity)]
             for prefix, entity in self._keys
         ]
         return [key for request in zip(*keys, strict=True) for key in request]

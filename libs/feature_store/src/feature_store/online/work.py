@@ -61,7 +61,7 @@ class Work:
     @classmethod
     def of(cls, view: CachedView, batch: EventBatch) -> Self:
         """Return what a batch asks, with the rows that are cached. An event without a key asks nothing."""
-        entities, targets = _grouped(batch.columns[view.view.key])
+        entities, targets = _grouped(view.view.keys_of(batch))
         events = ViewEvents.of(view.plan, batch)
         keyed = targets >= 0
         if not keyed.all():

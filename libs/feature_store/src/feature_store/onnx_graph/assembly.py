@@ -9,7 +9,7 @@ import onnx
 from onnx import helper
 
 from feature_store.definitions import Derived, Feature, Opaque, RequestTime
-from feature_store.expressions import FieldType
+from feature_store.expressions import AS_OF, EntityKey, FieldType
 from feature_store.onnx_graph.building import Graph, Tensor, Term
 from feature_store.onnx_graph.description import METADATA, describe
 from feature_store.onnx_graph.expressions import as_numbers, export_expression
@@ -32,6 +32,8 @@ OPSETS: Final[Mapping[str, int]] = {"": 21, "ai.onnx.ml": 3}
 IR_VERSION: Final = 10
 REQUEST: Final = "request."
 """Before the names of request inputs, so that none is taken for a reading."""
+ENTITY: Final = "entity."
+"""Before the names of entity keys."""
 
 _INPUTS: Final[Mapping[FieldType, type[Any]]] = {
     FieldType.NUMBER: np.float64,
@@ -60,8 +62,10 @@ def export_assembly(contract: Contract) -> onnx.ModelProto:
 
     Inputs (one without columns is left out): `newest_us` int64[n, views], `totals` int64[n, totals], `lasts`
     int64[n, lasts], `readable` bool[n, views], `request_time_us` int64[n], and `request.<name>` [n] for each
-    of the contract's inputs: float64, string (null is `NULL_TEXT`), int64 or int8. Outputs: `values`
-    float32[n, F] and `statuses` uint8[n, F]. What the columns are stands in the metadata `METADATA`, as JSON.
+    of the contract's inputs: float64, string (null is `NULL_TEXT`), int64 or int8; and `entity.<name>`,
+    string[n], for each entity key that an expression reads (`NULL_TEXT` where it is null or empty). Outputs:
+    `values` float32[n, F] and `statuses` uint8[n, F]. What the columns are stands in the metadata `METADATA`,
+    as JSON.
 
     Raises:
         NotExportable: a feature is a Python function, or of an aggregation that no graph computes yet.
@@ -108,6 +112,10 @@ class _Assembly:
         self._time_us = graph.input("request_time_us", np.int64, None)
         self._n = graph.apply("Shape", self._time_us)
         self._columns = {name: self._request(name, kind) for name, kind in self._contract.inputs.items()}
+        self._columns[AS_OF] = Term(FieldType.TIME, self._time_us)
+        for name in self._contract.entity_keys:
+            key = graph.input(f"{ENTITY}{name}", np.object_, None)
+            self._columns[EntityKey(name).name] = Term(FieldType.TEXT, key)
 
     def _request(self, name: str, kind: FieldType) -> Term:
         tensor = self._graph.input(f"{REQUEST}{name}", _INPUTS[kind], None)

@@ -26,7 +26,7 @@ def describe(plan: VectorPlan) -> str:
         "views": [
             {
                 "view": view.name,
-                "entity": view.entity.name,
+                "entity": view.entity.canonical(),
                 "digest": view.digest.hex(),
                 "ttl_us": view.ttl_us,
             }
@@ -36,6 +36,8 @@ def describe(plan: VectorPlan) -> str:
         "lasts": [_describe(plan, read) for read in plan.lasts],
         "inputs": {name: str(kind) for name, kind in contract.inputs.items()},
     }
+    if contract.entity_keys:
+        content["entity_keys"] = list(contract.entity_keys)
     return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from feature_store.expressions import Apply, Constant, FieldType, dtype_of
-from feature_store.expressions.nodes import FeatureValue, Request
+from feature_store.expressions.nodes import AsOf, EntityKey, FeatureValue, Request
 from feature_store.onnx_graph.building import Term
 from feature_store.onnx_graph.operators import OPERATORS
 
@@ -24,13 +24,13 @@ def export_expression(graph: Graph, expression: Expression, columns: Mapping[str
     Args:
         graph: What is added to.
         expression: Its types have been checked.
-        columns: What its requests and features are, by the names they read.
+        columns: What the columns are that it reads, by name.
     """
     match expression:
         case Constant():
             dtype = dtype_of(expression.kind).type
             return Term(expression.kind, graph.constant([expression.value], dtype))
-        case Request() | FeatureValue():
+        case Request() | EntityKey() | AsOf() | FeatureValue():
             return columns[expression.name]
     assert isinstance(expression, Apply)
     operands = tuple(export_expression(graph, operand, columns) for operand in expression.operands)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feature_store.expressions import FieldType
-from feature_store.onnx_graph.assembly import REQUEST
+from feature_store.expressions import EntityKey, FieldType
+from feature_store.onnx_graph.assembly import ENTITY, REQUEST
 from feature_store.onnx_graph.building import NULL_TEXT
 
 if TYPE_CHECKING:
@@ -39,7 +39,12 @@ def feeds_of(
     feeds["request_time_us"] = requests.time_us
     for name, kind in contract.inputs.items():
         column = requests.context[name]
-        if kind is FieldType.TEXT:
-            column = np.array([NULL_TEXT if text is None else text for text in column], np.object_)
-        feeds[f"{REQUEST}{name}"] = column
+        feeds[f"{REQUEST}{name}"] = _texts(column) if kind is FieldType.TEXT else column
+    named = requests.named(contract.entity_keys)
+    for name in contract.entity_keys:
+        feeds[f"{ENTITY}{name}"] = _texts(named[EntityKey(name).name])
     return feeds
+
+
+def _texts(column: NDArray[Any]) -> NDArray[Any]:
+    return np.array([NULL_TEXT if text is None else text for text in column], np.object_)

@@ -11,6 +11,7 @@ import numpy as np
 
 from feature_store.expressions import NULL_TIME_US, FieldType
 from feature_store.expressions.great_circle import distance_km
+from feature_store.onnx_graph.attributes import attribute
 from feature_store.onnx_graph.building import NULL_TEXT, Graph, Term
 from feature_store.onnx_graph.calendar import PARTS, local_part
 
@@ -251,6 +252,10 @@ OPERATORS: Final[Mapping[str, Callable[[Graph, tuple[Term, ...], tuple[Any, ...]
     "is_in_numbers": _is_in(_place_of_number),
     "look_up_text": _look_up(_place_of_text),
     "look_up_number": _look_up(_place_of_number),
+    **{
+        f"attribute_{kind}": attribute(_place_of_text)
+        for kind in (FieldType.NUMBER, FieldType.TEXT, FieldType.TIME, FieldType.FLAG)
+    },
     "to_number": _to_number,
     "to_flag": _to_flag,
     "haversine_km": _haversine_km,
