@@ -14,6 +14,7 @@ from feature_store import (
     Contract,
     Count,
     Derived,
+    Dimension,
     Entity,
     FeatureView,
     FieldType,
@@ -33,6 +34,7 @@ from feature_store import (
     category,
     coalesce,
     embedding,
+    entity_key,
     feature_value,
     field,
     local_hour,
@@ -106,6 +108,22 @@ known = Derived(
 planned = Derived("planned", request("plan_km") - feature_value("car_trips.last_km"), default=-3.0)
 is_more = Derived("is_more", feature_value(ratio) > feature_value(DriverTrips.paid_share_24h))
 either = Derived("either", where(request("kind") == "taxi", feature_value(planned), feature_value(is_more)))
+drivers = Dimension(
+    "drivers",
+    key="driver",
+    attributes={"rank": "number", "home": "text"},
+    rows=[
+        {"driver": "a", "from": "2013-05-31T11:33:20Z", "rank": 1.5, "home": "Rome"},
+        {"driver": "a", "from": "2013-05-31T11:33:20.000001Z", "rank": 2, "home": None},
+        {"driver": "b", "from": "2012-01-01T00:00:00Z", "rank": None, "home": "Turin"},
+    ],
+    valid_from="from",
+)
+rank = RequestTime("rank", drivers["rank"].of(entity_key("driver")), default=-4.0)
+at_home = Derived(
+    "at_home",
+    (drivers["home"].of(entity_key("driver")) == request("kind")).cast("number") + feature_value(rank),
+)
 constant = Derived("constant", feature_value(hour).is_null())
 
 POOL: list[AnyFeature] = [
@@ -119,6 +137,8 @@ POOL: list[AnyFeature] = [
     ratio,
     known,
     is_more,
+    rank,
+    at_home,
     constant,
     *embedding("vector", request("kind"), {"taxi": [0.1, 2.0], "bus": [-1, 3e38]}, size=2),
 ]
@@ -158,9 +178,11 @@ NEWEST = st.one_of(st.just(EMPTY_US), AGES.map(lambda age: NOON_US - age))
 INPUTS: dict[str, tuple[FieldType, st.SearchStrategy[Any]]] = {
     "asked_at": (FieldType.TIME, st.one_of(st.none(), st.integers(0, 2 * NOON_US))),
     "plan_km": (FieldType.NUMBER, st.one_of(st.none(), NUMBERS)),
-    "kind": (FieldType.TEXT, st.sampled_from([None, "", "taxi", "bus", "tram"])),
+    "kind": (FieldType.TEXT, st.sampled_from([None, "", "taxi", "bus", "Rome"])),
     "is_paid": (FieldType.FLAG, st.sampled_from([None, True, False])),
 }
+
+KEYS = st.sampled_from([None, "", "a", "b", "c"])
 
 
 def matrix(data: st.DataObject, cells: st.SearchStrategy[Any], n: int, width: int, dtype: Any) -> Any:
@@ -191,7 +213,8 @@ def test_the_graph_gives_the_values_and_statuses_of_the_plan(
         name: column_of(kind, data.draw(st.lists(values, min_size=n, max_size=n)))
         for name, (kind, values) in INPUTS.items()
     }
-    requests = Requests(np.full(n, NOON_US), {}, context)
+    keys = column_of(FieldType.TEXT, data.draw(st.lists(KEYS, min_size=n, max_size=n)))
+    requests = Requests(np.full(n, NOON_US), {"driver": keys}, context)
     expected = plan.finish(readings, requests, readable)
     feeds = feeds_of(contract, readings, requests, readable)
     values, statuses = run(export_assembly(contract), feeds, ["values", "statuses"])
@@ -210,8 +233,10 @@ def ready(contract: Contract, n: int) -> tuple[Readings, Requests, NDArray[np.bo
         "kind": rng.choice(np.array(["taxi", "bus", ""], np.object_), n),
         "is_paid": rng.integers(-1, 2, n).astype(np.int8),
     }
+    keys = rng.choice(np.array(["a", "b", ""], np.object_), n)
     readable = rng.random((n, len(plan.views))) < 0.9
-    return Readings(newest_us, totals, lasts), Requests(np.full(n, NOON_US), {}, context), readable
+    requests = Requests(np.full(n, NOON_US), {"driver": keys}, context)
+    return Readings(newest_us, totals, lasts), requests, readable
 
 
 def test_a_merged_graph_scores_readings_as_the_vector_is_scored() -> None:

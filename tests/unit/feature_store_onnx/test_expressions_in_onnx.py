@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 from feature_store import (
+    Dimension,
     FieldType,
     category,
     ceil,
@@ -33,7 +34,7 @@ from feature_store import (
     where,
 )
 from feature_store.aggregations import NO_NUMBER, sortable
-from feature_store.expressions import Expression, Scope, column_of
+from feature_store.expressions import AS_OF, Expression, Scope, column_of
 from feature_store.expressions.operators import OPERATORS as COMPUTED
 from feature_store.onnx_graph import NULL_TEXT
 from feature_store.onnx_graph.assembly import IR_VERSION, OPSETS
@@ -83,6 +84,48 @@ ROWS = st.lists(
     st.fixed_dictionaries({name: st.one_of(st.none(), VALUES[kind]) for name, kind in INPUTS.items()}),
     max_size=5,
 )
+TABLE = [
+    {"key": "JFK", "from": "2013-03-10T07:00:00Z", "x": 1.5, "name": "LGA", "at": None, "ok": True},
+    {
+        "key": "JFK",
+        "from": "1970-01-01T00:00:00Z",
+        "x": None,
+        "name": None,
+        "at": "2013-03-10T12:00:00+02:00",
+        "ok": False,
+    },
+    {
+        "key": "JFK",
+        "from": "1950-01-01T00:00:00Z",
+        "x": -2,
+        "name": "été",
+        "at": "2013-03-10T12:00:00+02:00",
+        "ok": None,
+    },
+    {
+        "key": "été",
+        "from": "2013-03-10T07:00:00Z",
+        "x": 0.1,
+        "name": "JFK",
+        "at": "2013-03-10T12:00:00+02:00",
+        "ok": True,
+    },
+    {
+        "key": "xyz",
+        "from": "1900-01-01T00:00:00Z",
+        "x": 7,
+        "name": "JFK",
+        "at": "2013-03-10T12:00:00+02:00",
+        "ok": False,
+    },
+]
+COLUMNS = {"x": "number", "name": "text", "at": "time", "ok": "flag"}
+DIMENSIONS = st.sampled_from(
+    [
+        Dimension("then", key="key", attributes=COLUMNS, rows=TABLE, valid_from="from"),
+        Dimension("always", key="key", attributes=COLUMNS, rows=TABLE[2:]),
+    ]
+)
 CONSTANTS = st.sampled_from([0, 1, -1.5, 2.5, 180, 0.1])
 PARTS = st.sampled_from(
     [local_hour, local_minute_of_day, day_of_week, day_of_month, day_of_year, iso_week, month]
@@ -101,6 +144,7 @@ numbers: st.SearchStrategy[Expression] = st.deferred(
         st.builds(coalesce, numbers, numbers),
         st.builds(lambda t, o: lookup(t, {"JFK": 1.5, "": -2, "été": 0.1}, otherwise=o), texts, OTHERWISE),
         st.builds(lambda x, o: lookup(x, {1: 1.5, -2.5: 0.1, 0: 7}, otherwise=o), numbers, OTHERWISE),
+        st.builds(lambda d, t: d["x"].of(t), DIMENSIONS, texts),
         st.builds(lambda t: category(t, ["LGA", "JFK"]), texts),
         st.builds(haversine_km, numbers, numbers, numbers, numbers),
     )
@@ -122,12 +166,14 @@ texts: st.SearchStrategy[Expression] = st.deferred(
         st.builds(where, flags, texts, st.sampled_from(["JFK", "xyz"])),
         st.builds(coalesce, texts, texts),
         st.builds(lambda text: coalesce(text, "LGA"), texts),
+        st.builds(lambda d, t: d["name"].of(t), DIMENSIONS, texts),
     )
 )
 times: st.SearchStrategy[Expression] = st.deferred(
     lambda: st.one_of(
         st.sampled_from([request("at"), request("until")]),
         st.builds(lambda time, duration: time - duration, times, durations),
+        st.builds(lambda d, t: d["at"].of(t), DIMENSIONS, texts),
         st.builds(lambda time: time + timedelta(hours=7, microseconds=1), times),
         st.builds(lambda x, y, op: op(x, y), times, times, st.sampled_from([minimum, maximum, coalesce])),
         st.builds(lambda flag, time: where(flag, time, datetime(2013, 3, 10, 7, tzinfo=UTC)), flags, times),
@@ -146,6 +192,7 @@ durations: st.SearchStrategy[Expression] = st.deferred(
 flags: st.SearchStrategy[Expression] = st.deferred(
     lambda: st.one_of(
         st.just(request("ok")),
+        st.builds(lambda d, t: d["ok"].of(t), DIMENSIONS, texts),
         st.builds(lambda x, y, op: op(x, y), numbers, numbers, COMPARISONS),
         st.builds(lambda x, y, op: op(x, y), times, times, COMPARISONS),
         st.builds(lambda x, y, op: op(x, y), durations, durations, COMPARISONS),
@@ -176,7 +223,7 @@ LOGIC = st.sampled_from([lambda x, y: x & y, lambda x, y: x | y])
 
 
 def in_numpy(expression: Expression, rows: list[dict[str, Any]]) -> NDArray[np.float64]:
-    expression.type_in(Scope({}, INPUTS, "rows"))
+    expression.type_in(Scope({}, INPUTS, "rows", is_timed=True))
     with np.errstate(all="ignore"):
         return expression.evaluate(columns_of(rows), len(rows)).astype(np.float64)
 
@@ -189,6 +236,7 @@ def in_onnx(expression: Expression, rows: list[dict[str, Any]]) -> NDArray[np.fl
         terms[name] = Term(kind, tensor.cast(np.int64) if kind is FieldType.FLAG else tensor)
         column = columns_of(rows)[name]
         feeds[name] = np.array([NULL_TEXT if v is None else v for v in column], column.dtype)
+    terms[AS_OF] = terms["at"]
     n = graph.apply("Shape", terms["at"].tensor)
     made = as_numbers(export_expression(graph, expression, terms), n).unsqueezed()
     graph.output("made", made, np.float64, 1)
@@ -200,7 +248,8 @@ def in_onnx(expression: Expression, rows: list[dict[str, Any]]) -> NDArray[np.fl
 
 
 def columns_of(rows: list[dict[str, Any]]) -> dict[str, NDArray[Any]]:
-    return {name: column_of(kind, [row[name] for row in rows]) for name, kind in INPUTS.items()}
+    columns = {name: column_of(kind, [row[name] for row in rows]) for name, kind in INPUTS.items()}
+    return {**columns, AS_OF: columns["at"]}
 
 
 def assert_same_bits(found: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
