@@ -177,7 +177,7 @@ def measure_past(project: Project, events: Sequence[Event]) -> list[Row]:
 def sorted_once_a_view(contract: Contract, log: EventBatch) -> object:
     views = [view for view in contract.views if view.source is log.source]
     return [
-        np.lexsort((log.event_time_us, np.unique(log.columns[view.key].astype(str), return_inverse=True)[1]))
+        np.lexsort((log.event_time_us, np.unique(view.keys_of(log).astype(str), return_inverse=True)[1]))
         for view in views
     ]
 

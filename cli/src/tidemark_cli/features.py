@@ -11,7 +11,7 @@ from feature_store.errors import did_you_mean
 
 from tidemark_cli.documents import print_document
 from tidemark_cli.failures import FAILED, Failure
-from tidemark_cli.features_catalogue import catalogue, duration
+from tidemark_cli.features_catalogue import catalogue, duration, entity_of
 from tidemark_cli.features_described import Described, compare, describe_project
 from tidemark_cli.features_rebuild import rebuild
 from tidemark_cli.options import AsJson, Project
@@ -42,7 +42,7 @@ def list_features(*, project: Project = None, as_json: AsJson = False) -> None:
     rows = [
         (
             f"{view}.{name}",
-            kept["entity"],
+            entity_of(kept),
             one["type"],
             duration(one["window_us"]),
             duration(kept["ttl_us"]),
@@ -62,7 +62,9 @@ def list_features(*, project: Project = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(help="A view, or a feature by its full name.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(help="A view, a feature by its full name, or a dimension.", show_default=False)
+    ],
     *,
     project: Project = None,
     as_json: AsJson = False,
@@ -180,14 +182,21 @@ def _find(described: Described, name: str) -> Described:
     views: Described = described["views"]
     if name in views:
         return {"view": name, **views[name]}
+    if name in described["dimensions"]:
+        return {"dimension": name, **described["dimensions"][name]}
     if name in described["requests"]:
         return {"feature": name, **described["requests"][name]}
     known = {f"{view}.{one}": (view, one) for view, kept in views.items() for one in kept["features"]}
     if name not in known:
-        raise Failure(f"there is no {name!r}. {did_you_mean(name, [*views, *known, *described['requests']])}")
+        raise Failure(
+            f"there is no {name!r}. {did_you_mean(name, [*views, *known, *described['requests'], *described['dimensions']])}"
+        )
     view, feature = known[name]
     kept: Described = views[view]
-    shared = {key: kept[key] for key in ("entity", "source", "ttl_us", "owner", "sensitivity", "row")}
+    shared = {
+        key: kept[key]
+        for key in ("entity", "key", "asked_for", "source", "ttl_us", "owner", "sensitivity", "row")
+    }
     return {"feature": name, **kept["features"][feature], **shared}
 
 

@@ -22,10 +22,24 @@ def duration(us: int) -> str:
     return f"{us // unit_us}{name}"
 
 
+def entity_of(view: Described) -> str:
+    """Return a view's entity in words, with what a request gives for it where that is not its name."""
+    entity, asked_for = view["entity"], view["asked_for"]
+    return entity if asked_for == [entity] else f"{entity} ({', '.join(asked_for)})"
+
+
 def catalogue(project: Project, title: str) -> str:
     """Return the page, in Markdown. The same definitions give the same page, to the byte."""
     described = describe_project(project)
-    return "\n".join([*_head(title, project, described), *_views(described), *_requests(described), ""])
+    return "\n".join(
+        [
+            *_head(title, project, described),
+            *_views(described),
+            *_dimensions(described),
+            *_requests(described),
+            "",
+        ]
+    )
 
 
 def _head(title: str, project: Project, described: Described) -> Iterator[str]:
@@ -38,7 +52,7 @@ def _head(title: str, project: Project, described: Described) -> Iterator[str]:
     for name, view in described["views"].items():
         yield _row(
             f"[{name}](#{name})",
-            view["entity"],
+            entity_of(view),
             f"`{view['source']}`",
             len(view["features"]),
             view["row"]["bytes"],
@@ -68,6 +82,24 @@ def _views(described: Described) -> Iterator[str]:
                 f"{one['default']:g}",
                 ", ".join(one["models"]) or "none",
             )
+        yield ""
+
+
+def _dimensions(described: Described) -> Iterator[str]:
+    for name, dimension in described["dimensions"].items():
+        yield f"## Dimension {name}"
+        yield ""
+        if dimension["meaning"]:
+            yield dimension["meaning"].replace("\n", " ")
+            yield ""
+        yield f"{dimension['rows']:,} rows by `{dimension['key']}`" + (
+            f", each valid from `{dimension['valid_from']}` on." if dimension["valid_from"] else "."
+        )
+        yield ""
+        yield "| attribute | type | SHA-256 of its values |"
+        yield "|---|---|---|"
+        for attribute, one in dimension["attributes"].items():
+            yield _row(f"`{attribute}`", one["type"], f"`{one['sha256'][:16]}`")
         yield ""
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from feature_store.contract import Contract
 from feature_store.definitions import Feature, RequestTime
+from feature_store.keys import SEPARATOR
 from feature_store.plans import plan_of
 from feature_store.rows import WORD_BYTES, key_prefix
 
 if TYPE_CHECKING:
     from feature_store import Project
-    from feature_store.definitions import View
+    from feature_store.definitions import Dimension, Entity, View
 
 Described = dict[str, Any]
 
@@ -21,6 +22,9 @@ def describe_project(project: Project) -> Described:
     return {
         "project": project.module,
         "views": {name: _describe_view(project, view) for name, view in sorted(project.views.items())},
+        "dimensions": {
+            name: _describe_dimension(dimension) for name, dimension in sorted(project.dimensions.items())
+        },
         "requests": {
             name: _describe_request(project, request) for name, request in sorted(project.requests.items())
         },
@@ -40,7 +44,8 @@ def _describe_view(project: Project, view: View) -> Described:
     return {
         "digest": view.digest.hex(),
         "entity": view.entity.name,
-        "key": view.key,
+        "key": view.canonical()["key"],
+        "asked_for": list(view.entity.parts),
         "source": view.source.topic,
         "ttl_us": view.ttl_us,
         "owner": view.owner,
@@ -48,7 +53,7 @@ def _describe_view(project: Project, view: View) -> Described:
         "meaning": view.description,
         "declared_at": str(view.location or ""),
         "row": {
-            "key": key_prefix(view.name).decode() + f"<{view.entity.name}>",
+            "key": key_prefix(view.name).decode() + SEPARATOR.join(_key_names(view.entity)),
             "partitions": layout.partitions,
             "header_words": layout.words - len(layout.initial),
             "tile_words": len(layout.initial),
@@ -69,9 +74,28 @@ def _describe_view(project: Project, view: View) -> Described:
     }
 
 
+def _key_names(entity: Entity) -> list[str]:
+    """Return what stands in a row's key for each part of an entity's."""
+    return [f"<{part}>" for part in entity.keys or (entity.name,)]
+
+
+def _describe_dimension(dimension: Dimension) -> Described:
+    tables = dimension.tables
+    return {
+        "key": dimension.key,
+        "valid_from": dimension.valid_from,
+        "rows": len(next(iter(tables.values())).from_us),
+        "meaning": dimension.description,
+        "owner": dimension.owner,
+        "attributes": {
+            name: {"type": str(table.kind), "sha256": table.digest} for name, table in tables.items()
+        },
+    }
+
+
 def _describe_request(project: Project, request: RequestTime) -> Described:
     return {
-        "inputs": sorted(request.expression.requests()),
+        "inputs": sorted({*request.expression.requests(), *request.expression.entity_keys()}),
         "default": float(request.default),
         "definition": request.expression.canonical(),
         "models": [name for name, spec in sorted(project.models.items()) if request in spec.features],
