@@ -188,9 +188,8 @@ def _find(described: Described, name: str) -> Described:
         return {"feature": name, **described["requests"][name]}
     known = {f"{view}.{one}": (view, one) for view, kept in views.items() for one in kept["features"]}
     if name not in known:
-        raise Failure(
-            f"there is no {name!r}. {did_you_mean(name, [*views, *known, *described['requests'], *described['dimensions']])}"
-        )
+        names = [*views, *known, *described["requests"], *described["dimensions"]]
+        raise Failure(f"there is no {name!r}. {did_you_mean(name, names)}")
     view, feature = known[name]
     kept: Described = views[view]
     shared = {

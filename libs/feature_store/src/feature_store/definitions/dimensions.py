@@ -89,7 +89,7 @@ class Dimension:
             self._refuse("it has no attributes", 'Write attributes={"seats": "number"}.')
         for name, kind in self.attributes.items():
             if kind not in _KINDS:
-                self._refuse(f"attribute {name!r} is a {kind!r}", f"Write one of {', '.join(_KINDS)}.")
+                self._refuse(f"attribute {name!r} is a {str(kind)!r}", f"Write one of {', '.join(_KINDS)}.")
         if not self._keyed:
             self._refuse("it has no rows", "Write at least one row.")
         # Reads every cell, so that whatever is wrong with one is said while the project loads.
