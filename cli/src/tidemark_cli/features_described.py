@@ -65,7 +65,7 @@ def _describe_view(project: Project, view: View) -> Described:
                 "window_us": aggregation.window_us,
                 "tiles": aggregation.tiles,
                 "default": float(aggregation.default),
-                "definition": aggregation.canonical(),
+                "definition": view.canonical_of(aggregation),
                 "models": used[name],
             }
             for name, aggregation in view.aggregations.items()

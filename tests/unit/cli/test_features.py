@@ -23,7 +23,7 @@ from feature_store import (
 )
 
 orders = Source(
-    "orders", format=Json({{"id": "text", "who": "text", "price": "number", "at": "time"}}), event_time="at",
+    "orders", format=Json({{"id": "text", "who": "text", "price": "{price}", "at": "time"}}), event_time="at",
     owner="sales", sensitivity="personal",
 )
 
@@ -44,7 +44,7 @@ class Daily(FeatureView):
     orders_24h = Count(window="24h")
 
 
-late = Label("late", source=orders, request_key="id", value=field("price") > 1)
+late = Label("late", source=orders, request_key="id", value=~field("price").is_null())
 lateness = ModelSpec(
     "lateness",
     features=[WhoOrders.orders_24h],
@@ -71,9 +71,9 @@ def shop(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Describes the shop as it would be with other definitions, each in a module of its own."""
     versions = iter(range(100))
 
-    def described(window: str = "24h", owner: str = "anna") -> dict[str, Any]:
+    def described(window: str = "24h", owner: str = "anna", price: str = "number") -> dict[str, Any]:
         name = f"shop_{tmp_path.name.replace('-', '_')}_{next(versions)}"
-        (tmp_path / f"{name}.py").write_text(SHOP.format(window=window, owner=owner))
+        (tmp_path / f"{name}.py").write_text(SHOP.format(window=window, owner=owner, price=price))
         with pytest.MonkeyPatch.context() as patch:
             patch.syspath_prepend(str(tmp_path))
             return describe_project(load_project(name))
@@ -123,6 +123,14 @@ def test_a_changed_feature_breaks_its_models_and_needs_rows(shop: Callable[..., 
     assert found["views"]["who_orders"]["features"] == {"orders_24h": "changed"}
     assert found["views"]["who_orders"]["rebuild_rows"] is True
     assert list(found["views"]) == ["who_orders"]
+
+
+def test_a_field_of_another_type_is_another_definition(shop: Callable[..., dict[str, Any]]) -> None:
+    found = compare(shop(), shop(price="flag"))
+    assert found["views"]["who_orders"]["features"] == {"price_7d": "changed"}
+    assert (found["views"]["who_orders"]["rebuild_rows"], list(found["views"])) == (True, ["who_orders"])
+    # Its model reads another feature of the view: its vectors mean what they did.
+    assert (found["models"], found["breaking"]) == ({}, False)
 
 
 def test_who_owns_a_view_changes_nothing_that_is_served(shop: Callable[..., dict[str, Any]]) -> None:

@@ -135,7 +135,7 @@ def _expressions(
 def _describe(feature: AnyFeature) -> dict[str, Any]:
     match feature:
         case Feature():
-            return {"name": feature.full_name, **feature.aggregation.canonical()}
+            return {"name": feature.full_name, **feature.view.canonical_of(feature.aggregation)}
         case RequestTime():
             meaning: Any = {"request": _tree(feature.expression)}
         case Derived():

@@ -17,10 +17,11 @@ from feature_store.definitions.sources import Entity, Source
 from feature_store.definitions.typing import type_over_events
 from feature_store.errors import DefinitionError, Location, caller, did_you_mean
 from feature_store.expressions import Expression, Field, FieldType, field
+from feature_store.expressions.openness import open_types
 from feature_store.keys import joined
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from typing import NoReturn
 
     from numpy.typing import NDArray
@@ -64,6 +65,8 @@ class View:
         # Left out where there is none, so that views without retractions keep their hashes.
         taken_back = {} if retracts is None else {"retracts": json.loads(retracts.canonical())}
         parts = [_canonical(part) for part in self.key]
+        read = [(part, (FieldType.TEXT,)) for part in self.key]
+        read += [] if retracts is None else [(retracts, (FieldType.FLAG,))]
         return {
             "view": self.name,
             "topic": self.source.topic,
@@ -73,7 +76,20 @@ class View:
             "key": parts[0] if len(parts) == 1 else parts,
             "ttl_us": self.ttl_us,
             **taken_back,
+            **self._types(read),
         }
+
+    def canonical_of(self, aggregation: Aggregation) -> dict[str, Any]:
+        """Return everything that one of its features depends on beside the view, as JSON has it."""
+        read = [(aggregation.value, aggregation.aggregates), (aggregation.counted, (FieldType.FLAG,))]
+        types = self._types([(one, wanted) for one, wanted in read if one is not None])
+        return {**aggregation.canonical(), **types}
+
+    def _types(self, read: Iterable[tuple[Expression, Collection[FieldType]]]) -> dict[str, Any]:
+        """Return the types of fields that the expressions do not tell; nothing where they tell all."""
+        found = [open_types(one, wanted, self.source.fields) for one, wanted in read]
+        types = {name: kind for one in found for name, kind in one.items()}
+        return {"types": types} if types else {}
 
     def keys_of(self, batch: EventBatch) -> NDArray[Any]:
         """Return the entity's key of each event, object[n]; None or empty where it belongs to no row."""
@@ -82,7 +98,7 @@ class View:
     @property
     def digest(self) -> bytes:
         """SHA-256 over everything that shapes a row: it changes when kept rows no longer fit."""
-        kept = {name: kind.canonical() for name, kind in self.aggregations.items()}
+        kept = {name: self.canonical_of(kind) for name, kind in self.aggregations.items()}
         text = json.dumps([self.canonical(), list(kept.items())], separators=(",", ":"), sort_keys=True)
         return hashlib.sha256(text.encode()).digest()
 
