@@ -61,7 +61,8 @@ def aircraft(**changed: Any) -> Dimension:
 def evaluate(expression: Expression, tails: list[str | None], hours: list[int]) -> list[Any]:
     columns = {"tail": np.array(tails, np.object_), AS_OF: np.array(hours, np.int64) * HOUR_US}
     expression.type_in(Scope({"tail": FieldType.TEXT}, {}, "rows", is_timed=True))
-    return expression.evaluate(columns, len(tails)).tolist()
+    found: list[Any] = expression.evaluate(columns, len(tails)).tolist()
+    return found
 
 
 def test_an_attribute_is_what_the_table_has_for_the_key_and_null_for_every_other() -> None:
