@@ -16,6 +16,7 @@ from feature.contracts import Contracts
 from feature.domain.errors import InvalidRequest as RefusedQuestion
 from feature_store import (
     AsOf,
+    Contract,
     EventBatch,
     Incoming,
     Project,
@@ -26,6 +27,7 @@ from feature_store import (
     point_in_time,
 )
 from feature_store.online import Applier, MemoryClaims, MemoryFeatureRows, MemoryRowReader, ReadRows
+from feature_store.onnx_graph import METADATA, NotExportable, export_assembly
 from inference.adapters.wire import asked_of, prediction_made, route_of
 from inference.domain.batching import Line
 from inference.domain.errors import InvalidRequest
@@ -35,7 +37,7 @@ from inference.routing import RouteTable, arms_of
 from inference.serving import ServedModel, ServedModels
 from inference.versions import PackageVersions
 from inference_kit.heralds import herald
-from model_package import MemoryPackageStore, Package, prove_served
+from model_package import MemoryPackageStore, Package
 from monitoring.profiles import ReferenceProfile
 from prometheus_client import CollectorRegistry
 from tidemark.features.v1 import feature_service_pb2 as pb
@@ -145,7 +147,7 @@ def test_rows_are_kept_under_the_joined_key(rows: MemoryFeatureRows) -> None:
     assert models == {b"tm:f:model_legs:A320", b"tm:f:model_legs:B737"}
 
 
-def test_a_training_set_has_the_parts_and_the_package_proves_its_graph(
+def test_a_training_set_has_the_parts_and_a_package_comes_of_it(
     trained: tuple[Training, MemoryEvents, Package],
 ) -> None:
     training, lake, package = trained
@@ -156,8 +158,21 @@ def test_a_training_set_has_the_parts_and_the_package_proves_its_graph(
     # The keys of the tenth legs lack a part.
     assert (statuses[::10, 1] == Status.MISSING).all()
     assert set(dataset.vectors.values[:, 4].tolist()) == {-1.0, 140.0, 150.0, 162.0}
-    assert package.served is not None
-    prove_served(package)
+    assert package.served is None
+
+
+def test_a_graph_takes_composite_keys_and_entity_keys_but_no_computed_ones(project: Project) -> None:
+    contract = project.contract(MODEL)
+    with pytest.raises(
+        NotExportable, match=r"'model_legs.legs_7d'.*key of entity 'aircraft_model' is computed"
+    ):
+        export_assembly(contract)
+    others = [one for one in contract.features if one.full_name != "model_legs.legs_7d"]
+    model = export_assembly(Contract.over("", others, {}))
+    told = json.loads({prop.key: prop.value for prop in model.metadata_props}[METADATA])
+    assert [view.get("keys") for view in told["views"]] == [None, ["origin", "destination"]]
+    assert told["entity_keys"] == ["tail_number"]
+    assert "entity.tail_number" in {given.name for given in model.graph.input}
 
 
 def test_a_drift_reference_is_sliced_by_a_part(trained: tuple[Training, MemoryEvents, Package]) -> None:

@@ -68,7 +68,8 @@ def export_assembly(contract: Contract) -> onnx.ModelProto:
     as JSON.
 
     Raises:
-        NotExportable: a feature is a Python function, or of an aggregation that no graph computes yet.
+        NotExportable: a feature is a Python function, of an aggregation that no graph computes yet, or of an
+            entity whose key is computed.
     """
     plan = VectorPlan(contract)
     _demand_exportable(plan)
@@ -98,6 +99,13 @@ def _demand_exportable(plan: VectorPlan) -> None:
     for at, leaf in enumerate(contract.leaves):
         if isinstance(leaf, Feature) and at not in exported:
             raise NotExportable(leaf, f"{type(leaf.aggregation).__name__} is computed by no graph yet")
+        if isinstance(leaf, Feature) and not all(
+            isinstance(part, EntityKey) for part in leaf.view.entity.key
+        ):
+            problem = (
+                f"the key of entity {leaf.view.entity.name!r} is computed before any graph, by the project"
+            )
+            raise NotExportable(leaf, problem)
     for feature in contract.derived:
         if isinstance(feature, Opaque):
             raise NotExportable(feature, "it is a Python function; write it as a Derived expression")

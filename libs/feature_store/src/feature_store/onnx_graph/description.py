@@ -26,7 +26,8 @@ def describe(plan: VectorPlan) -> str:
         "views": [
             {
                 "view": view.name,
-                "entity": view.entity.canonical(),
+                "entity": view.entity.name,
+                **({"keys": list(view.entity.parts)} if view.entity.keys else {}),
                 "digest": view.digest.hex(),
                 "ttl_us": view.ttl_us,
             }
