@@ -84,7 +84,7 @@ def _describe_dimension(dimension: Dimension) -> Described:
     return {
         "key": dimension.key,
         "valid_from": dimension.valid_from,
-        "rows": len(next(iter(tables.values())).from_us),
+        "rows": len(next(iter(tables.values())).values) - 1,
         "meaning": dimension.description,
         "owner": dimension.owner,
         "attributes": {

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from bisect import bisect_right
+from itertools import repeat
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from feature_store.expressions.types import FieldType, column_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Sequence
 
     from feature_store.expressions.types import Value
+
+_NONE: Final = -1
+"""The place of the null behind all values."""
 
 
 class Version(NamedTuple):
@@ -40,9 +43,8 @@ class Table:
         kind: The type of its values.
         is_timed: Whether what a key has depends on the time.
         digest: SHA-256, hex, over the versions in the order of key and time; not over the name.
-        places: Key to its number, in the order of the keys.
-        first: By number of a key, its first version, int64[keys + 1]; the last is the number of versions.
-        from_us: By version, int64[versions]; rising within a key.
+        begins_us: By key, in order: since when each of its versions is valid, rising.
+        first: By key, the number of its first version.
         values: By version, laid out as `kind` says; one more at the end is null.
     """
 
@@ -52,16 +54,12 @@ class Table:
         content = [str(kind), is_timed, ordered]
         text = json.dumps(content, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
         self.digest = hashlib.sha256(text.encode()).hexdigest()
-        keys = list(dict.fromkeys(version.key for version in ordered))
-        self.places: Mapping[str, int] = {key: place for place, key in enumerate(keys)}
-        place_of = np.array([self.places[version.key] for version in ordered], np.int64)
-        self.first = place_of.searchsorted(np.arange(len(keys) + 1))
-        self.from_us = np.array([version.from_us for version in ordered], np.int64)
+        self.begins_us: dict[str, list[int]] = {}
+        self.first: dict[str, int] = {}
+        for number, version in enumerate(ordered):
+            self.first.setdefault(version.key, number)
+            self.begins_us.setdefault(version.key, []).append(version.from_us)
         self.values = column_of(kind, [*(version.value for version in ordered), None])
-        # A version's key and time as one rising number: the time by its rank among all times of the table.
-        self._times_us = np.unique(self.from_us)
-        self._ranks = len(self._times_us) + 1
-        self._order = place_of * self._ranks + self._times_us.searchsorted(self.from_us, side="right")
 
     def __repr__(self) -> str:
         return self.name
@@ -78,15 +76,20 @@ class Table:
             as_of: timedelta64[us][n] since the epoch, where the table `is_timed`: the value is that of the
                 newest version that begins then or before.
         """
-        sought = [keys] if isinstance(keys, str) else keys
-        place = np.fromiter((self.places.get(key, -1) for key in sought), np.int64, len(sought))
-        found = self.values[place if as_of is None else self._version(place, as_of.view(np.int64))]
+        numbers: Iterable[int]
+        if as_of is None:
+            sought = [keys] if isinstance(keys, str) else keys
+            numbers = (self.first.get(key, _NONE) for key in sought)
+        else:
+            times_us = as_of.view(np.int64).tolist()
+            sought = repeat(keys, len(times_us)) if isinstance(keys, str) else keys
+            numbers = map(self._version, sought, times_us)
+        found = self.values[np.fromiter(numbers, np.int64)]
         return found.view("m8[us]") if self.kind is FieldType.TIME else found
 
-    def _version(self, place: NDArray[np.int64], time_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the version of each key at a time; -1 where it has none."""
-        rank = self._times_us.searchsorted(time_us, side="right")
-        version = self._order.searchsorted(place * self._ranks + rank, side="right") - 1
-        there = (place >= 0) & (version >= self.first[place])
-        chosen: NDArray[np.int64] = np.where(there, version, -1)
-        return chosen
+    def _version(self, key: str | None, time_us: int) -> int:
+        """Return the number of the version that a key has at a time."""
+        if key not in self.first:
+            return _NONE
+        begun = bisect_right(self.begins_us[key], time_us)
+        return self.first[key] + begun - 1 if begun else _NONE

@@ -30,7 +30,7 @@ def attribute(place_of: Callable[[Graph, Tensor, tuple[str, ...]], Tensor]) -> C
     def export(graph: Graph, operands: tuple[Term, ...], parameters: tuple[Any, ...]) -> Term:
         table: Table = parameters[0]
         key, *as_of = (operand.tensor for operand in operands)
-        place = place_of(graph, key, tuple(table.places))
+        place = place_of(graph, key, tuple(table.first))
         # Without times each key has one version, and what no key has is the null at the end.
         version = _version(graph, table, place, as_of[0]) if as_of else place
         return Term(table.kind, graph.apply("Gather", _values(graph, table), version, axis=0))
@@ -43,17 +43,17 @@ def _version(graph: Graph, table: Table, place: Tensor, as_of: Tensor) -> Tensor
     begins = graph.apply("Gather", graph.constant(_begins(table), np.int64), place, axis=0)
     begun = (begins <= as_of.unsqueezed()).cast(np.int64)
     count = graph.apply("ReduceSum", begun, graph.constant([1], np.int64), keepdims=0)
-    first = graph.apply("Gather", graph.constant(table.first, np.int64), place, axis=0)
-    one, none = graph.constant([1], np.int64), graph.constant([len(table.from_us)], np.int64)
+    first = graph.apply("Gather", graph.constant([*table.first.values(), 0], np.int64), place, axis=0)
+    one, none = graph.constant([1], np.int64), graph.constant([len(table.values) - 1], np.int64)
     return graph.where(count < one, none, first + count - one)
 
 
 def _begins(table: Table) -> NDArray[np.int64]:
     """Return when each key's versions begin, int64[keys + 1, most versions of a key]; the rest is never."""
-    sizes = np.diff(table.first)
-    begins = np.full((len(sizes) + 1, int(sizes.max())), _NEVER_US, np.int64)
-    for place, size in enumerate(sizes.tolist()):
-        begins[place, :size] = table.from_us[table.first[place] : table.first[place] + size]
+    most = max(map(len, table.begins_us.values()))
+    begins = np.full((len(table.begins_us) + 1, most), _NEVER_US, np.int64)
+    for place, begins_us in enumerate(table.begins_us.values()):
+        begins[place, : len(begins_us)] = begins_us
     return begins
 
 
