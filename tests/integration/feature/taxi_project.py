@@ -30,9 +30,4 @@ class DriverTrips(FeatureView):
     last_fare_24h = Last("fare", window="24h")
 
 
-class PairTrips(FeatureView):
-    source, entity = trips, Entity("pair", keys=("city", "driver"))
-    trips_1h = Count(window="1h")
-
-
 dear = Label("dear", source=trips, request_key="trip", value=field("fare") >= 20)

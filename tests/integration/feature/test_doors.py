@@ -199,7 +199,7 @@ async def test_a_flush_is_noticed_and_a_rebuild_killed_and_repeated_restores_eve
         second = await rebuild(environment)
         out, errors = await second.communicate()
         assert second.returncode == 0, errors.decode()
-        assert json.loads(out)["views"] == ["city_trips", "driver_trips", "pair_trips"]
+        assert json.loads(out)["views"] == ["city_trips", "driver_trips"]
 
         await until(ready)
         assert "tidemark_feature_rows_lost 0.0" in (await http.get(f"{url}/metrics")).text
