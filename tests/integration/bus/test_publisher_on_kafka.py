@@ -94,12 +94,12 @@ async def test_a_refusal_in_one_topic_costs_nothing_in_another(
 
 async def test_a_buffer_drops_only_what_the_broker_refuses(kafka_bootstrap: str, narrow_topic: str) -> None:
     async with BufferedPublisher(KafkaPublisher(kafka_bootstrap, client_id="b"), name=narrow_topic) as buffer:
-        for number in range(20):
+        for number in range(100):
             buffer.offer(narrow_topic, oversize(7) if number == 7 else event(number))
         async with asyncio.timeout(30):
             await buffer.flush()
-    assert set(await ids(kafka_bootstrap, narrow_topic, 19)) == {
-        str(number) for number in range(20) if number != 7
+    assert set(await ids(kafka_bootstrap, narrow_topic, 99)) == {
+        str(number) for number in range(100) if number != 7
     }
 
 
