@@ -44,6 +44,7 @@ from tidemark.features.v1 import feature_service_pb2 as pb
 from tidemark.registry.v1.route_pb2 import Arm, RouteChanged, VersionRef
 from tidemark.scoring.v1.prediction_pb2 import Role
 from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
+from tidemark_cli.app import app
 from tidemark_cli.features_catalogue import catalogue
 from tidemark_cli.features_described import describe_project
 from trainer.adapters.memory import SilentSteps
@@ -53,6 +54,7 @@ from trainer.steps import Training, train
 from training_sets import build
 from training_sets.examples import Period
 from training_sets.memory import MemoryEvents
+from typer.testing import CliRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -274,6 +276,10 @@ def test_the_catalogue_and_the_description_show_the_parts(project: Project) -> N
     assert route["row"]["key"].endswith(":<origin>|<destination>")
     assert described["requests"]["seats"]["inputs"] == ["tail_number"]
     assert described["dimensions"]["planes"]["rows"] == 4
+    told = CliRunner().invoke(
+        app, ["features", "describe", "planes", "--json", "--project", "routes_project"]
+    )
+    assert json.loads(told.output)["attributes"]["seats"]["type"] == "number"
     page = catalogue(project, "Routes")
     assert "| route (origin, destination) |" in page
     assert "4 rows by `tail_number`, each valid from `since` on." in page

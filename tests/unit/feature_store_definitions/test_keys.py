@@ -174,6 +174,12 @@ REFUSALS: dict[str, tuple[Callable[[], object], str, str, str]] = {
         "key has 2 parts, and the key of entity 'origin' has 1",
         "Write a field of the source for each part.",
     ),
+    "computed for requests only": (
+        lambda: view(entity=Entity("far", keys=(where(entity_key("x") == "LAX", "far", "near"),))),
+        "Routes",
+        "it has no key, and that of entity 'far' is computed from requests",
+        "Write key = what it is in the source's events.",
+    ),
     "key of a request": (
         lambda: view(key=("origin", entity_key("destination"))),
         "Routes: key",

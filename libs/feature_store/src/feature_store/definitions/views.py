@@ -214,8 +214,10 @@ def _key(
 ) -> tuple[Expression, ...]:
     """Return the parts of a view's key; where none is declared they are fields called like the entity's."""
     if declared is None:
-        # A part that is computed from a request is no field; the events may have it, under any name.
-        declared = tuple(str(part) for part in entity.keys) or entity.name
+        if any(isinstance(part, Expression) for part in entity.keys):
+            problem = f"it has no key, and that of entity {entity.name!r} is computed from requests"
+            _refuse(cls, problem, "Write key = what it is in the source's events.", at)
+        declared = tuple(entity.keys) or entity.name
     parts = declared if isinstance(declared, (tuple, list)) else (declared,)
     if len(parts) != len(entity.key):
         problem = f"key has {len(parts)} parts, and the key of entity {entity.name!r} has {len(entity.key)}"
