@@ -31,6 +31,7 @@ from feature_store.definitions import (
 )
 from feature_store.errors import DefinitionError
 from feature_store.events import EventBatch, Incoming, decode_events
+from feature_store.expectations import Expect
 from feature_store.expressions import (
     FieldType,
     category,
@@ -80,6 +81,7 @@ __all__ = [
     "Entity",
     "EventBatch",
     "Ewma",
+    "Expect",
     "Feature",
     "FeatureView",
     "FieldType",
