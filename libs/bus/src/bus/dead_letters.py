@@ -15,7 +15,7 @@ from bus.times import format_rfc3339, parse_rfc3339
 from bus.topics import dead_letter_of, is_dead_letter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from bus.events import Event, Headers
     from bus.records import LogRecord, RecordPublisher
@@ -192,6 +192,23 @@ async def read_dead_letters(
                 newest[letter.where.topic_partition].append(letter)
     found = [letter for letters in newest.values() for letter in letters]
     return sorted(found, key=lambda letter: (letter.time_us, letter.where), reverse=True)[:limit]
+
+
+async def walk_dead_letters(bootstrap: str, topic: str) -> AsyncIterator[DeadLetter]:
+    """Yield a topic's dead letters, each partition's in order; records that are none are passed over.
+
+    Raises:
+        Unavailable: the broker is away, or there is no such topic.
+    """
+    twin = topic if is_dead_letter(topic) else dead_letter_of(topic)
+    async with topic_reader(bootstrap) as reader:
+        partitions = await reader.partitions(twin)
+        starts, ends = await reader.begin_offsets(partitions), await reader.end_offsets(partitions)
+        async for record in reader.read(starts, ends):
+            try:
+                yield exhume(record)
+            except NotADeadLetter:
+                continue
 
 
 async def read_dead_letter(bootstrap: str, where: Position) -> DeadLetter:

@@ -60,7 +60,7 @@ def place(position: int) -> tuple[int, int]:
 
 
 def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
-    return found == wanted or (pa.types.is_large_string(found) and pa.types.is_string(wanted))
+    return bool(found == wanted or (pa.types.is_large_string(found) and pa.types.is_string(wanted)))
 
 
 class History(Protocol):

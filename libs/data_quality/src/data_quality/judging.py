@@ -87,45 +87,59 @@ class _Schemas:
         return 1 - self._failed[label] / self._rows if self._rows else None
 
 
-def judge(
-    source: Source,
-    day: Day,
-    history: History,
-    *,
-    refusals: Quarantine | None = None,
-    is_closed: bool = True,
-    trend_days: int = TREND_DAYS,
-) -> SourceDay:
-    """Judge a source's day, and say how its figures were on the days before.
+class Judge:
+    """Judges a source's days; a day that was measured as one of those before another is remembered.
 
     Args:
-        source: Whose.
-        day: Which.
+        source: Whose days.
         history: The lake.
         refusals: What the door refused, by day of the record; None where nobody looked.
-        is_closed: Whether everything that counts has come in.
-        trend_days: How many days before.
-
-    Raises:
-        DatasetError: the lake cannot be read.
+        trend_days: How many days before a day it is compared with.
     """
-    rows, findings = _measure(source, day, history, refusals)
-    before = [
-        (one, _measure(source, one, history, refusals)[1])
-        for one in (Day(day.number - back) for back in range(trend_days, 0, -1))
-    ]
-    trends = {one.name: trend for one in findings if (trend := trend_of(one, before)) is not None}
-    return SourceDay(
-        topic=source.topic,
-        owner=source.owner,
-        day=day,
-        rows=rows,
-        findings=findings,
-        refusals=None if refusals is None else refusals.get(day, ()),
-        trends=trends,
-        is_closed=is_closed,
-        definition=digest(source),
-    )
+
+    def __init__(
+        self,
+        source: Source,
+        history: History,
+        refusals: Quarantine | None = None,
+        trend_days: int = TREND_DAYS,
+    ) -> None:
+        self._source = source
+        self._history = history
+        self._refusals = refusals
+        self._trend_days = trend_days
+        self._measured: dict[Day, tuple[int, tuple[Finding, ...]]] = {}
+
+    def judge(self, day: Day, *, is_closed: bool = True) -> SourceDay:
+        """Judge a day, and say how its figures were on the days before.
+
+        Args:
+            day: Which.
+            is_closed: Whether everything that counts has come in.
+
+        Raises:
+            DatasetError: the lake cannot be read.
+        """
+        before = [Day(day.number - back) for back in range(self._trend_days, 0, -1)]
+        earlier = [(one, self._measure(one)[1]) for one in before]
+        rows, findings = self._measure(day)
+        return SourceDay(
+            topic=self._source.topic,
+            owner=self._source.owner,
+            day=day,
+            rows=rows,
+            findings=findings,
+            refusals=None if self._refusals is None else self._refusals.get(day, ()),
+            trends={one.name: trend for one in findings if (trend := trend_of(one, earlier)) is not None},
+            is_closed=is_closed,
+            definition=digest(self._source),
+        )
+
+    def _measure(self, day: Day) -> tuple[int, tuple[Finding, ...]]:
+        if day not in self._measured:
+            of_day = None if self._refusals is None else self._refusals.get(day, ())
+            self._measured[day] = _measure(self._source, day, self._history, of_day)
+        return self._measured[day]
 
 
 def digest(source: Source) -> str:
@@ -146,7 +160,7 @@ def _described(one: Expectation) -> str:
 
 
 def _measure(
-    source: Source, day: Day, history: History, refusals: Quarantine | None
+    source: Source, day: Day, history: History, refusals: Sequence[Refusals] | None
 ) -> tuple[int, tuple[Finding, ...]]:
     schemas = _Schemas(source)
     tallies = [
@@ -159,8 +173,7 @@ def _measure(
         for tally in tallies:
             tally.add(chunk)
     found = [*schemas.findings(), *(tally.finding() for tally in tallies)]
-    of_day = None if refusals is None else refusals.get(day, ())
-    refused = [_refused(one, rows, of_day) for one in source.expectations if isinstance(one, Refused)]
+    refused = [_refused(one, rows, refusals) for one in source.expectations if isinstance(one, Refused)]
     return rows, (*found, *refused)
 
 

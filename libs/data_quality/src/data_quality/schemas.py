@@ -109,7 +109,7 @@ def _as_at_the_door(source: Source, label: str, check: SourceCheck) -> pa.Check:
     def passes(data: Any) -> pl.LazyFrame:
         events = from_arrow(source, data.lazyframe.collect().to_arrow())
         rejects = Rejects()
-        check.refuse(events.columns, source.fields, rejects)
+        check.refuse(dict(events.columns), source.fields, rejects)
         kept = np.ones(len(events), np.bool_)
         kept[[one.index for one in rejects.in_order()]] = False
         return pl.LazyFrame({"passes": kept})
