@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandera.polars as pa
 import polars as pl
-from feature_store.checks import OneOf, Range, Required
+from feature_store.checks import Matches, OneOf, Range, Required, That
 from feature_store.events import from_arrow
 from feature_store.expressions import FieldType
 from feature_store.rejects import Rejects
@@ -61,19 +61,14 @@ class SourceSchema:
         self._source = source
         labelled = [*((CONFORMS, check) for check in source.checks), *checks]
         by_column: dict[str, list[pa.Check]] = defaultdict(list)
-        whole: list[pa.Check] = []
         for label, check in labelled:
-            columns = _by_column(label, check)
-            for name, one in columns:
+            for name, one in _by_column(source, label, check):
                 by_column[name].append(one)
-            if not columns:
-                whole.append(_as_at_the_door(source, label, check))
         self._schema = pa.DataFrameSchema(
             {
                 name: pa.Column(_TYPES[kind], checks=by_column[name], nullable=True)
                 for name, kind in source.fields.items()
-            },
-            checks=whole,
+            }
         )
 
     def broken(self, chunk: Chunk) -> Broken:
@@ -85,7 +80,7 @@ class SourceSchema:
         return Broken({}, ())
 
 
-def _by_column(label: str, check: SourceCheck) -> list[tuple[str, pa.Check]]:
+def _by_column(source: Source, label: str, check: SourceCheck) -> list[tuple[str, pa.Check]]:
     match check:
         case Range(field, low, high):
             return [(field, pa.Check.in_range(low, high, error=label))]
@@ -93,8 +88,12 @@ def _by_column(label: str, check: SourceCheck) -> list[tuple[str, pa.Check]]:
             return [(field, pa.Check.isin(sorted(allowed), error=label))]
         case Required(names):
             return [(name, pa.Check(_is_given, error=label, ignore_na=False)) for name in names]
+        case That(condition, _):
+            return [(min(condition.fields()), _as_at_the_door(source, label, check))]
+        case Matches(field, _):
+            return [(field, _as_at_the_door(source, label, check))]
         case _:
-            return []
+            return [(next(iter(source.fields)), _as_at_the_door(source, label, check))]
 
 
 def _is_given(data: Any) -> pl.LazyFrame:
@@ -106,6 +105,8 @@ def _is_given(data: Any) -> pl.LazyFrame:
 
 
 def _as_at_the_door(source: Source, label: str, check: SourceCheck) -> pa.Check:
+    """Return a check of whole rows; pandera shows of a failing one the column that it is attached to."""
+
     def passes(data: Any) -> pl.LazyFrame:
         events = from_arrow(source, data.lazyframe.collect().to_arrow())
         rejects = Rejects()
@@ -125,8 +126,7 @@ def _read(cases: pl.DataFrame) -> Broken:
         if index is None:
             columns.append(_of_column(case, column, check))
         else:
-            told = case if column is None else f"{column} is {case}"
-            rows[check].setdefault(index, told)
+            rows[check].setdefault(index, f"{column} is {case}")
     return Broken(rows, tuple(sorted(set(columns))))
 
 
