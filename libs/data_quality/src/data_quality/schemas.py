@@ -81,6 +81,7 @@ class SourceSchema:
 
 
 def _by_column(source: Source, label: str, check: SourceCheck) -> list[tuple[str, pa.Check]]:
+    anywhere = next(iter(source.fields))
     match check:
         case Range(field, low, high):
             return [(field, pa.Check.in_range(low, high, error=label))]
@@ -89,11 +90,11 @@ def _by_column(source: Source, label: str, check: SourceCheck) -> list[tuple[str
         case Required(names):
             return [(name, pa.Check(_is_given, error=label, ignore_na=False)) for name in names]
         case That(condition, _):
-            return [(min(condition.fields()), _as_at_the_door(source, label, check))]
+            return [(min(condition.fields(), default=anywhere), _as_at_the_door(source, label, check))]
         case Matches(field, _):
             return [(field, _as_at_the_door(source, label, check))]
         case _:
-            return [(next(iter(source.fields)), _as_at_the_door(source, label, check))]
+            return [(anywhere, _as_at_the_door(source, label, check))]
 
 
 def _is_given(data: Any) -> pl.LazyFrame:
@@ -134,5 +135,6 @@ def _of_column(case: str | None, column: str | None, check: str) -> str:
     if check == "column_in_dataframe":
         return f"the table has no column {case}"
     if check.startswith("dtype("):
-        return f"column {column} holds {case}, not {check.removeprefix('dtype(').rstrip(')')}"
+        wanted = check.removeprefix("dtype(").strip("()'")
+        return f"column {column} holds {case}, not {wanted}"
     return f"{column or 'a check'} could not be checked"
