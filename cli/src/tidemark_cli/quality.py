@@ -76,7 +76,9 @@ def report(  # noqa: PLR0913 - one parameter an option
     For example:
 
         tidemark quality report --day 2013-08-30 --project examples.flights
+
         tidemark quality report --since 2013-08-01 --day 2013-08-31 --html august.html
+
         tidemark quality report --day 2013-08-30 --publish --json
     """
     if day is None:

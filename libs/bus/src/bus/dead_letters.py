@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bus.errors import BusError
+from bus.errors import BusError, MalformedEvent
 from bus.events import from_record
 from bus.kafka.reading import topic_reader
 from bus.positions import Position
@@ -105,6 +105,14 @@ class DeadLetter:
         """
         return from_record(self.key, self.value, self.headers, timestamp_ms=self.timestamp_ms)
 
+    @property
+    def recorded_us(self) -> int:
+        """When the original was recorded: by its envelope or, if that is broken, by the broker."""
+        try:
+            return self.event().recorded_time_us
+        except MalformedEvent:
+            return self.timestamp_ms * 1_000
+
 
 def exhume(record: LogRecord) -> DeadLetter:
     """Read a record of a dead-letter topic.
@@ -158,6 +166,7 @@ async def read_dead_letters(
     *,
     limit: int = 100,
     reason: str | None = None,
+    recorded_us: range | None = None,
     on_foreign: Callable[[LogRecord, NotADeadLetter], None] | None = None,
 ) -> list[DeadLetter]:
     """Read a topic's newest dead letters, newest first.
@@ -167,6 +176,7 @@ async def read_dead_letters(
         topic: The topic, or its dead-letter twin.
         limit: At most so many.
         reason: Only these.
+        recorded_us: Only those whose original was recorded then.
         on_foreign: Told of each record that somebody else wrote there; it is passed over.
 
     Raises:
@@ -177,7 +187,7 @@ async def read_dead_letters(
     async with topic_reader(bootstrap) as reader:
         partitions = await reader.partitions(twin)
         starts, ends = await reader.begin_offsets(partitions), await reader.end_offsets(partitions)
-        if reason is None:
+        if reason is None and recorded_us is None:
             starts = {where: max(begin, ends[where] - limit) for where, begin in starts.items()}
         newest = {where: deque[DeadLetter](maxlen=limit) for where in partitions}
         async for record in reader.read(starts, ends):
@@ -188,7 +198,8 @@ async def read_dead_letters(
                     raise
                 on_foreign(record, foreign)
                 continue
-            if reason in (None, letter.reason):
+            is_then = recorded_us is None or letter.recorded_us in recorded_us
+            if is_then and reason in (None, letter.reason):
                 newest[letter.where.topic_partition].append(letter)
     found = [letter for letters in newest.values() for letter in letters]
     return sorted(found, key=lambda letter: (letter.time_us, letter.where), reverse=True)[:limit]

@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from bus.dead_letters import DeadLetter, walk_dead_letters
-from bus.errors import MalformedEvent, Unavailable
+from bus.dead_letters import walk_dead_letters
+from bus.errors import Unavailable
 
 from data_quality.findings import MOST_EXAMPLES, Day, Example, Refusals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
 
+    from bus.dead_letters import DeadLetter
+
     from data_quality.findings import Quarantine
-
-
-def recorded_us(letter: DeadLetter) -> int:
-    """Return when a letter's original was recorded: by its envelope or, if that is broken, the broker."""
-    try:
-        return letter.event().recorded_time_us
-    except MalformedEvent:
-        return letter.timestamp_ms * 1_000
 
 
 async def count_refusals(letters: AsyncIterable[DeadLetter]) -> Quarantine:
@@ -29,7 +23,7 @@ async def count_refusals(letters: AsyncIterable[DeadLetter]) -> Quarantine:
     seen: dict[Day, dict[tuple[int, int], tuple[str, str]]] = defaultdict(dict)
     async for letter in letters:
         original = letter.original
-        seen[Day.holding(recorded_us(letter))].setdefault(
+        seen[Day.holding(letter.recorded_us)].setdefault(
             (original.partition, original.offset), (letter.reason, letter.detail)
         )
     return {day: _by_reason(found) for day, found in seen.items()}
