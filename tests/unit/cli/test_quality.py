@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from data_quality.findings import Day, Example, Refusals
+from data_quality.judging import Judge
+from data_quality.memory import MemoryHistory
 from deltalake import write_deltalake
 from feature_store import Incoming, decode_events
 from tidemark_cli.testing import Cli
@@ -108,6 +111,21 @@ async def test_an_unknown_source_is_met_with_the_one_that_was_meant(reported: Cl
     arguments = ("--day", "2013-08-30", "--source", "flights.departd.v1")
     complaint = await reported.refused("quality", "report", *arguments)
     assert "has no source 'flights.departd.v1'. Did you mean 'flights.departed.v1'?" in complaint
+
+
+def test_newarks_impossible_wind_is_told_on_its_day() -> None:
+    streams = load_streams(datetime(2013, 2, 10, tzinfo=UTC), datetime(2013, 2, 14, tzinfo=UTC))
+    given = {}
+    for source, stream in zip((departures, arrivals, weather), streams.sources, strict=True):
+        given[source.topic], rejects = decode_events(source, incoming(stream.events(slice(0, len(stream)))))
+    (reject,) = rejects
+    refusals = (Refusals(reject.reason, 1, (Example(0, reject.index, reject.detail),)),)
+    day = Day.of("2013-02-12")
+    judge = Judge(weather, MemoryHistory(given), {day: refusals}, trend_days=1)
+    (failed,) = judge.judge(day).failed
+    assert (failed.statistic, failed.value) == ("refused_share", 1 / 72)
+    assert failed.examples[0].told == "wind_speed_mph is 1048.36058; it must lie between 0 and 250."
+    assert not judge.judge(Day(day.number - 1)).failed
 
 
 def test_the_three_sources_of_the_example_say_what_they_expect() -> None:

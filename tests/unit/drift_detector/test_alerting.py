@@ -10,7 +10,9 @@ import pytest
 from bus.events import Event
 from bus.received import Received
 from drift_detector.adapters.alerts import alert_of, runbook_of
+from drift_detector.bootstrap import Watched
 from drift_detector.testing import DAY_US, MODEL, MONITORS, TOPICS, Scene, prediction, watched
+from feature_store import load_project
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 from monitoring.source_quality import SourceQuality
@@ -118,6 +120,15 @@ async def test_a_sources_day_raises_an_alert_that_its_next_good_day_resolves() -
     assert scene.alerts[0].fingerprint == "flights.departed.v1:source-quality"
     assert scene.alerts[0].owner == "flight operations"
     assert scene.alerts[0].runbook == "docs/runbooks/data-quality.md"
+
+
+def test_every_source_of_a_project_has_a_monitor_of_its_days() -> None:
+    found = Watched.of(load_project("examples.flights"), [])
+    assert [(one.model, one.name, one.owner) for one in found.sources] == [
+        ("flights.departed.v1", "source-quality", "flight operations"),
+        ("flights.arrived.v1", "source-quality", "flight operations"),
+        ("weather.observed.v1", "source-quality", "weather desk"),
+    ]
 
 
 async def test_what_is_no_measurement_is_refused_and_the_others_count() -> None:

@@ -168,17 +168,19 @@ class UniqueTally:
     def finding(self) -> Finding:
         """See `Tally.finding`."""
         found = np.concatenate(self._found, axis=1) if self._found else np.zeros((3, 0), np.int64)
-        first = _firsts(found, by=(0, 1))
-        events = found[:, first]
-        alike = np.setdiff1d(np.arange(events.shape[1]), _firsts(events, by=(0,)))
-        positions = np.sort(events[2, alike])[:MOST_EXAMPLES].tolist()
-        value = float(len(alike)) if events.shape[1] else None
+        self._found = [found]
+        events = found[:, _firsts(found, by=(0, 1))]
+        is_alike = np.ones(events.shape[1], np.bool_)
+        is_alike[_firsts(events, by=(0,))] = False
+        alike = int(is_alike.sum())
+        positions = np.sort(events[2, is_alike])[:MOST_EXAMPLES].tolist()
+        value = float(alike) if events.shape[1] else None
         return Finding(
             *(self._expected.statistic, self._expected.subject, value, "none"),
             threshold=0.0,
             verdict=judged(value, at_most=0),
             rows=events.shape[1],
-            failed=len(alike),
+            failed=alike,
             examples=tuple(Example(*place(one), "an earlier event is alike") for one in positions),
         )
 
