@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from feature_store import Source
 
 _ROWS: Final = 65_536
-_AHEAD: Final = 2  # batches and files that are read ahead: what a scan holds at once is some chunks
+_AHEAD: Final = 1  # batches and files that are read ahead: what a scan holds at once is a few row groups
 _TIME: Final = pa.timestamp("us", tz="UTC")
 
 
