@@ -48,16 +48,17 @@ def show(asked: Asked, *, html: Path | None, publish: bool, as_json: bool) -> bo
     """Judge, and tell what was found in every way that was asked for; return whether anything failed.
 
     Raises:
-        Failure: there is no such source, or the lake cannot be read.
+        Failure: there is no such source, or none can be read; where one can, the others are told.
         OutOfReach: Kafka was needed and does not answer.
     """
     sources = _chosen(asked)
     reach = reach_kafka(asked.kafka) if asked.dead_letters or publish else ""
     refused = _quarantines(reach, sources) if asked.dead_letters else {}
-    try:
-        judged = _judge(asked, sources, refused)
-    except DatasetError as error:
-        raise Failure(str(error)) from error
+    judged, unread = _judge(asked, sources, refused)
+    if not judged:
+        raise Failure(unread[0])
+    for problem in unread:
+        note(problem)
     if html is not None:
         html.write_text(page(judged), encoding="utf-8")
         note(f"written: {html}")
@@ -67,7 +68,7 @@ def show(asked: Asked, *, html: Path | None, publish: bool, as_json: bool) -> bo
         print_json([document(one) for one in judged])
     else:
         _print(judged)
-    return any(one.failed for one in judged)
+    return bool(unread) or any(one.failed for one in judged)
 
 
 def _chosen(asked: Asked) -> list[Source]:
@@ -85,18 +86,25 @@ def _quarantines(reach: str, sources: Iterable[Source]) -> dict[str, Quarantine]
     return ask_kafka(ask())
 
 
-def _judge(asked: Asked, sources: Sequence[Source], refused: Mapping[str, Quarantine]) -> list[SourceDay]:
+def _judge(
+    asked: Asked, sources: Sequence[Source], refused: Mapping[str, Quarantine]
+) -> tuple[list[SourceDay], list[str]]:
+    """Return the judged days, source by source within a day, and why sources could not be read."""
     history = DeltaHistory(asked.lake)
-    judges = [Judge(source, history, refused.get(source.topic)) for source in sources]
+    closed = {day for day in asked.days if asked.is_closed or _has_passed(asked.project, day, history)}
     judged: list[SourceDay] = []
+    unread: list[str] = []
     with _bar() as bar:
-        task = bar.add_task("judging", total=len(judges) * len(asked.days))
-        for day in asked.days:
-            is_closed = asked.is_closed or _has_passed(asked.project, day, history)
-            for one in judges:
-                judged.append(one.judge(day, is_closed=is_closed))
-                bar.advance(task)
-    return judged
+        task = bar.add_task("judging", total=len(sources) * len(asked.days))
+        for source in sources:
+            judge = Judge(source, history, refused.get(source.topic))
+            try:
+                for day in asked.days:
+                    judged.append(judge.judge(day, is_closed=day in closed))
+                    bar.advance(task)
+            except DatasetError as error:
+                unread.append(str(error))
+    return sorted(judged, key=lambda one: one.day), unread
 
 
 def _has_passed(project: Project, day: Day, history: DeltaHistory) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,6 +106,21 @@ async def test_what_makes_no_sense_is_said(reported: Cli, arguments: tuple[str, 
     result = await reported.run("quality", "report", *arguments)
     assert result.exit_code == 2
     assert complaint in " ".join(result.stderr.split())
+
+
+async def test_a_source_without_a_table_is_told_and_the_others_are_judged(
+    reported: Cli, tmp_path: Path
+) -> None:
+    lake = Path(reported.environment["LAKE_URI"])
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / departures.topic).symlink_to(lake / "sources" / departures.topic)
+    arguments = ("--day", "2013-08-29", "--lake", str(tmp_path), "--no-dead-letters", "--json")
+    result = await reported.run("quality", "report", *arguments)
+    assert result.exit_code == 1
+    assert [one["source"] for one in json.loads(result.stdout)] == [departures.topic]
+    assert f"no table {tmp_path}/sources/{arrivals.topic}" in " ".join(result.stderr.split())
+    nowhere = ("--day", "2013-08-29", "--lake", str(tmp_path / "none"), "--no-dead-letters")
+    assert "check LAKE_URI" in await reported.refused("quality", "report", *nowhere)
 
 
 async def test_an_unknown_source_is_met_with_the_one_that_was_meant(reported: Cli) -> None:

@@ -7,12 +7,15 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import numpy as np
+from bus.received import Received
 from data_quality.documents import document
 from data_quality.facts import measured_event
 from data_quality.findings import Day, Example, Refusals
 from data_quality.judging import digest
 from data_quality.page import page
+from drift_detector.adapters.wire import told_of
 from feature_store import Check, Expect
+from retrain_trigger.adapters.reading import measured_of
 from tidemark.monitoring.v1 import monitor_pb2 as proto
 
 if TYPE_CHECKING:
@@ -60,6 +63,14 @@ def test_a_failed_day_is_a_breach_with_what_failed_first(bench: Bench) -> None:
     assert told.reason == "2013-08-30, 24 rows: null_rate of value is 1, expected at most 50.00%."
     assert event.time_us == bench.day.end_us
     assert event.recorded_time_us == bench.day.known_by_us
+
+
+def test_whoever_reads_measurements_can_read_a_day(bench: Bench) -> None:
+    event = measured_event(broken(bench))
+    told = told_of(Received("m", 0, 0, event))
+    assert (told.reading.breached, told.reading.conclusive, told.reading.rows) == (True, True, 24)
+    measured = measured_of(event)
+    assert (measured.breached, measured.window_end_us) == (True, bench.day.end_us)
 
 
 def test_a_day_told_twice_is_one_event_and_one_that_passed_is_clear(bench: Bench) -> None:
