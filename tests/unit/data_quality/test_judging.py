@@ -103,6 +103,12 @@ def test_the_day_before_says_how_old_the_newest_event_is_in_the_morning(bench: B
     assert bench.finding("oldest_seconds").value == 3.5 * 3_600
 
 
+def test_a_clock_that_runs_ahead_over_midnight_is_known_from_the_days_beginning(bench: Bench) -> None:
+    bench.expectations = [Expect.fresh(within=HOUR)]
+    bench.rows = [(0.5, {"recorded": -0.5})]
+    assert bench.finding("oldest_seconds").value == 24 * 3_600 - 30
+
+
 def test_references_are_looked_for_in_the_other_source_and_before_the_day(bench: Bench) -> None:
     other = Source("stations.v1", format=Json({"station": "text", "at": "time"}), event_time="at")
     bench.expectations = [
