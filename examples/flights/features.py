@@ -14,6 +14,7 @@ from feature_store import (
     Check,
     Count,
     Entity,
+    Expect,
     FeatureView,
     Json,
     Last,
@@ -44,6 +45,14 @@ departures = Source(
         Check.range("departure_delay_minutes", -180, 3_000),
         Check.range("distance_miles", 0, 12_000),
     ],
+    expectations=[
+        Expect.volume(at_least=600, at_most=1_200),  # a blizzard leaves fewer: that should be told
+        Expect.fresh(within=timedelta(hours=7)),  # nights are quiet for six hours and a bit
+        Expect.unique("flight_id"),
+        Expect.null_rate("departure_delay_minutes", at_most=0.01),
+        Expect.passes(Check.range("departure_delay_minutes", -60, 480), at_least=0.99),
+        Expect.refused(at_most=0.001),
+    ],
     max_lateness=timedelta(days=2),
     owner="flight operations",
     sensitivity="public",
@@ -58,6 +67,16 @@ arrivals = Source(
         Check.range("arrival_delay_minutes", -180, 3_000),
         Check.range("distance_miles", 0, 12_000),
         Check.that((field("end") != "ARRIVED") | ~field("arrival_delay_minutes").is_null(), "DELAY_MISSING"),
+    ],
+    expectations=[
+        Expect.volume(at_least=500, at_most=1_200),
+        Expect.fresh(within=timedelta(hours=5)),
+        Expect.unique("flight_id"),
+        Expect.null_rate("tail_number", at_most=0.10),  # a flight cancelled early has no aircraft yet
+        Expect.references(
+            "flight_id", departures, "flight_id", at_least=0.99, where=field("end") == "ARRIVED"
+        ),
+        Expect.refused(at_most=0.001),
     ],
     max_lateness=timedelta(days=2),
     owner="flight operations",
@@ -85,6 +104,15 @@ weather = Source(
         Check.required("origin"),
         Check.range("temperature_f", -60, 130),
         Check.range("wind_speed_mph", 0, 250),  # Newark reports 1,048 mph once
+    ],
+    expectations=[
+        Expect.volume(at_least=64, at_most=72),  # three stations an hour
+        Expect.fresh(within=timedelta(hours=2)),
+        Expect.unique("origin", "observed_at"),
+        Expect.null_rate("temperature_f", at_most=0.05),
+        Expect.null_rate("pressure_hpa", at_most=0.65),  # left out in rain, for hours
+        Expect.references("origin", departures, "origin", at_least=1.0),
+        Expect.refused(at_most=0.001),
     ],
     max_lateness=timedelta(days=2),
     owner="weather desk",

@@ -15,6 +15,7 @@ from tidemark_cli import (
     dead_letters,
     features,
     models,
+    quality,
     retrainings,
     rollouts,
     routes,
@@ -77,3 +78,4 @@ app.command()(topics)
 app.command()(tail)
 app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(features.app, name="features")
+app.add_typer(quality.app, name="quality")

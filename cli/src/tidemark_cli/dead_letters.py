@@ -1,26 +1,39 @@
 """`tidemark dlq`: what was given up on, why, and sending it back."""
 
 import json
-from collections.abc import Coroutine
-from typing import Annotated, Any
+from datetime import date
+from typing import Annotated
 
 import typer
 from bus import dead_letters, inspect
+from bus.clocks import wall_clock_us
 from bus.dead_letters import DeadLetter
+from bus.discards import Discard, discard
 from bus.positions import Position
 from bus.producer import KafkaPublisher
-from bus.records import LogRecord
 from bus.times import format_rfc3339
-from bus.topics import dead_letter_of, is_dead_letter
+from bus.topics import is_dead_letter
 
+from tidemark_cli.dead_letters_read import (
+    FOREIGN,
+    WHY_FOREIGN,
+    Found,
+    Wanted,
+    ask_about_letters,
+    find,
+    foreign_summary,
+    read_all,
+    read_one,
+    summary,
+)
 from tidemark_cli.decoding import as_text, decode, known_messages
-from tidemark_cli.failures import Failure, WrongUsage
-from tidemark_cli.options import AsJson, Kafka, Project, Result, ask_kafka, reach_kafka
-from tidemark_cli.output import note, print_facts, print_json, print_table, say
+from tidemark_cli.failures import WrongUsage
+from tidemark_cli.options import Actor, AsJson, Kafka, Project, ask_kafka, reach_kafka, who_acts
+from tidemark_cli.output import print_facts, print_json, print_table, say
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""See what was given up on, why, and send it back.
+    help="""See what was given up on, why, and send it back, or leave it for good.
 
     An event that cannot be processed is not lost: it goes to the topic's
     dead-letter twin (TOPIC.dlq) with its original bytes and headers, and with the
@@ -36,6 +49,24 @@ Reason = Annotated[
 ]
 
 
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day, such as 2013-08-30") from None
+
+
+Day = Annotated[
+    date | None,
+    typer.Option(parser=_date, metavar="DATE", help="Only those whose original was recorded that day, UTC."),
+]
+Offsets = Annotated[
+    list[int] | None, typer.Argument(min=0, help="Which ones, by their offsets.", show_default=False)
+]
+Everything = Annotated[bool, typer.Option("--all", help="All of them, the oldest first.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
 @app.command("list")
 def list_letters(
     topic: Annotated[
@@ -43,6 +74,8 @@ def list_letters(
     ] = None,
     *,
     reason: Reason = None,
+    day: Day = None,
+    discarded: Annotated[bool, typer.Option("--discarded", help="Those that were discarded too.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")] = 20,
     kafka: Kafka = None,
     as_json: AsJson = False,
@@ -55,29 +88,34 @@ def list_letters(
 
         tidemark dlq list flights.departed.v1
 
-        tidemark dlq list flights.departed.v1 --reason OUT_OF_RANGE --limit 100 --json
+        tidemark dlq list flights.departed.v1 --reason OUT_OF_RANGE --day 2013-08-30 --limit 100 --json
     """
     reach = reach_kafka(kafka)
     if topic is None:
         _list_twins(reach, as_json=as_json)
         return
-    letters, foreign = _read_all(reach, topic, limit=limit, reason=reason)
+    found = find(reach, topic, Wanted(reason, day), limit)
+    letters = found.letters if discarded else found.open
     if as_json:
-        print_json([_summary(letter) for letter in letters] + [_foreign_summary(one) for one in foreign])
+        told = [summary(letter, found.discarded.get(letter.where)) for letter in letters]
+        print_json(told + [foreign_summary(one) for one in found.foreign])
         return
-    rows = [
-        (
-            str(letter.where.offset),
-            letter.reason,
-            letter.service,
-            str(letter.original),
-            format_rfc3339(letter.time_us),
-            letter.detail,
-        )
-        for letter in letters
-    ] + [(str(record.offset), _FOREIGN, "", "", "", _WHY_FOREIGN) for record in foreign]
+    rows = [_row(letter, found) for letter in letters]
+    rows += [(str(record.offset), FOREIGN, "", "", "", WHY_FOREIGN) for record in found.foreign]
     columns = ["offset #", "reason", "given up by", "was", "when", "what was wrong"]
     print_table(columns, rows, empty=f"{topic} has no dead letters" + (f" for {reason}." if reason else "."))
+
+
+def _row(letter: DeadLetter, found: Found) -> tuple[str, ...]:
+    decision = found.discarded.get(letter.where)
+    return (
+        str(letter.where.offset),
+        letter.reason,
+        letter.service,
+        str(letter.original),
+        format_rfc3339(letter.time_us),
+        letter.detail + (f" (discarded by {decision.by}: {decision.because})" if decision else ""),
+    )
 
 
 def _list_twins(reach: str, *, as_json: bool) -> None:
@@ -107,9 +145,9 @@ def show_letter(
         tidemark dlq show flights.departed.v1 12 --project examples.flights
     """
     reach = reach_kafka(kafka)
-    letter = _read(reach, topic, offset)
+    letter = read_one(reach, topic, offset)
     kind = known_messages(project).get(letter.original.topic)
-    told = _summary(letter) | {
+    told = summary(letter) | {
         "key": as_text(letter.key),
         "headers": {name: as_text(value) for name, value in letter.headers},
         "data": decode(letter.value, kind),
@@ -123,15 +161,14 @@ def show_letter(
 
 
 @app.command("replay")
-def replay_letters(
+def replay_letters(  # noqa: PLR0913 - one parameter an option
     topic: Topic,
-    offsets: Annotated[
-        list[int] | None, typer.Argument(min=0, help="Which ones, by their offsets.", show_default=False)
-    ] = None,
+    offsets: Offsets = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="All of them, the oldest first.")] = False,
+    everything: Everything = False,
     reason: Reason = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    day: Day = None,
+    yes: Yes = False,
     kafka: Kafka = None,
     as_json: AsJson = False,
 ) -> None:
@@ -140,7 +177,8 @@ def replay_letters(
     For after the cause is mended: a service that knows the format now, a store
     that is back. Whoever reads the topic gets the events again; effects are
     idempotent, so one that had its effect does not have it twice. The letters
-    stay in the dead-letter topic, which is a log and not a queue.
+    stay in the dead-letter topic, which is a log and not a queue. What was
+    discarded is not among --all.
 
     For example:
 
@@ -148,15 +186,11 @@ def replay_letters(
 
         tidemark dlq replay flights.departed.v1 --all --reason HANDLER_FAILED --yes
     """
-    if bool(offsets) == everything:
-        raise WrongUsage("say which dead letters: their offsets, or --all")
-    if offsets and reason:
-        raise WrongUsage("--reason chooses among --all; offsets name theirs already")
     reach = reach_kafka(kafka)
-    letters = [_read(reach, topic, offset) for offset in offsets] if offsets else _all(reach, topic, reason)
+    letters = _chosen(reach, topic, offsets, Wanted(reason, day), everything=everything)
     if letters and not yes:
         typer.confirm(f"Send {len(letters)} back to {letters[0].original.topic}?", abort=True, err=True)
-    sent = _ask(_replay(reach, letters))
+    sent = ask_about_letters(_replay(reach, letters))
     if as_json:
         pairs = zip(letters, sent, strict=True)
         print_json([{"was": str(letter.where), "is": str(position)} for letter, position in pairs])
@@ -164,78 +198,63 @@ def replay_letters(
         say(f"{len(sent)} sent back.")
 
 
+@app.command("discard")
+def discard_letters(  # noqa: PLR0913 - one parameter an option
+    topic: Topic,
+    offsets: Offsets = None,
+    *,
+    because: Annotated[str, typer.Option(help="Why, for whoever asks later.", show_default=False)],
+    everything: Everything = False,
+    reason: Reason = None,
+    day: Day = None,
+    actor: Actor = None,
+    yes: Yes = False,
+    kafka: Kafka = None,
+    as_json: AsJson = False,
+) -> None:
+    """Leave dead letters for good: they are not listed and not sent back any more.
+
+    Nothing is erased: who decided, when and why is written beside the letters,
+    for as long as the dead-letter topic keeps them.
+
+    For example:
+
+        tidemark dlq discard weather.observed.v1 0 --because "no wind blows at 1,048 mph"
+
+        tidemark dlq discard flights.departed.v1 --all --reason WRONG_TYPE --because "sent again by hand"
+    """
+    if not because.strip():
+        raise WrongUsage("say why: --because is empty")
+    by, reach = who_acts(actor), reach_kafka(kafka)
+    letters = _chosen(reach, topic, offsets, Wanted(reason, day), everything=everything)
+    if letters and not yes:
+        typer.confirm(f"Leave {len(letters)} in {letters[0].where.topic} for good?", abort=True, err=True)
+    decisions = [Discard(letter.where, because.strip(), by, wall_clock_us()) for letter in letters]
+    ask_kafka(_discard(reach, decisions))
+    if as_json:
+        print_json([{"discarded": str(one.where), "because": one.because, "by": one.by} for one in decisions])
+    else:
+        say(f"{len(decisions)} discarded.")
+
+
+def _chosen(
+    reach: str, topic: str, offsets: list[int] | None, wanted: Wanted, *, everything: bool
+) -> list[DeadLetter]:
+    if bool(offsets) == everything:
+        raise WrongUsage("say which dead letters: their offsets, or --all")
+    if offsets and not wanted.is_everything:
+        raise WrongUsage("--reason and --day choose among --all; offsets name theirs already")
+    return [read_one(reach, topic, offset) for offset in offsets or ()] or read_all(reach, topic, wanted)
+
+
+async def _discard(reach: str, decisions: list[Discard]) -> None:
+    if decisions:
+        async with KafkaPublisher(reach, client_id="tidemark-cli") as publisher:
+            await discard(publisher, decisions)
+
+
 async def _replay(reach: str, letters: list[DeadLetter]) -> list[Position]:
     if not letters:
         return []
     async with KafkaPublisher(reach, client_id="tidemark-cli") as publisher:
         return await dead_letters.replay(publisher, letters)
-
-
-def _read(reach: str, topic: str, offset: int) -> DeadLetter:
-    where = Position(topic if is_dead_letter(topic) else dead_letter_of(topic), 0, offset)
-    try:
-        letter = ask_kafka(dead_letters.read_dead_letter(reach, where))
-    except dead_letters.NotADeadLetter as error:
-        raise Failure(f"{error}: `tidemark dlq list {topic}` shows what is there") from error
-    if letter.where != where:
-        raise Failure(f"nothing is at {where}: `tidemark dlq list {topic}` shows what is there")
-    return letter
-
-
-def _all(reach: str, topic: str, reason: str | None) -> list[DeadLetter]:
-    newest_first, foreign = _read_all(reach, topic, limit=_ALL, reason=reason)
-    if foreign:
-        note(f"{len(foreign)} records there are nobody's dead letters and stay: `tidemark dlq list {topic}`")
-    return newest_first[::-1]
-
-
-def _read_all(
-    reach: str, topic: str, *, limit: int, reason: str | None
-) -> tuple[list[DeadLetter], list[LogRecord]]:
-    """Reads the newest dead letters, and the records there that are none (left out if a reason chooses)."""
-    foreign: list[LogRecord] = []
-    letters = ask_kafka(
-        dead_letters.read_dead_letters(
-            reach, topic, limit=limit, reason=reason, on_foreign=lambda record, _: foreign.append(record)
-        )
-    )
-    return letters, [] if reason else foreign
-
-
-def _ask(work: Coroutine[Any, Any, Result]) -> Result:
-    try:
-        return ask_kafka(work)
-    except dead_letters.NotADeadLetter as error:
-        raise Failure(str(error)) from error
-
-
-def _summary(letter: DeadLetter) -> dict[str, Any]:
-    return {
-        "topic": letter.where.topic,
-        "offset": letter.where.offset,
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "service": letter.service,
-        "stack": letter.stack,
-        "was": str(letter.original),
-        "time": format_rfc3339(letter.time_us),
-    }
-
-
-def _foreign_summary(record: LogRecord) -> dict[str, Any]:
-    headers = {name: as_text(value) for name, value in record.headers}
-    return {
-        "topic": record.topic,
-        "offset": record.offset,
-        "reason": _FOREIGN,
-        "detail": _WHY_FOREIGN,
-        "key": as_text(record.key),
-        "headers": headers,
-    }
-
-
-_ALL = 1_000_000
-_FOREIGN = "FOREIGN"
-_WHY_FOREIGN = (
-    "No service gave this up, somebody else wrote it: `tidemark tail` shows it, nothing replays it."
-)

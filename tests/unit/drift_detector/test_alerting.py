@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 from bus.events import Event
 from bus.received import Received
 from drift_detector.adapters.alerts import alert_of, runbook_of
+from drift_detector.bootstrap import Watched
 from drift_detector.testing import DAY_US, MODEL, MONITORS, TOPICS, Scene, prediction, watched
+from feature_store import load_project
 from hypothesis import given as drawn
 from hypothesis import strategies as st
+from monitoring.source_quality import SourceQuality
 from tidemark.monitoring.v1 import alert_pb2 as proto
 from tidemark.monitoring.v1.alert_pb2 import AlertChanged
 from tidemark.monitoring.v1.monitor_pb2 import MonitorMeasured
@@ -104,6 +108,27 @@ async def test_a_monitor_that_is_no_longer_declared_changes_nothing() -> None:
     scene = Scene()
     assert not await scene.process().parts.alerting.on_measured([_measured(0, _BREACHED, monitor="gone")])
     assert not scene.alerts
+
+
+async def test_a_sources_day_raises_an_alert_that_its_next_good_day_resolves() -> None:
+    sources = [SourceQuality(model="flights.departed.v1", owner="flight operations")]
+    scene = Scene(watched=replace(watched(), sources=sources))
+    told = {"model": "flights.departed.v1", "monitor": "source-quality"}
+    days = [_measured(day, assessment, **told) for day, assessment in enumerate([_BREACHED, _OK])]
+    await scene.process().parts.alerting.on_measured([*days, days[0], days[1]])
+    assert _states(scene) == [("FIRING", 1, 0), ("RESOLVED", 1, 1)]
+    assert scene.alerts[0].fingerprint == "flights.departed.v1:source-quality"
+    assert scene.alerts[0].owner == "flight operations"
+    assert scene.alerts[0].runbook == "docs/runbooks/data-quality.md"
+
+
+def test_every_source_of_a_project_has_a_monitor_of_its_days() -> None:
+    found = Watched.of(load_project("examples.flights"), [])
+    assert [(one.model, one.name, one.owner) for one in found.sources] == [
+        ("flights.departed.v1", "source-quality", "flight operations"),
+        ("flights.arrived.v1", "source-quality", "flight operations"),
+        ("weather.observed.v1", "source-quality", "weather desk"),
+    ]
 
 
 async def test_what_is_no_measurement_is_refused_and_the_others_count() -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bus.errors import BusError
+from bus.errors import BusError, MalformedEvent
 from bus.events import from_record
 from bus.kafka.reading import topic_reader
 from bus.positions import Position
@@ -15,7 +15,7 @@ from bus.times import format_rfc3339, parse_rfc3339
 from bus.topics import dead_letter_of, is_dead_letter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from bus.events import Event, Headers
     from bus.records import LogRecord, RecordPublisher
@@ -105,6 +105,14 @@ class DeadLetter:
         """
         return from_record(self.key, self.value, self.headers, timestamp_ms=self.timestamp_ms)
 
+    @property
+    def recorded_us(self) -> int:
+        """When the original was recorded: by its envelope or, if that is broken, by the broker."""
+        try:
+            return self.event().recorded_time_us
+        except MalformedEvent:
+            return self.timestamp_ms * 1_000
+
 
 def exhume(record: LogRecord) -> DeadLetter:
     """Read a record of a dead-letter topic.
@@ -158,6 +166,7 @@ async def read_dead_letters(
     *,
     limit: int = 100,
     reason: str | None = None,
+    recorded_us: range | None = None,
     on_foreign: Callable[[LogRecord, NotADeadLetter], None] | None = None,
 ) -> list[DeadLetter]:
     """Read a topic's newest dead letters, newest first.
@@ -167,6 +176,7 @@ async def read_dead_letters(
         topic: The topic, or its dead-letter twin.
         limit: At most so many.
         reason: Only these.
+        recorded_us: Only those whose original was recorded then.
         on_foreign: Told of each record that somebody else wrote there; it is passed over.
 
     Raises:
@@ -177,7 +187,7 @@ async def read_dead_letters(
     async with topic_reader(bootstrap) as reader:
         partitions = await reader.partitions(twin)
         starts, ends = await reader.begin_offsets(partitions), await reader.end_offsets(partitions)
-        if reason is None:
+        if reason is None and recorded_us is None:
             starts = {where: max(begin, ends[where] - limit) for where, begin in starts.items()}
         newest = {where: deque[DeadLetter](maxlen=limit) for where in partitions}
         async for record in reader.read(starts, ends):
@@ -188,10 +198,28 @@ async def read_dead_letters(
                     raise
                 on_foreign(record, foreign)
                 continue
-            if reason in (None, letter.reason):
+            is_then = recorded_us is None or letter.recorded_us in recorded_us
+            if is_then and reason in (None, letter.reason):
                 newest[letter.where.topic_partition].append(letter)
     found = [letter for letters in newest.values() for letter in letters]
     return sorted(found, key=lambda letter: (letter.time_us, letter.where), reverse=True)[:limit]
+
+
+async def walk_dead_letters(bootstrap: str, topic: str) -> AsyncIterator[DeadLetter]:
+    """Yield a topic's dead letters, each partition's in order; records that are none are passed over.
+
+    Raises:
+        Unavailable: the broker is away, or there is no such topic.
+    """
+    twin = topic if is_dead_letter(topic) else dead_letter_of(topic)
+    async with topic_reader(bootstrap) as reader:
+        partitions = await reader.partitions(twin)
+        starts, ends = await reader.begin_offsets(partitions), await reader.end_offsets(partitions)
+        async for record in reader.read(starts, ends):
+            try:
+                yield exhume(record)
+            except NotADeadLetter:
+                continue
 
 
 async def read_dead_letter(bootstrap: str, where: Position) -> DeadLetter:

@@ -54,8 +54,15 @@ class Feed(Protocol):
             PartitionsLost: they have moved on already.
         """
 
-    async def poll(self, timeout_ms: int) -> Mapping[TopicPartition, Sequence[LogRecord]]:
-        """Return what has arrived since, waiting at most so long for something."""
+    async def poll(
+        self, timeout_ms: int, only: Collection[TopicPartition] | None = None
+    ) -> Mapping[TopicPartition, Sequence[LogRecord]]:
+        """Return what has arrived since, waiting at most so long for something.
+
+        Args:
+            timeout_ms: 0 returns what is there.
+            only: Of these partitions; what has arrived of the others is kept for another time.
+        """
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Store the group's next offsets.

@@ -66,9 +66,12 @@ class MemoryFeed:
         self._moved.set()
         return dict(self._next)
 
-    async def poll(self, timeout_ms: int) -> Mapping[TopicPartition, Sequence[LogRecord]]:
+    async def poll(
+        self, timeout_ms: int, only: Collection[TopicPartition] | None = None
+    ) -> Mapping[TopicPartition, Sequence[LogRecord]]:
         """See `Feed.poll`."""
-        found = {where: self._log.read(where, offset) for where, offset in self._next.items()}
+        wanted = {where: at for where, at in self._next.items() if only is None or where in only}
+        found = {where: self._log.read(where, offset) for where, offset in wanted.items()}
         found = {where: records for where, records in found.items() if records}
         for where, records in found.items():
             self._next[where] = records[-1].offset + 1

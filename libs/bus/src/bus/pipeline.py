@@ -18,6 +18,7 @@ from bus.watermarks import Watermark
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from bus.batching import Bites
     from bus.clocks import Clock
     from bus.dead_letters import Undertaker
     from bus.delivery import Delivery
@@ -51,6 +52,7 @@ class Pipeline:
         publish_progress: bool,
         buried_elsewhere: Collection[str],
         clock: Clock,
+        bites: Bites,
     ) -> None:
         self._group = group
         self._delivery = delivery
@@ -61,6 +63,7 @@ class Pipeline:
         self._publish_progress = publish_progress
         self._buried_elsewhere = frozenset(buried_elsewhere)
         self._clock = clock
+        self._bites = bites
 
     async def process(self, batch: Sequence[LogRecord], known: Marks) -> Marks:
         """Return the new marks of the partitions in the batch, once all its effects are durable and told.
@@ -78,7 +81,9 @@ class Pipeline:
         if self._publish_progress:
             progress = progress_event(self._group, self._undertaker.service, marks, self._clock())
             await self._patience.until_available(lambda: self._publisher.publish(PROGRESSED.name, progress))
-        self._metrics.finished(Counter(record.topic for record in batch))
+        records = Counter(record.topic for record in batch)
+        self._bites.swallowed(records, Counter(refusal.record.topic for refusal in refusals))
+        self._metrics.finished(records)
         return marks
 
     def _own(self, malformed: Sequence[Refusal]) -> list[Refusal]:
@@ -148,7 +153,8 @@ def advance(
     for one in received:
         where, event = (one.topic, one.partition), one.event
         recorded_us[where] = max(recorded_us[where], event.recorded_time_us)
-        event_us[where] = max(event_us[where], event.time_us)
+        # What is known now says nothing about later times, whatever its producer's clock or fault claims.
+        event_us[where] = max(event_us[where], min(event.time_us, event.recorded_time_us))
     return {
         TopicPartition(*where): known.get(TopicPartition(*where), _NOTHING_SEEN).advanced(
             end, recorded_us[where], event_us[where]

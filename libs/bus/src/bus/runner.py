@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from bus.batching import Backlog, Batching, Gathering
+from bus.batching import Backlog, Batching, Bites, Gathering
 from bus.clocks import Clock, wall_clock_us
 from bus.commits import Commits
 from bus.dead_letters import Undertaker
@@ -103,6 +103,7 @@ class ConsumerRunner:
         self._readiness.lost(_GROUP, f"has not joined group {group} yet")
         self._patience = Patience(retry, self._readiness, self._feed.keep_alive, self._metrics)
         self._commits = Commits(self._commit)
+        self._bites = Bites(batching.max_records, len(topics))
         self._pipeline = Pipeline(
             group=group,
             delivery=Delivery(handler, retry.attempts, self._patience, self._metrics),
@@ -113,6 +114,7 @@ class ConsumerRunner:
             publish_progress=publish_progress,
             buried_elsewhere=buried_elsewhere,
             clock=clock,
+            bites=self._bites,
         )
         self._backlog = Backlog()
         self._hand = asyncio.Lock()
@@ -229,6 +231,13 @@ class ConsumerRunner:
                 return
             if self._backlog and (left_ms <= 0 or not self._batching.max_wait_ms):
                 return
+        await self._look_beside()
+
+    async def _look_beside(self) -> None:
+        """Take in what has come of topics of which nothing waits: what does may be of one that is flooded."""
+        quiet = [where for where in self._marks if where.topic not in self._backlog.topics]
+        if quiet:
+            self._backlog.add(await self._feed.poll(0, quiet))
 
     def _listen(self) -> None:
         silent_ms = self._feed.silent_ms()
@@ -239,7 +248,7 @@ class ConsumerRunner:
 
     async def _process_next(self) -> None:
         async with self._hand:
-            batch = self._backlog.take(self._batching.max_records)
+            batch = self._backlog.take(self._batching.max_records, self._bites.most_of)
             if batch:
                 await self._process(batch)
                 await self._feed.keep_alive()

@@ -33,6 +33,7 @@ from feature_store.definitions import (
 )
 from feature_store.errors import DefinitionError
 from feature_store.events import EventBatch, Incoming, decode_events
+from feature_store.expectations import Expect
 from feature_store.expressions import (
     FieldType,
     category,
@@ -84,6 +85,7 @@ __all__ = [
     "Entity",
     "EventBatch",
     "Ewma",
+    "Expect",
     "Feature",
     "FeatureView",
     "FieldType",

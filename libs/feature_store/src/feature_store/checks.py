@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 class SourceCheck(Protocol):
     """Refuses events. A null passes every check but `required`."""
 
+    @property
+    def about(self) -> str:
+        """The fields it reads and what it demands of them, in words."""
+
     def fit(self, fields: Mapping[str, FieldType]) -> None:
         """Check that it can be asked of events with these fields.
 
@@ -91,6 +95,11 @@ class Required:
 
     names: tuple[str, ...]
 
+    @property
+    def about(self) -> str:
+        """See `SourceCheck.about`."""
+        return f"{', '.join(self.names)} given"
+
     def fit(self, fields: Mapping[str, FieldType]) -> None:
         """Demand that the fields are known."""
         for name in self.names:
@@ -114,6 +123,11 @@ class Range:
     low: float
     high: float
 
+    @property
+    def about(self) -> str:
+        """See `SourceCheck.about`."""
+        return f"{self.field} in {self.low:g} to {self.high:g}"
+
     def fit(self, fields: Mapping[str, FieldType]) -> None:
         """Demand a number."""
         _demand(self.field, FieldType.NUMBER, fields)
@@ -133,6 +147,11 @@ class OneOf:
 
     field: str
     allowed: frozenset[str]
+
+    @property
+    def about(self) -> str:
+        """See `SourceCheck.about`."""
+        return f"{self.field} in {', '.join(sorted(self.allowed))}"
 
     def fit(self, fields: Mapping[str, FieldType]) -> None:
         """Demand a text."""
@@ -154,6 +173,11 @@ class Matches:
     field: str
     pattern: re.Pattern[str]
 
+    @property
+    def about(self) -> str:
+        """See `SourceCheck.about`."""
+        return f"{self.field} like {self.pattern.pattern}"
+
     def fit(self, fields: Mapping[str, FieldType]) -> None:
         """Demand a text."""
         _demand(self.field, FieldType.TEXT, fields)
@@ -173,6 +197,11 @@ class That:
 
     condition: Expression
     reason: str
+
+    @property
+    def about(self) -> str:
+        """See `SourceCheck.about`."""
+        return str(self.condition)
 
     def fit(self, fields: Mapping[str, FieldType]) -> None:
         """Demand a condition over known fields."""

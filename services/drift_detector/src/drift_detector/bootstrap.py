@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from bus.positions import TopicPartition
 from bus.runner import Batching, ConsumerRunner, Membership
 from monitoring.monitors import check_monitors
+from monitoring.source_quality import SourceQuality
 
 from drift_detector.adapters import wire
 from drift_detector.adapters.kafka import BusAnnouncements, Topics
@@ -49,6 +50,7 @@ class Watched:
         rules: By model.
         owners: By model.
         slices: By model.
+        sources: One a source of the project: its days are measured by `tidemark quality report --publish`.
     """
 
     monitors: Mapping[str, Sequence[Monitor]]
@@ -56,6 +58,7 @@ class Watched:
     rules: Mapping[str, Rules]
     owners: Mapping[str, str]
     slices: Mapping[str, Sequence[str]]
+    sources: Sequence[SourceQuality] = ()
 
     @classmethod
     def of(cls, project: Project, declared: Iterable[Monitor]) -> Watched:
@@ -77,6 +80,7 @@ class Watched:
             rules={name: Rules(grains[name], spec.decision_threshold) for name, spec in models.items()},
             owners={name: spec.owner for name, spec in models.items()},
             slices={name: list(spec.slices) for name, spec in models.items()},
+            sources=[SourceQuality(model=one.topic, owner=one.owner) for one in project.sources.values()],
         )
 
 
@@ -166,7 +170,7 @@ def assemble(  # noqa: PLR0913 - one keyword a decision of the caller
     )
     alerting = Alerting(
         read=wire.told_of,
-        monitors=[one for found in watched.monitors.values() for one in found],
+        monitors=[*(one for found in watched.monitors.values() for one in found), *watched.sources],
         owners=watched.owners,
         alerts=world.alerts,
         metrics=world.metrics,

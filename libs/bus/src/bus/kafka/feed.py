@@ -127,10 +127,14 @@ class KafkaFeed:
         except KafkaError as error:
             raise Unavailable(f"could not begin to read {self._topics}: {error!r}") from error
 
-    async def poll(self, timeout_ms: int) -> Mapping[TopicPartition, Sequence[LogRecord]]:
+    async def poll(
+        self, timeout_ms: int, only: Collection[TopicPartition] | None = None
+    ) -> Mapping[TopicPartition, Sequence[LogRecord]]:
         """See `Feed.poll`."""
+        # What is there of the others is left where it is: pausing them would throw it away.
+        wanted = [] if only is None else [KafkaTopicPartition(*where) for where in only] or [_NOWHERE]
         try:
-            fetched = await self._opened.getmany(timeout_ms=timeout_ms)
+            fetched = await self._opened.getmany(*wanted, timeout_ms=timeout_ms)
         except KafkaError as error:
             raise Unavailable(f"could not read {self._topics}: {error!r}") from error
         return {TopicPartition(*where): records for where, records in fetched.items()}

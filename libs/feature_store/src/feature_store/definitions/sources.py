@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from feature_store.checks import SourceCheck
+    from feature_store.expectations import Expectation
     from feature_store.formats import Format
 
 _TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
@@ -110,6 +111,7 @@ class Source:
     max_clock_skew: timedelta = timedelta(minutes=5)
     max_bytes: int = _DEFAULT_MAX_BYTES
     retracts: Expression | None = None
+    expectations: Sequence[Expectation] = ()
     owner: str = ""
     sensitivity: str = ""
     location: Location | None = attribute(default_factory=caller, repr=False)
@@ -135,6 +137,7 @@ class Source:
                 check.fit(self.fields)
             except UnsoundExpressionError as error:
                 self._refuse(f"check {type(check).__name__}: {error.problem}", error.remedy)
+        self._check_expectations()
 
     @property
     def fields(self) -> Mapping[str, FieldType]:
@@ -173,6 +176,21 @@ class Source:
         kind = type_over_events(self.retracts, self, f"{definition}: retracts", self.location)
         if kind is not FieldType.FLAG:
             self._refuse(f"retracts is a {kind}", 'Write a condition, such as field("kind") == "cancelled".')
+
+    def _check_expectations(self) -> None:
+        seen: set[tuple[str, str]] = set()
+        for one in self.expectations:
+            name = f"expectation {type(one).__name__}"
+            try:
+                one.fit(self.fields)
+            except UnsoundExpressionError as error:
+                self._refuse(f"{name}: {error.problem}", error.remedy)
+            known_by = (one.statistic, one.subject)
+            if known_by in seen:
+                self._refuse(
+                    f"{name}({one.subject}) is declared twice", "Keep one: alerts tell them by name."
+                )
+            seen.add(known_by)
 
     def _refuse(self, problem: str, instead: str) -> None:
         raise DefinitionError(f"Source({self.topic!r})", problem, instead=instead, at=self.location)

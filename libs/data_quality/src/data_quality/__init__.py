@@ -1,0 +1,1 @@
+"""Days of events, judged against what their source expects of them."""
