@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from feature_store.definitions.durations import microseconds
+from feature_store.definitions.sensitive import check_sensitive
 from feature_store.definitions.typing import type_over_events
 from feature_store.errors import DefinitionError, Location, UnsoundExpressionError, caller, did_you_mean
 from feature_store.expressions import FieldType
+from feature_store.sensitivity import Handling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,6 +62,8 @@ class Source:
             is two events: a retraction, and what is true instead.
         owner: Whom to ask about its events; for the catalogue, and part of no hash.
         sensitivity: What its payloads hold, such as "personal"; likewise.
+        sensitive: Field to what is done with it before it is written anywhere: "keep", "hash" or "drop"
+            (docs/privacy.md). A field that is not named is kept.
     """
 
     topic: str
@@ -73,6 +77,7 @@ class Source:
     retracts: Expression | None = None
     owner: str = ""
     sensitivity: str = ""
+    sensitive: Mapping[str, str] = attribute(default_factory=dict)
     location: Location | None = attribute(default_factory=caller, repr=False)
 
     def __post_init__(self) -> None:
@@ -89,18 +94,36 @@ class Source:
                 self._refuse(
                     f"field {name!r} begins with an underscore", "Those names are the lake's own; rename it."
                 )
+        check_sensitive(self)
         self._check_event_time()
         self._check_retracts()
         for check in self.checks:
             try:
-                check.fit(self.fields)
+                check.fit(self.format.fields)
             except UnsoundExpressionError as error:
                 self._refuse(f"check {type(check).__name__}: {error.problem}", error.remedy)
 
     @property
     def fields(self) -> Mapping[str, FieldType]:
-        """The payload's fields, in order, with their types."""
-        return self.format.fields
+        """The payload's fields that can be written and read, in order, with their types."""
+        if not self.sensitive:
+            return self.format.fields
+        kept = self.format.fields.items()
+        return {name: kind for name, kind in kept if self.handling(name) is not Handling.DROP}
+
+    def handling(self, name: str) -> Handling:
+        """Return what is done with a field."""
+        return Handling(self.sensitive.get(name, Handling.KEEP))
+
+    @property
+    def hashed(self) -> Sequence[str]:
+        """The names of the fields for which keyed hashes stand."""
+        return [name for name in self.fields if self.handling(name) is Handling.HASH]
+
+    @property
+    def is_sensitive(self) -> bool:
+        """Whether a field is dropped or hashed."""
+        return any(self.handling(name) is not Handling.KEEP for name in self.sensitive)
 
     @property
     def texts(self) -> Sequence[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from feature_store.definitions.aggregations import Aggregation
 from feature_store.definitions.durations import microseconds
+from feature_store.definitions.sensitive import refuse_dropped
 from feature_store.definitions.sources import Entity, Source
 from feature_store.errors import DefinitionError, Location, caller, did_you_mean
 from feature_store.expressions import FieldType
@@ -56,6 +57,7 @@ class View:
         retracts = self.source.retracts
         # Left out where there is none, so that views without retractions keep their hashes.
         taken_back = {} if retracts is None else {"retracts": json.loads(retracts.canonical())}
+        hashed = {"hashed": list(self.source.hashed)} if self.source.hashed else {}
         return {
             "view": self.name,
             "topic": self.source.topic,
@@ -65,6 +67,7 @@ class View:
             "key": self.key,
             "ttl_us": self.ttl_us,
             **taken_back,
+            **hashed,
         }
 
     @property
@@ -182,6 +185,7 @@ def _part(
 
 
 def _check_key(cls: type[FeatureView], source: Source, key: str, at: Location | None) -> None:
+    refuse_dropped(source, key, f"{cls.__name__}: key", at)
     kind = source.fields.get(key)
     if kind is None:
         _refuse(cls, f"key: source {source.topic} has no field {key!r}", did_you_mean(key, source.fields), at)
