@@ -1,0 +1,105 @@
+"""The erased subjects' topic: followed by services, read whole by tools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bus.errors import Unavailable
+from bus.follow import Follower
+from bus.kafka.reading import topic_reader
+from bus.kafka.tail import KafkaTail
+from bus.inspect import see
+from bus.topics import SUBJECTS_ERASED
+from tidemark.governance.v1.erasure_pb2 import SubjectErased
+
+from privacy.erased import ErasedSubjects, Erasure
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable
+
+    from bus.follow import Tail
+    from bus.received import Received
+
+_NANOS_A_MICROSECOND = 1_000
+_MICROSECONDS_A_SECOND = 1_000_000
+
+
+class ErasedList:
+    """Keeps a list of the erased as long as it is run.
+
+    Args:
+        subjects: The list.
+        tail: Reads the topic.
+    """
+
+    def __init__(self, subjects: ErasedSubjects, tail: Tail) -> None:
+        self.subjects = subjects
+        self._follower = Follower(tail, self._on_event)
+
+    @classmethod
+    def on_kafka(cls, subjects: ErasedSubjects, bootstrap: str, client_id: str) -> ErasedList:
+        """Return the list that follows Kafka."""
+        return cls(subjects, KafkaTail(bootstrap, SUBJECTS_ERASED.name, client_id=client_id))
+
+    @property
+    def not_ready_because(self) -> str | None:
+        """Why somebody erased may be missing, in words."""
+        return self._follower.not_ready_because
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow the topic until `stop`.
+
+        Raises:
+            UnknownSecret: a subject cannot be recognised with the secret that is given.
+        """
+        await self._follower.run(stop)
+
+    async def up_to_date(self) -> None:
+        """Return once everybody who is in the topic now is on the list.
+
+        What is asked for after an event was read is exact for that event: an erasure that it must obey, being
+        of a later time than the event was recorded, is either on the list or its writer is waited for.
+
+        Raises:
+            Unavailable: the broker cannot say.
+        """
+        await self._follower.read_once()
+        await self._follower.caught_up()
+
+    async def _on_event(self, received: Received) -> None:
+        if not received.event.tombstone:
+            self.subjects.add(erasure_of(SubjectErased.FromString(received.event.data)))
+
+
+async def read_erased(bootstrap: str, subjects: ErasedSubjects) -> ErasedSubjects:
+    """Add everybody who is in the topic now; nobody where there is no such topic yet.
+
+    Raises:
+        Unavailable: the broker is away.
+        UnknownSecret: a subject cannot be recognised with the secret that is given.
+    """
+    for erasure in await read_erasures(bootstrap):
+        subjects.add(erasure)
+    return subjects
+
+
+async def read_erasures(bootstrap: str) -> list[Erasure]:
+    """Read every erasure, the first one first.
+
+    Raises:
+        Unavailable: the broker is away.
+    """
+    async with topic_reader(bootstrap) as reader:
+        if SUBJECTS_ERASED.name not in await reader.topics():
+            return []
+        partitions = await reader.partitions(SUBJECTS_ERASED.name)
+        starts, ends = await reader.begin_offsets(partitions), await reader.end_offsets(partitions)
+        seen = [see(record, SubjectErased) async for record in reader.read(starts, ends)]
+    return [erasure_of(one.message) for one in seen if isinstance(one.message, SubjectErased)]
+
+
+def erasure_of(message: SubjectErased) -> Erasure:
+    """Read an erasure."""
+    until_us = message.until.seconds * _MICROSECONDS_A_SECOND + message.until.nanos // _NANOS_A_MICROSECOND
+    return Erasure(message.erasure_id, message.entity, message.subject, message.key_id, until_us)
