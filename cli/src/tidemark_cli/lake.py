@@ -40,6 +40,15 @@ class LakeHistory:
         """
         return await asyncio.to_thread(self._read, source, ranges)
 
+    async def of_key(self, source: Source, field: str, key: str) -> EventBatch:
+        """See `privacy.rows.SubjectHistory.of_key`.
+
+        Raises:
+            DatasetError: the table cannot be read.
+        """
+        table = self._tables[source.topic]
+        return await asyncio.to_thread(read_events, table, source, ds.field(field) == key)
+
     def _reached(self, source: Source) -> Mapping[int, int]:
         table = self._tables[source.topic] = open_table(self._uri, source)
         found: dict[int, int] = {}

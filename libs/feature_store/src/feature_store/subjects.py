@@ -1,4 +1,4 @@
-"""Where a project's events and requests name an entity: what erasing one, or hashing its keys, has to reach."""
+"""Where a project names an entity: what erasing one, or hashing its keys, has to reach."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from feature_store.definitions import ModelSpec, Source, View
-
 
 
 def named_in(

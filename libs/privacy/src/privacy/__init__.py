@@ -1,1 +1,1 @@
-"""Erased subjects, the key that hashes are made with, and taking rows out of the stores."""
+"""Erased subjects: who they are, whose events count for nothing, and their feature rows made again."""

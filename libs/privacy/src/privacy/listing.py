@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bus.errors import Unavailable
 from bus.follow import Follower
+from bus.inspect import see
 from bus.kafka.reading import topic_reader
 from bus.kafka.tail import KafkaTail
-from bus.inspect import see
 from bus.topics import SUBJECTS_ERASED
 from tidemark.governance.v1.erasure_pb2 import SubjectErased
 
 from privacy.erased import ErasedSubjects, Erasure
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator
 
     from bus.follow import Tail
     from bus.received import Received
@@ -55,6 +56,25 @@ class ErasedList:
         """
         await self._follower.run(stop)
 
+    @asynccontextmanager
+    async def followed(self) -> AsyncIterator[None]:
+        """Follow the topic beside the body.
+
+        Raises:
+            UnknownSecret: a subject cannot be recognised with the secret that is given.
+        """
+        stop = asyncio.Event()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.run(stop))
+                try:
+                    yield
+                finally:
+                    stop.set()
+        except BaseExceptionGroup as group:
+            # Whoever follows does one thing and is told of one failure, not of a group.
+            raise group.exceptions[0] from group
+
     async def up_to_date(self) -> None:
         """Return once everybody who is in the topic now is on the list.
 
@@ -62,9 +82,10 @@ class ErasedList:
         of a later time than the event was recorded, is either on the list or its writer is waited for.
 
         Raises:
-            Unavailable: the broker cannot say.
+            Unavailable: the topic was not read yet, or the broker cannot say where it ends.
         """
-        await self._follower.read_once()
+        if self.not_ready_because is not None:
+            raise Unavailable(f"the list of erased subjects: {self.not_ready_because}")
         await self._follower.caught_up()
 
     async def _on_event(self, received: Received) -> None:

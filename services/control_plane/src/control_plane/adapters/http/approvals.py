@@ -54,7 +54,7 @@ class ApprovalShown(BaseModel):
     """What waits for a decision, or what was decided."""
 
     approval_id: Annotated[str, Field(examples=[_EXAMPLE])]
-    subject: Annotated[str, Field(description="version or retrain.")]
+    subject: Annotated[str, Field(description="version, retrain or erasure.")]
     subject_id: Annotated[str, Field(description="The version's name, or the retrain request's id.")]
     model: Name
     state: Annotated[str, Field(description="pending, approved, rejected or expired.")]
@@ -111,6 +111,7 @@ async def get_approval(core: CoreOfApp, approval_id: ApprovalId) -> ApprovalWith
     responses=problems.documented(
         problems.ACTOR_REQUIRED,
         problems.OWN_VERSION,
+        problems.OWN_ERASURE,
         problems.UNKNOWN_APPROVAL,
         problems.ALREADY_DECIDED,
         problems.APPROVAL_EXPIRED,
@@ -155,14 +156,15 @@ async def _version_of(approval: Approval, core: Core) -> Version | None:
 
 
 def _shown(approval: Approval, version: Version | None) -> dict[str, Any]:
-    asked_by = version.provenance.registered_by if version else approval.request.get("policy", "")
+    asked = approval.request
+    asked_by = version.provenance.registered_by if version else asked.get("policy", "")
     return {
         "approval_id": approval.approval_id,
         "subject": approval.subject.lower(),
         "subject_id": approval.subject_id,
         "model": approval.model,
         "state": approval.state.lower(),
-        "requested_by": asked_by,
+        "requested_by": asked_by or asked.get("requested_by", ""),
         "requested_at": moment(approval.opened_at_us),
         "expires_at": None if approval.expires_at_us is None else moment(approval.expires_at_us),
         "reason": _gates_in_words(version) if version else approval.request.get("reason", ""),

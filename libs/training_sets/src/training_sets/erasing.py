@@ -1,8 +1,8 @@
 """Takes rows out of Delta tables for good: out of the newest version, out of older ones, out of the log.
 
-1. Files that hold such rows are written anew without them, in one commit. It carries the `txn` action by which
-   compactions exclude one another (docs/adr/0007-lake-offsets.md), so that none which read the old files can
-   bring their rows back, and none is undone by it.
+1. Files that hold such rows are written anew without them, in one commit. It carries the `txn` action by
+   which compactions exclude one another (docs/adr/0007-lake-offsets.md), so that none which read the old
+   files can bring their rows back, and none is undone by it.
 2. Every file that no longer belongs to the table and holds such rows is deleted: what older versions need,
    and what writers that failed left behind.
 3. The log is summed up in a checkpoint and what is before it is deleted: entries tell each file's least and
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -30,7 +29,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from pyarrow import fs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 COMPACTION: Final = "compaction"
 """The application whose transactions exclude one another: at most one rewrites a table's files at a time."""

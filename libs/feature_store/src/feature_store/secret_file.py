@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feature_store import MissingKey, Pseudonyms
+from feature_store.sensitivity import MissingKey, Pseudonyms
 
 if TYPE_CHECKING:
-    from feature_store import Project
+    from feature_store.project import Project
 
 _MAKE_ONE = "make one with `head -c 32 /dev/urandom | base64 > FILE`, readable by the services alone"
 
