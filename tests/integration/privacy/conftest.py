@@ -1,7 +1,7 @@
 """Puts the kit, with its project, where tests and commands find it."""
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,11 @@ sys.path.insert(0, str(KIT))
 from privacy_kit import Deployment, deployed  # noqa: E402 - the path is set above
 
 
-@pytest.fixture
-async def deployment(
-    own_stack: Callable[..., Awaitable[LocalStack]], tmp_path: Path
-) -> AsyncIterator[Deployment]:
-    """A deployment of one test."""
-    async with deployed(await own_stack(), tmp_path) as found:
+@pytest.fixture(scope="session")
+async def deployment(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
+    """One for all of these tests: each has customers of its own."""
+    async with (
+        LocalStack(tmp_path_factory.mktemp("stack")) as stack,
+        deployed(stack, tmp_path_factory.mktemp("deployment")) as found,
+    ):
         yield found

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,14 +95,12 @@ class Deployment:
 
     async def until_kept(self, path: str, rows: int, lake: Path | None = None) -> None:
         """Wait until a table has so many rows."""
-        async with asyncio.timeout(60):
-            while len(self.column(path, "_offset", lake)) < rows:
-                await asyncio.sleep(0.1)
+        await until(lambda: len(self.column(path, "_offset", lake)) >= rows)
 
     async def until_stored(self, key: bytes) -> bytes:
         """Wait until there is a feature row."""
         async with self.redis() as client, asyncio.timeout(60):
-            while (row := await client.get(key)) is None:
+            while (row := await client.get(key)) is None:  # noqa: ASYNC110 - a process writes it
                 await asyncio.sleep(0.05)
             return bytes(row)
 
@@ -147,6 +145,13 @@ class Deployment:
         result = await self.cli.run("forget", *arguments, "--as", "ada", "--json")
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something holds that another process brings about."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.1)
 
 
 @asynccontextmanager

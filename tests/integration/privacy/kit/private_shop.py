@@ -1,4 +1,4 @@
-"""A project with a secret in every place: a hashed card, a dropped address, customers who may be forgotten."""
+"""A project with a secret in every place: a hashed card, a dropped address, customers."""
 
 from datetime import timedelta
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from control_plane import handlers
 from control_plane.adapters.http import problems
-from control_plane.adapters.http.bodies import NAME_PATTERN, Listed, Name, RegisteredVersion
+from control_plane.adapters.http.bodies import NAME_PATTERN, Listed, RegisteredVersion
 from control_plane.adapters.http.core import AskingOfCaller, Core, CoreOfApp, Wanted
 from control_plane.domain.approvals import Approval, ApprovalState, Subject
 from control_plane.domain.approvals import Decision as DomainDecision
@@ -56,7 +56,7 @@ class ApprovalShown(BaseModel):
     approval_id: Annotated[str, Field(examples=[_EXAMPLE])]
     subject: Annotated[str, Field(description="version, retrain or erasure.")]
     subject_id: Annotated[str, Field(description="The version's name, or the retrain request's id.")]
-    model: Name
+    model: Annotated[str, Field(description="The model; @erasures, which no model is called, for an erasure.")]
     state: Annotated[str, Field(description="pending, approved, rejected or expired.")]
     requested_by: str
     requested_at: Annotated[datetime, Field(description="Event time as far as it was known.")]
