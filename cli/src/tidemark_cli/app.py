@@ -23,6 +23,7 @@ from tidemark_cli.demo.command import demo
 from tidemark_cli.failures import INTERRUPTED, Failure
 from tidemark_cli.forget import forget
 from tidemark_cli.output import complain
+from tidemark_cli.retention import retention
 from tidemark_cli.rollback import rollback
 from tidemark_cli.tail import tail
 from tidemark_cli.topics import topics
@@ -79,3 +80,4 @@ app.command()(tail)
 app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(features.app, name="features")
 app.command()(forget)
+app.command()(retention)

@@ -15,8 +15,9 @@ from bus.topics import dead_letter_of, is_dead_letter
 
 from tidemark_cli.decoding import as_text, decode, known_messages
 from tidemark_cli.failures import Failure, WrongUsage
-from tidemark_cli.options import AsJson, Kafka, Project, Result, ask_kafka, reach_kafka
+from tidemark_cli.options import AsJson, Kafka, PrivacyKeyFile, Project, Result, ask_kafka, reach_kafka
 from tidemark_cli.output import note, print_facts, print_json, print_table, say
+from tidemark_cli.projects import project_named
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -123,7 +124,7 @@ def show_letter(
 
 
 @app.command("replay")
-def replay_letters(
+def replay_letters(  # noqa: PLR0913 - options of a command
     topic: Topic,
     offsets: Annotated[
         list[int] | None, typer.Argument(min=0, help="Which ones, by their offsets.", show_default=False)
@@ -132,6 +133,8 @@ def replay_letters(
     everything: Annotated[bool, typer.Option("--all", help="All of them, the oldest first.")] = False,
     reason: Reason = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    project: Project = None,
+    key_file: PrivacyKeyFile = "",
     kafka: Kafka = None,
     as_json: AsJson = False,
 ) -> None:
@@ -140,7 +143,8 @@ def replay_letters(
     For after the cause is mended: a service that knows the format now, a store
     that is back. Whoever reads the topic gets the events again; effects are
     idempotent, so one that had its effect does not have it twice. The letters
-    stay in the dead-letter topic, which is a log and not a queue.
+    stay in the dead-letter topic, which is a log and not a queue. Letters of
+    somebody who was erased since are left out, which needs the project.
 
     For example:
 
@@ -153,7 +157,8 @@ def replay_letters(
     if offsets and reason:
         raise WrongUsage("--reason chooses among --all; offsets name theirs already")
     reach = reach_kafka(kafka)
-    letters = [_read(reach, topic, offset) for offset in offsets] if offsets else _all(reach, topic, reason)
+    found = [_read(reach, topic, offset) for offset in offsets] if offsets else _all(reach, topic, reason)
+    letters = _of_nobody_erased(reach, found, project, key_file)
     if letters and not yes:
         typer.confirm(f"Send {len(letters)} back to {letters[0].original.topic}?", abort=True, err=True)
     sent = _ask(_replay(reach, letters))
@@ -162,6 +167,25 @@ def replay_letters(
         print_json([{"was": str(letter.where), "is": str(position)} for letter, position in pairs])
     else:
         say(f"{len(sent)} sent back.")
+
+
+def _of_nobody_erased(
+    reach: str, letters: list[DeadLetter], project: str | None, key_file: str
+) -> list[DeadLetter]:
+    # Imported here: a project and the engine behind it take a second that other commands need not pay.
+    from feature_store import MissingKey  # noqa: PLC0415
+    from privacy.erased import UnknownSecret  # noqa: PLC0415
+
+    from tidemark_cli.erased import of_nobody_erased  # noqa: PLC0415
+
+    declared = project_named(project) if project else None
+    try:
+        kept = ask_kafka(of_nobody_erased(letters, reach, declared, key_file))
+    except (MissingKey, UnknownSecret) as error:
+        raise Failure(str(error)) from error
+    if len(kept) < len(letters):
+        note(f"{len(letters) - len(kept)} are of subjects who were erased, and stay")
+    return kept
 
 
 async def _replay(reach: str, letters: list[DeadLetter]) -> list[Position]:

@@ -1,14 +1,20 @@
 """Who was erased, as commands that read old events again have to know."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from feature_store import EventBatch, Project, Source
+from bus.dead_letters import DeadLetter
+from bus.errors import MalformedEvent
+from bus.topics import CATALOGUE
+from feature_store import EventBatch, Project, Pseudonyms, Source
 from feature_store.secret_file import pseudonyms_for
+from google.protobuf.message import DecodeError
 from privacy.erased import ErasedSubjects
-from privacy.listing import read_erased
+from privacy.listing import read_erased, read_erasures
 
+from tidemark_cli.failures import WrongUsage
 from tidemark_cli.lake import LakeHistory
 
+_ENTITIES = "entities"
 KnowErased = Callable[[], Awaitable[ErasedSubjects]]
 
 
@@ -47,3 +53,49 @@ class ErasedHistory:
         if self._erased is None:
             self._erased = await self._ask()
         return self._erased.without(await self._lake.read(source, ranges))
+
+
+async def of_nobody_erased(
+    letters: Sequence[DeadLetter], bootstrap: str, project: Project | None, key_file: str
+) -> list[DeadLetter]:
+    """Returns the dead letters that are of nobody who was erased, recorded before that.
+
+    Raises:
+        WrongUsage: somebody was erased, and there is no project to tell whose letters these are.
+        MissingKey: the project needs a key, and none is given.
+        UnknownSecret: the erased are known by hashes of another secret.
+        Unavailable: the broker is away.
+    """
+    erasures = await read_erasures(bootstrap)
+    if not erasures:
+        return list(letters)
+    if project is None:
+        raise WrongUsage(
+            f"{len(erasures)} subjects were erased, whose letters must not be sent back: say with --project "
+            "(or TIDEMARK_PROJECT) how events name them"
+        )
+    pseudonyms = pseudonyms_for(project, key_file)
+    erased = ErasedSubjects.of(project, pseudonyms)
+    for erasure in erasures:
+        erased.add(erasure)
+    return [letter for letter in letters if not _is_erased(letter, project, erased, pseudonyms)]
+
+
+def _is_erased(
+    letter: DeadLetter, project: Project, erased: ErasedSubjects, pseudonyms: Pseudonyms | None
+) -> bool:
+    try:
+        event = letter.event()
+    except MalformedEvent:
+        return False  # nobody can say whose it is; whoever reads it will refuse it again
+    source = project.sources.get(letter.original.topic)
+    if source is not None:
+        return erased.in_payload(source, event.data, event.recorded_time_us, pseudonyms)
+    kind = {topic.name: topic.message for topic in CATALOGUE}.get(letter.original.topic)
+    if kind is None or _ENTITIES not in kind.DESCRIPTOR.fields_by_name:
+        return False
+    try:
+        message = kind.FromString(event.data)
+    except DecodeError:
+        return False
+    return erased.concerns(getattr(message, _ENTITIES), event.recorded_time_us)

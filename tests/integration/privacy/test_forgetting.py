@@ -88,3 +88,28 @@ async def test_topics_read_again_bring_nobody_back_and_later_events_begin_anew(
     assert result.exit_code == 0, result.output
     made = await deployment.until_stored(ROW + CARL.encode())
     assert made[24:] == row[24:]
+
+
+async def test_what_is_older_than_declared_leaves_topic_and_lake(deployment: Deployment) -> None:
+    day_us = 86_400 * SECOND_US
+    before = deployment.column(EVENTS, "_id")
+    await deployment.publish([order(5000 + n, BEN, at_us=AT_US + n * day_us) for n in range(40)])
+    lake = deployment.lake.parent / "another-lake"
+    await deployment.until_kept(EVENTS, len(before) + 40, lake)
+    as_of = "2023-12-24T10:00:00"  # 40 days after the first
+    found = {one["name"]: one for one in await read_retention(deployment, "--as-of", as_of)}
+    assert not found[TOPIC]["holds"]
+    assert not found[EVENTS]["holds"]
+    assert found["tidemark.predictions.made.v1"]["declared_seconds"] is None
+
+    found = {one["name"]: one for one in await read_retention(deployment, "--as-of", as_of, "--apply")}
+    assert found[TOPIC]["actual_seconds"] == 60 * 86_400
+    assert found[EVENTS]["holds"]
+    kept = deployment.column(EVENTS, "_event_time", lake)
+    assert min(kept).isoformat() == "2023-11-24T22:13:20+00:00"
+    assert await read_retention(deployment, "--as-of", as_of) == list(found.values())
+
+
+async def read_retention(deployment: Deployment, *arguments: str) -> list[dict[str, object]]:
+    lake = str(deployment.lake.parent / "another-lake")
+    return list(await deployment.cli.read("retention", "--lake", lake, *arguments))

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from feature_store.rejects import Rejects
+from feature_store.sensitivity import conceal
 from feature_store.subjects import named_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from feature_store import EventBatch, Project, Pseudonyms
+    from feature_store import EventBatch, Project, Pseudonyms, Source
     from numpy.typing import NDArray
 
 
@@ -89,6 +91,18 @@ class ErasedSubjects:
                 if field in batch.columns:
                     erased |= self._of_keys(entity, until_us, batch.columns[field], batch.recorded_time_us)
         return erased
+
+    def in_payload(
+        self, source: Source, payload: bytes, recorded_us: int, pseudonyms: Pseudonyms | None
+    ) -> bool:
+        """Tell whether a payload names somebody erased, though the event may not pass the source's checks."""
+        columns = conceal(source, source.format.decode([payload], Rejects()), pseudonyms)
+        for entity in self._until_us:
+            for field in self._naming.get(entity, {}).get(source.topic, ()):
+                [key] = columns[field].tolist()
+                if key and self.concerns({entity: key}, recorded_us):
+                    return True
+        return False
 
     def without(self, batch: EventBatch) -> EventBatch:
         """Return the events that are of nobody erased."""

@@ -89,7 +89,7 @@ def count_rows(table: DeltaTable, rows: Rows) -> int:
     return sum(_count(one, rows) for one in _fragments(table))
 
 
-def erase_rows(table: DeltaTable, rows: Rows, *, why: str, now_ms: int) -> TableErased:
+def erase_rows(table: DeltaTable, rows: Rows, *, why: str, now_ms: int, spare_ns: int = 0) -> TableErased:
     """Take rows out of a table, its history and its log.
 
     Args:
@@ -97,19 +97,21 @@ def erase_rows(table: DeltaTable, rows: Rows, *, why: str, now_ms: int) -> Table
         rows: Which.
         why: The erasure's id, for the commit.
         now_ms: Stamps the removed files.
+        spare_ns: Leave files alone that belong to no version and are so much younger than the newest: a
+            writer may be about to commit them. 0 where nobody writes such rows any more.
 
     Raises:
         LakeBusy: other writers were faster, twenty times in a row.
     """
     before = table.version()
     erased = _take_out(table, rows, why, now_ms)
-    return sweep(table, rows, before, erased)
+    return sweep(table, rows, before, erased, spare_ns=spare_ns)
 
 
-def sweep(table: DeltaTable, rows: Rows, before: int, erased: int) -> TableErased:
+def sweep(table: DeltaTable, rows: Rows, before: int, erased: int, *, spare_ns: int = 0) -> TableErased:
     """Delete what the newest version no longer needs and that still holds the rows, log entries included."""
     table.update_incremental()
-    deleted = _delete_left_files(table, rows)
+    deleted = _delete_left_files(table, rows, spare_ns)
     entries = _shorten_log(table) if erased or deleted or _log_tells(table, rows.text) else 0
     return TableErased(erased, before, table.version() if erased else before, deleted, entries)
 
@@ -174,12 +176,15 @@ def _write(
     return AddAction(path, files.get_file_info(path).size, partition, now_ms, True, stats)  # noqa: FBT003
 
 
-def _delete_left_files(table: DeltaTable, rows: Rows) -> int:
+def _delete_left_files(table: DeltaTable, rows: Rows, spare_ns: int) -> int:
     whole = table.to_pyarrow_dataset()
     live = {fragment.path for fragment in whole.get_fragments()}
+    found = dict(_parquet_files(whole.filesystem))
+    newest_ns = max(found.values(), default=0)
     deleted = 0
-    for path in _parquet_files(whole.filesystem):
-        if path not in live and _file_holds(whole.filesystem, path, rows):
+    for path, written_ns in found.items():
+        spared = spare_ns and newest_ns - written_ns < spare_ns
+        if path not in live and not spared and _file_holds(whole.filesystem, path, rows):
             whole.filesystem.delete_file(path)
             deleted += 1
     return deleted
@@ -213,11 +218,12 @@ def _log_entries(files: fs.FileSystem) -> Iterator[tuple[int, str]]:
             yield int(name[1]), f"{_LOG}/{info.base_name}"
 
 
-def _parquet_files(files: fs.FileSystem) -> Iterator[str]:
+def _parquet_files(files: fs.FileSystem) -> Iterator[tuple[str, int]]:
+    """Yield data files, whether any version has them or not, and when each was written."""
     for info in files.get_file_info(fs.FileSelector("", recursive=True)):
         path = info.path.lstrip("/")
         if path.endswith(".parquet") and not path.startswith(_LOG):
-            yield path
+            yield path, info.mtime_ns or 0
 
 
 def _file_holds(files: fs.FileSystem, path: str, rows: Rows) -> bool:

@@ -15,6 +15,7 @@ from feature_store import (
     TrainingExamples,
     field,
 )
+from feature_store.retention import Retention
 
 customer = Entity("customer", sensitivity="personal")
 card = Entity("card", sensitivity="personal")
@@ -73,3 +74,5 @@ model = ModelSpec(
     ),
     train=train,  # type: ignore[arg-type] # never called
 )
+
+orders_kept = Retention("orders.v1", in_topic=timedelta(days=60), in_lake=timedelta(days=30))

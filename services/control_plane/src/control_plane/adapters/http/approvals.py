@@ -56,7 +56,7 @@ class ApprovalShown(BaseModel):
     approval_id: Annotated[str, Field(examples=[_EXAMPLE])]
     subject: Annotated[str, Field(description="version, retrain or erasure.")]
     subject_id: Annotated[str, Field(description="The version's name, or the retrain request's id.")]
-    model: Annotated[str, Field(description="The model; @erasures, which no model is called, for an erasure.")]
+    model: Annotated[str, Field(description="The model; @erasures for an erasure, which has none.")]
     state: Annotated[str, Field(description="pending, approved, rejected or expired.")]
     requested_by: str
     requested_at: Annotated[datetime, Field(description="Event time as far as it was known.")]
