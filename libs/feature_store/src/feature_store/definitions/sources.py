@@ -89,12 +89,12 @@ class Source:
             self._refuse(f"it has {self.partitions} partitions", "Write at least 1.")
         if min(self.max_lateness, self.max_clock_skew) < timedelta(0):
             self._refuse("max_lateness or max_clock_skew is negative", "Write a timedelta of zero or more.")
-        for name in self.fields:
+        check_sensitive(self)
+        for name in self.format.fields:
             if name.startswith("_"):
                 self._refuse(
                     f"field {name!r} begins with an underscore", "Those names are the lake's own; rename it."
                 )
-        check_sensitive(self)
         self._check_event_time()
         self._check_retracts()
         for check in self.checks:
