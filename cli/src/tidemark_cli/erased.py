@@ -1,6 +1,7 @@
 """Who was erased, as commands that read old events again have to know."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import cast
 
 from bus.dead_letters import DeadLetter
 from bus.errors import MalformedEvent
@@ -8,7 +9,7 @@ from bus.topics import CATALOGUE
 from feature_store import EventBatch, Project, Pseudonyms, Source
 from feature_store.secret_file import pseudonyms_for
 from google.protobuf.message import DecodeError
-from privacy.erased import ErasedSubjects
+from privacy.erased import ErasedSubjects, NamesEntities
 from privacy.listing import read_erased, read_erasures
 
 from tidemark_cli.failures import WrongUsage
@@ -98,4 +99,4 @@ def _is_erased(
         message = kind.FromString(event.data)
     except DecodeError:
         return False
-    return erased.concerns(getattr(message, _ENTITIES), event.recorded_time_us)
+    return erased.concerns_fact(cast("NamesEntities", message), event.recorded_time_us)

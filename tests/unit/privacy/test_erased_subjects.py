@@ -4,9 +4,11 @@ import json
 
 import pytest
 from feature_store import EventBatch, Incoming, Json, Pseudonyms, Source, decode_events
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 from privacy.erased import ErasedSubjects, Erasure, UnknownSecret
+from tidemark.scoring.v1.prediction_pb2 import PredictionResolved
 
 NAMES = Pseudonyms(b"a secret of sixteen bytes or more")
 ORDERS = Source("orders.v1", Json({"customer": "text", "payer": "text"}), event_time=None)
@@ -78,6 +80,14 @@ def test_a_request_concerns_a_subject_up_to_its_time_and_is_of_it_for_ever() -> 
     assert not found.concerns({"shop": "ann"}, 1)
     assert found.ever({"customer": "ann"})
     assert not found.ever({"customer": "bob"})
+
+
+def test_a_prediction_of_before_is_erased_though_it_is_resolved_after() -> None:
+    found = subjects(erasure("ann", 10_000_000))
+    made = PredictionResolved(entities={"customer": "ann"}, request_time=Timestamp(seconds=9))
+    assert found.concerns_fact(made, 20_000_000)
+    made.request_time.seconds = 11
+    assert not found.concerns_fact(made, 20_000_000)
 
 
 def test_a_payload_that_fails_the_checks_is_recognised_too() -> None:

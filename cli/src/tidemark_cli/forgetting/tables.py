@@ -16,6 +16,7 @@ from training_sets.erasing import Rows
 _ENTITIES = "entities"
 _RECORDED = "_recorded_time"
 _REQUEST_KEY = "request_key"
+_REQUESTED = "request_time"
 _MOMENT = pa.timestamp("us", tz="UTC")
 _OUTCOMES = "outcomes_observed"
 
@@ -90,9 +91,14 @@ def rows_about(subject: Subject) -> Rows:
         def named(column: pa.ChunkedArray) -> pa.ChunkedArray:
             return pc.equal(pc.map_lookup(column, entity, "first"), subject.key)
 
-        return _recorded(held, subject, _has(held, _ENTITIES, named))
+        of_subject = _has(held, _ENTITIES, named)
+        if subject.until_us is None or _REQUESTED not in held.column_names:
+            return _recorded(held, subject, of_subject)
+        # A prediction of before may be resolved after: it is of before all the same.
+        requested = pc.less_equal(held[_REQUESTED], pa.scalar(subject.until_us, _MOMENT))
+        return pc.or_kleene(_recorded(held, subject, of_subject), pc.and_kleene(of_subject, requested))
 
-    return Rows((_ENTITIES, _RECORDED), chosen, subject.key)
+    return Rows((_ENTITIES, _RECORDED, _REQUESTED), chosen, subject.key)
 
 
 def request_keys_of(table: DeltaTable, rows: Rows, fields: list[str]) -> set[str]:

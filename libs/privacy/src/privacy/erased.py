@@ -7,7 +7,7 @@ often its topic is read again. What is recorded later begins a new history.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from feature_store.rejects import Rejects
@@ -19,6 +19,25 @@ if TYPE_CHECKING:
 
     from feature_store import EventBatch, Project, Pseudonyms, Source
     from numpy.typing import NDArray
+
+
+class Moment(Protocol):
+    """A time since the epoch, as protobuf has it."""
+
+    seconds: int
+    nanos: int
+
+
+class NamesEntities(Protocol):
+    """A message about a request: a prediction, however made or resolved."""
+
+    @property
+    def entities(self) -> Mapping[str, str]:
+        """Entity name to key."""
+
+    @property
+    def request_time(self) -> Moment:
+        """When the request was made; 0 where it does not say."""
 
 
 class UnknownSecret(Exception):
@@ -114,6 +133,15 @@ class ErasedSubjects:
     def concerns(self, entities: Mapping[str, str], recorded_us: int) -> bool:
         """Tell whether a request for these entities, recorded then, is about somebody erased."""
         return recorded_us <= self._until_of(entities)
+
+    def concerns_fact(self, fact: NamesEntities, recorded_us: int) -> bool:
+        """Tell whether a message about a request is about somebody erased: by when the request was made.
+
+        A prediction of before the erasure may be resolved after it, and is of before all the same.
+        """
+        made = fact.request_time
+        made_us = made.seconds * 1_000_000 + made.nanos // 1_000
+        return self.concerns(fact.entities, min(recorded_us, made_us) if made_us else recorded_us)
 
     def ever(self, entities: Mapping[str, str]) -> bool:
         """Tell whether a request is about somebody who was erased at any time: not to be recomputed."""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import pyarrow as pa
 from bus.received import Received, Rejection
@@ -27,7 +27,7 @@ from bus.topics import (
     Topic,
 )
 from google.protobuf.message import DecodeError, Message
-from privacy.erased import ErasedSubjects
+from privacy.erased import ErasedSubjects, NamesEntities
 
 from archiver.adapters.columns import envelope_columns, message_columns
 from archiver.adapters.descriptors import describe
@@ -94,7 +94,7 @@ class PlatformKeeper:
     def _is_erased(self, record: Received, message: Message | None) -> bool:
         if not self._erased or message is None:
             return False
-        return self._erased.concerns(getattr(message, _ENTITIES), record.event.recorded_time_us)
+        return self._erased.concerns_fact(cast("NamesEntities", message), record.event.recorded_time_us)
 
     def _parse(self, record: Received) -> Message | None:
         return None if record.event.tombstone else self._message.FromString(record.event.data)
