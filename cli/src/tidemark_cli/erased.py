@@ -79,12 +79,13 @@ async def of_nobody_erased(
     erased = ErasedSubjects.of(project, pseudonyms)
     for erasure in erasures:
         erased.add(erasure)
-    return [letter for letter in letters if not _is_erased(letter, project, erased, pseudonyms)]
+    return [letter for letter in letters if not is_erased(letter, project, erased, pseudonyms)]
 
 
-def _is_erased(
+def is_erased(
     letter: DeadLetter, project: Project, erased: ErasedSubjects, pseudonyms: Pseudonyms | None
 ) -> bool:
+    """Tells whether a dead letter, as far as it can be read, is of somebody erased and of before that."""
     try:
         event = letter.event()
     except MalformedEvent:

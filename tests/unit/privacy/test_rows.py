@@ -12,6 +12,9 @@ from feature_store.online.epochs import MemoryEpochs
 from feature_store.online.memory import MemoryClaims, MemoryFeatureRows
 from feature_store.online.rebuild import Note
 from feature_store.rows import revision_of, row_key
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from privacy.rows import RowFate, RowsHeld, Store, erase_subject
 
 ORDERS = Source("orders.v1", Json({"customer": "text", "amount": "number"}), event_time=None, partitions=2)
@@ -167,3 +170,33 @@ async def test_a_row_that_cannot_be_read_is_deleted() -> None:
     store = await kept(EVENTS)
     store.rows.stored[KEY] = b"TM" + bytes(70)
     assert (await store.erase(5))["orders"] in {RowFate.DELETED, RowFate.REPLACED}
+
+
+told = st.tuples(st.sampled_from(["ann", "bob"]), st.integers(0, 30), st.integers(0, 1))
+
+
+@given(st.lists(told, min_size=1, max_size=20), st.integers(0, 30), st.data())
+async def test_whatever_was_applied_and_comes_later_the_row_is_that_of_what_is_left(
+    listed: list[tuple[str, int, int]], until_s: int, data: st.DataObject
+) -> None:
+    events = orders(*listed)
+    applied = data.draw(st.integers(0, len(events)))
+    store = Kept(History(events))
+    await store.epochs.begin()
+    await store.apply(events.take(np.arange(applied)))
+    await store.erase(until_s)
+    # Whoever goes on leaves out what was erased.
+    rest = events.take(np.arange(applied, len(events)))
+    await store.apply(rest.take(~_erased(rest, until_s)))
+    alone = Kept(History(events))
+    await alone.apply(events.take(~_erased(events, until_s)))
+    assert {key: row[24:] for key, row in store.rows.stored.items()} == {
+        key: row[24:] for key, row in alone.rows.stored.items()
+    }
+
+
+def _erased(events: EventBatch, until_s: int) -> NDArray[np.bool_]:
+    erased: NDArray[np.bool_] = (events.columns["customer"] == "ann") & (
+        events.recorded_time_us <= until_s * SECOND_US
+    )
+    return erased
