@@ -51,6 +51,10 @@ def forget(  # noqa: PLR0913 - options of a command
     key_file: PrivacyKeyFile = "",
     lake: Lake = "build/lake",
     redis_url: RedisUrl = "redis://localhost:6379/0",
+    join_prefix: Annotated[
+        str,
+        typer.Option(envvar="PREDICTION_LOG_PREFIX", help="Of the shadow comparator's keys.", metavar="TEXT"),
+    ] = "tm:join",
     kafka: Kafka = None,
     url: ControlPlaneUrl = DEFAULT_CONTROL_PLANE,
     actor: Actor = None,
@@ -75,7 +79,7 @@ def forget(  # noqa: PLR0913 - options of a command
         raise WrongUsage(f"there is no entity {entity!r}. {did_you_mean(entity, found.entities)}")
     pseudonyms = _pseudonyms(key_file)
     stored = pseudonyms.of(key) if entity in found.hashed_entities else key
-    places = Places(found, entity, stored, lake, redis_url, reach_kafka(kafka))
+    places = Places(found, entity, stored, lake, redis_url, reach_kafka(kafka), join_prefix)
     if dry_run:
         _show_found(ask_kafka(_guarded(places.look())), entity, as_json=as_json)
         return
@@ -169,6 +173,8 @@ def _show_receipt(closed: dict[str, Any], *, as_json: bool) -> None:
     ]
     rows += [("training set", name, f"{count:,} rows") for name, count in receipt["datasets"].items()]
     rows += [("feature row", name, fate) for name, fate in receipt["feature_rows"].items()]
+    if receipt["waiting_predictions"]:
+        rows.append(("prediction", "waiting for its outcome", f"{receipt['waiting_predictions']:,} deleted"))
     rows += [("topic", name, f"last copy gone by {gone}") for name, gone in receipt["topics"].items()]
     print_table(["where", "what", "done"], rows, empty="Nothing was there.")
 

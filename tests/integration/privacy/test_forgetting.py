@@ -30,6 +30,8 @@ async def test_what_is_sensitive_is_written_nowhere_and_who_is_forgotten_is_gone
     deployment: Deployment,
 ) -> None:
     await live(deployment, ANNA, 0)
+    for customer in (ANNA, BEN):
+        await deployment.wait_for_outcome(customer, AT_US)
     key = Pseudonyms(deployment.key_file.read_bytes().strip()).of(f"card-of-{BEN}")
 
     # What is dropped or hashed is nowhere but in the source's own topic.
@@ -46,12 +48,15 @@ async def test_what_is_sensitive_is_written_nowhere_and_who_is_forgotten_is_gone
     assert found["tables"][EVENTS] == ORDERS // 4
     assert found["tables"][PREDICTIONS] == 1
     assert found["feature_rows"] == {"customer_orders": 1}
+    assert found["waiting_predictions"] == 1
 
     receipt = (await deployment.forget("customer", ANNA))["receipt"]
     assert receipt["tables"][EVENTS]["rows"] == ORDERS // 4
     assert receipt["tables"][PREDICTIONS]["rows"] == 1
     assert receipt["tables"][OUTCOMES]["rows"] == ORDERS // 4
     assert receipt["feature_rows"] == {"customer_orders": "deleted"}
+    assert receipt["waiting_predictions"] == 1
+    assert len(await deployment.redis_keys_with(f"w-{BEN}")) == 1
     assert receipt["topics"][TOPIC].startswith("never")
     assert deployment.lake_files_with(ANNA) == []
     assert await deployment.redis_keys_with(ANNA) == []

@@ -1,24 +1,20 @@
 """The steps of an erasure. Each looks for what is left to do, so the whole may be begun again at any point.
 
 1. Wait until the erasure is announced: from then on no writer lets the subject's past in.
-2. Wait until the archiver and `feature` have dealt with all that the topics held by then.
+2. Wait until archiver, `feature` and shadow_comparator have dealt with all that the topics held by then.
 3. Lake: outcomes first, for predictions and events tell which they are; then predictions, then events.
 4. Training sets.
-5. Feature rows, which are made again of what the lake has left.
+5. Feature rows, which are made again of what the lake has left, and predictions that wait for their outcome.
 6. The lake's old files once more: a compaction that failed meanwhile may have left one.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bus.ends import TopicEnds
-from bus.kafka.admin import committed_offsets
 from bus.times import format_rfc3339
 from deltalake import DeltaTable
-from feature_store import Source
-from feature_store.subjects import named_in
 from privacy.erased import Erasure
 from privacy.listing import read_erasures
 from privacy.rows import RowFate, erase_subject
@@ -27,10 +23,9 @@ from training_sets.erasing import TableErased, erase_rows, sweep
 from tidemark_cli.forgetting.places import Places
 from tidemark_cli.forgetting.tables import Place
 from tidemark_cli.forgetting.topics import gone_by
-from tidemark_cli.lake import LakeHistory
+from tidemark_cli.forgetting.writers import Writers
 
 _LOOK_AGAIN_SECONDS = 0.5
-_FEATURE_GROUP = "feature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +75,14 @@ class Forgetting:
         tables = await asyncio.to_thread(self._erase_tables)
         datasets = await asyncio.to_thread(self._erase_datasets)
         rows = await self._erase_rows()
+        waiting = await self._erase_waiting()
         await asyncio.to_thread(self._sweep_tables, tables)
         now_us = self._clock_us()
         return self._receipt(began_us, now_us, tables, datasets, rows) | {
-            "topics": await gone_by(self._places.bootstrap, self._places.project, self._places.entity, now_us)
+            "waiting_predictions": waiting,
+            "topics": await gone_by(
+                self._places.bootstrap, self._places.project, self._places.entity, now_us
+            ),
         }
 
     async def _announced(self) -> None:
@@ -97,41 +96,13 @@ class Forgetting:
 
     async def _dealt_with(self) -> None:
         """Wait until nobody has in hand what was published before the announcement."""
-        sources = self._sources()
-        ends = await self._ends(sources)
-        history = LakeHistory(self._places.lake_uri)
-        while (left := await self._left(sources, ends, history)) > 0:
-            total = sum(sum(one.values()) for one in ends.values())
+        places = self._places
+        writers = Writers(places.project, places.entity, places.lake_uri, places.bootstrap)
+        ends = await writers.ends()
+        total = sum(ends.values())
+        while left := await writers.left(ends):
             self._watch(Report("waiting for archiver and feature", max(0, total - left), total))
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-
-    async def _left(
-        self, sources: list[Source], ends: Mapping[str, Mapping[int, int]], history: LakeHistory
-    ) -> int:
-        committed = await committed_offsets(self._places.bootstrap, _FEATURE_GROUP)
-        by_feature = {(where.topic, where.partition): offset for where, offset in committed.items()}
-        left = 0
-        for source in sources:
-            kept = await history.reached(source)
-            for partition, end in ends.get(source.topic, {}).items():
-                reached = min(kept.get(partition, 0), by_feature.get((source.topic, partition), 0))
-                left += max(0, end - reached)
-        return left
-
-    def _sources(self) -> list[Source]:
-        project = self._places.project
-        topics = named_in(project.views.values(), project.models.values()).get(self._places.entity, {})
-        return [project.sources[topic] for topic in sorted(topics)]
-
-    async def _ends(self, sources: list[Source]) -> dict[str, dict[int, int]]:
-        asking = TopicEnds(self._places.bootstrap, [source.topic for source in sources])
-        found: dict[str, dict[int, int]] = {}
-        try:
-            for (topic, partition), end in (await asking.ask()).items():
-                found.setdefault(topic, {})[partition] = end
-        finally:
-            await asking.aclose()
-        return found
 
     def _erase_tables(self) -> dict[str, TableErased]:
         found: dict[str, TableErased] = {}
@@ -171,6 +142,10 @@ class Forgetting:
             return await erase_subject(
                 views, self._places.key, self._erasure.until_us, store, now_us=self._clock_us()
             )
+
+    async def _erase_waiting(self) -> int:
+        self._watch(Report("predictions that wait for their outcome", 0, None))
+        return await self._places.erase_waiting(self._erasure.until_us)
 
     def _receipt(
         self,

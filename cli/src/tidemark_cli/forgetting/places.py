@@ -24,6 +24,7 @@ from tidemark_cli.forgetting.tables import (
     request_keys_of,
     source_places,
 )
+from tidemark_cli.forgetting.waiting import erase_waiting
 from tidemark_cli.lake import LakeHistory
 
 _LOOK_AGAIN_SECONDS = 1.0
@@ -31,11 +32,12 @@ _LOOK_AGAIN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How many rows there are of a subject: by table, training set and view."""
+    """How many rows there are of a subject: by table, training set and view; and predictions that wait."""
 
     tables: dict[str, int]
     datasets: dict[str, int]
     feature_rows: dict[str, int]
+    waiting_predictions: int
 
     def lines(self) -> Iterator[tuple[str, str, int]]:
         """Yield where, what, how many; only what there is."""
@@ -43,12 +45,18 @@ class Found:
             ("lake", self.tables),
             ("training set", self.datasets),
             ("feature row", self.feature_rows),
+            ("prediction", {"waiting for its outcome": self.waiting_predictions}),
         ):
             yield from ((kind, name, count) for name, count in counts.items() if count)
 
     def to_json(self) -> dict[str, Any]:
         """As it is printed for machines."""
-        return {"tables": self.tables, "datasets": self.datasets, "feature_rows": self.feature_rows}
+        return {
+            "tables": self.tables,
+            "datasets": self.datasets,
+            "feature_rows": self.feature_rows,
+            "waiting_predictions": self.waiting_predictions,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,7 @@ class Places:
         key: The entity's key as rows have it.
         lake_uri: Where the lake is.
         bootstrap: Where Kafka is.
+        join_prefix: Of the keys of the shadow comparator's ledger.
     """
 
     project: Project
@@ -67,6 +76,7 @@ class Places:
     lake_uri: str
     redis_url: str
     bootstrap: str
+    join_prefix: str
     shelf: DatasetShelf = field(init=False)
 
     def __post_init__(self) -> None:
@@ -123,6 +133,18 @@ class Places:
         finally:
             await client.aclose()
 
+    async def erase_waiting(self, until_us: int | None) -> int:
+        """Delete predictions that wait for their outcome, see `waiting.erase_waiting`.
+
+        Raises:
+            StoreUnavailable: the store is away.
+        """
+        client = await connect(self.redis_url)
+        try:
+            return await erase_waiting(client, self.join_prefix, self.entity, self.key, until_us)
+        finally:
+            await client.aclose()
+
     async def look(self) -> Found:
         """Count what there is of the subject, and change nothing."""
         tables = await asyncio.to_thread(self._count_tables)
@@ -131,7 +153,7 @@ class Places:
             views = self.views
             found = await store.rows.read([row_key(view.name, self.key) for view in views])
         rows = {view.name: int(row is not None) for view, row in zip(views, found, strict=True)}
-        return Found(tables, datasets, rows)
+        return Found(tables, datasets, rows, await self.erase_waiting(None))
 
     def _count_tables(self) -> dict[str, int]:
         return {place.path: count_rows(table, place.rows) for table, place in self.tables(None)}

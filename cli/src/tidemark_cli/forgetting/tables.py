@@ -13,7 +13,7 @@ from feature_store import Project
 from feature_store.subjects import named_in
 from training_sets.erasing import Rows
 
-_ENTITIES = "entities"
+ENTITIES = "entities"
 _RECORDED = "_recorded_time"
 _REQUEST_KEY = "request_key"
 _REQUESTED = "request_time"
@@ -54,7 +54,7 @@ def source_places(project: Project, subject: Subject) -> Iterator[Place]:
 def prediction_places(subject: Subject) -> Iterator[Place]:
     """Yield the platform's tables whose messages name entities: predictions, however made and resolved."""
     for topic in CATALOGUE:
-        if topic.message is not None and _ENTITIES in topic.message.DESCRIPTOR.fields_by_name:
+        if topic.message is not None and ENTITIES in topic.message.DESCRIPTOR.fields_by_name:
             yield Place(platform_path(topic.name), rows_about(subject))
 
 
@@ -91,14 +91,14 @@ def rows_about(subject: Subject) -> Rows:
         def named(column: pa.ChunkedArray) -> pa.ChunkedArray:
             return pc.equal(pc.map_lookup(column, entity, "first"), subject.key)
 
-        of_subject = _has(held, _ENTITIES, named)
+        of_subject = _has(held, ENTITIES, named)
         if subject.until_us is None or _REQUESTED not in held.column_names:
             return _recorded(held, subject, of_subject)
         # A prediction of before may be resolved after: it is of before all the same.
         requested = pc.less_equal(held[_REQUESTED], pa.scalar(subject.until_us, _MOMENT))
         return pc.or_kleene(_recorded(held, subject, of_subject), pc.and_kleene(of_subject, requested))
 
-    return Rows((_ENTITIES, _RECORDED, _REQUESTED), chosen, subject.key)
+    return Rows((ENTITIES, _RECORDED, _REQUESTED), chosen, subject.key)
 
 
 def request_keys_of(table: DeltaTable, rows: Rows, fields: list[str]) -> set[str]:

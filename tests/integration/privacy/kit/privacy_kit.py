@@ -18,6 +18,10 @@ from deltalake import DeltaTable
 from google.protobuf.timestamp_pb2 import Timestamp
 from local_stack import LocalStack
 from redis.asyncio import Redis
+from shadow_comparator.adapters.logs import Keeping, LedgerPredictionLog
+from shadow_comparator.adapters.redis import RedisLedger
+from shadow_comparator.domain.facts import Prediction, Role
+from shadow_comparator.domain.joining import Entry
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade
 from tidemark_cli.platform import Platform, ProcessSpec
 from tidemark_cli.testing import Cli
@@ -85,6 +89,25 @@ class Deployment:
         ]
         async with KafkaPublisher(self.bootstrap, client_id="shop") as publisher:
             await publisher.publish_all(PREDICTIONS_MADE.name, events)
+
+    async def wait_for_outcome(self, customer: str, at_us: int) -> None:
+        """Let a prediction wait for its outcome where the shadow comparator keeps it."""
+        day_ms = 86_400_000
+        made = Prediction(
+            f"w-{customer}",
+            f"w-{customer}",
+            "large",
+            "large-order",
+            "v",
+            "champion",
+            Role.CHAMPION,
+            0.5,
+            at_us,
+            {"customer": customer},
+        )
+        async with self.redis() as client:
+            log = LedgerPredictionLog(RedisLedger(client), Keeping("tm:join", day_ms, day_ms, day_ms))
+            await log.join([Entry(made.label, made.request_key, [made])])
 
     def column(self, path: str, name: str, lake: Path | None = None) -> list[Any]:
         """Read a column of a table; of one that is not there, nothing."""
