@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from bus.ends import TopicEnds
 from bus.errors import Unavailable
 from bus.follow import Follower
 from bus.inspect import see
@@ -17,13 +18,30 @@ from tidemark.governance.v1.erasure_pb2 import SubjectErased
 from privacy.erased import ErasedSubjects, Erasure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from bus.follow import Tail
+    from bus.positions import TopicPartition
     from bus.received import Received
 
 _NANOS_A_MICROSECOND = 1_000
 _MICROSECONDS_A_SECOND = 1_000_000
+
+
+class EndsNow(Protocol):
+    """`bus.ends.TopicEnds`: it has a client of its own, for one that polls answers between two polls."""
+
+    async def ask(self) -> Mapping[TopicPartition, int]:
+        """Return the offset after the last record of each partition.
+
+        Raises:
+            Unavailable: the broker is away.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Disconnect."""
+        ...
 
 
 class ErasedList:
@@ -32,16 +50,19 @@ class ErasedList:
     Args:
         subjects: The list.
         tail: Reads the topic.
+        ends: Says where the topic ends now.
     """
 
-    def __init__(self, subjects: ErasedSubjects, tail: Tail) -> None:
+    def __init__(self, subjects: ErasedSubjects, tail: Tail, ends: EndsNow) -> None:
         self.subjects = subjects
+        self._ends = ends
         self._follower = Follower(tail, self._on_event)
 
     @classmethod
     def on_kafka(cls, subjects: ErasedSubjects, bootstrap: str, client_id: str) -> ErasedList:
         """Return the list that follows Kafka."""
-        return cls(subjects, KafkaTail(bootstrap, SUBJECTS_ERASED.name, client_id=client_id))
+        topic = SUBJECTS_ERASED.name
+        return cls(subjects, KafkaTail(bootstrap, topic, client_id=client_id), TopicEnds(bootstrap, [topic]))
 
     @property
     def not_ready_because(self) -> str | None:
@@ -74,6 +95,8 @@ class ErasedList:
         except BaseExceptionGroup as group:
             # Whoever follows does one thing and is told of one failure, not of a group.
             raise group.exceptions[0] from group
+        finally:
+            await self._ends.aclose()
 
     async def up_to_date(self) -> None:
         """Return once everybody who is in the topic now is on the list.
@@ -86,7 +109,7 @@ class ErasedList:
         """
         if self.not_ready_because is not None:
             raise Unavailable(f"the list of erased subjects: {self.not_ready_because}")
-        await self._follower.caught_up()
+        await self._follower.reached(await self._ends.ask())
 
     async def _on_event(self, received: Received) -> None:
         if not received.event.tombstone:
