@@ -64,6 +64,7 @@ async def test_what_is_sensitive_is_written_nowhere_and_who_is_forgotten_is_gone
     assert len(deployment.column(OUTCOMES, "_offset")) == ORDERS - ORDERS // 4
     assert ANNA not in str(await deployment.cli.read("audit", "list"))
     assert "whole" in await deployment.cli.show("audit", "verify")
+    assert await deployment.cli.read("models", "list") == []
 
 
 async def test_topics_read_again_bring_nobody_back_and_later_events_begin_anew(
