@@ -22,7 +22,9 @@ from tidemark_cli import (
 )
 from tidemark_cli.demo.command import demo
 from tidemark_cli.failures import INTERRUPTED, Failure
+from tidemark_cli.forget import forget
 from tidemark_cli.output import complain
+from tidemark_cli.retention import retention
 from tidemark_cli.rollback import rollback
 from tidemark_cli.tail import tail
 from tidemark_cli.topics import topics
@@ -79,3 +81,5 @@ app.command()(tail)
 app.add_typer(dead_letters.app, name="dlq")
 app.add_typer(features.app, name="features")
 app.add_typer(quality.app, name="quality")
+app.command()(forget)
+app.command()(retention)

@@ -27,9 +27,19 @@ from tidemark_cli.dead_letters_read import (
     summary,
 )
 from tidemark_cli.decoding import as_text, decode, known_messages
-from tidemark_cli.failures import WrongUsage
-from tidemark_cli.options import Actor, AsJson, Kafka, Project, ask_kafka, reach_kafka, who_acts
-from tidemark_cli.output import print_facts, print_json, print_table, say
+from tidemark_cli.failures import Failure, WrongUsage
+from tidemark_cli.options import (
+    Actor,
+    AsJson,
+    Kafka,
+    PrivacyKeyFile,
+    Project,
+    ask_kafka,
+    reach_kafka,
+    who_acts,
+)
+from tidemark_cli.output import note, print_facts, print_json, print_table, say
+from tidemark_cli.projects import project_named
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -169,6 +179,8 @@ def replay_letters(  # noqa: PLR0913 - one parameter an option
     reason: Reason = None,
     day: Day = None,
     yes: Yes = False,
+    project: Project = None,
+    key_file: PrivacyKeyFile = "",
     kafka: Kafka = None,
     as_json: AsJson = False,
 ) -> None:
@@ -178,7 +190,8 @@ def replay_letters(  # noqa: PLR0913 - one parameter an option
     that is back. Whoever reads the topic gets the events again; effects are
     idempotent, so one that had its effect does not have it twice. The letters
     stay in the dead-letter topic, which is a log and not a queue. What was
-    discarded is not among --all.
+    discarded is not among --all. Letters of somebody who was erased since are
+    left out, which needs the project.
 
     For example:
 
@@ -187,7 +200,8 @@ def replay_letters(  # noqa: PLR0913 - one parameter an option
         tidemark dlq replay flights.departed.v1 --all --reason HANDLER_FAILED --yes
     """
     reach = reach_kafka(kafka)
-    letters = _chosen(reach, topic, offsets, Wanted(reason, day), everything=everything)
+    found = _chosen(reach, topic, offsets, Wanted(reason, day), everything=everything)
+    letters = _of_nobody_erased(reach, found, project, key_file)
     if letters and not yes:
         typer.confirm(f"Send {len(letters)} back to {letters[0].original.topic}?", abort=True, err=True)
     sent = ask_about_letters(_replay(reach, letters))
@@ -251,6 +265,25 @@ async def _discard(reach: str, decisions: list[Discard]) -> None:
     if decisions:
         async with KafkaPublisher(reach, client_id="tidemark-cli") as publisher:
             await discard(publisher, decisions)
+
+
+def _of_nobody_erased(
+    reach: str, letters: list[DeadLetter], project: str | None, key_file: str
+) -> list[DeadLetter]:
+    # Imported here: a project and the engine behind it take a second that other commands need not pay.
+    from feature_store import MissingKey  # noqa: PLC0415
+    from privacy.erased import UnknownSecret  # noqa: PLC0415
+
+    from tidemark_cli.erased import of_nobody_erased  # noqa: PLC0415
+
+    declared = project_named(project) if project else None
+    try:
+        kept = ask_kafka(of_nobody_erased(letters, reach, declared, key_file))
+    except (MissingKey, UnknownSecret) as error:
+        raise Failure(str(error)) from error
+    if len(kept) < len(letters):
+        note(f"{len(letters) - len(kept)} are of subjects who were erased, and stay")
+    return kept
 
 
 async def _replay(reach: str, letters: list[DeadLetter]) -> list[Position]:

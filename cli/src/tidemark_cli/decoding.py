@@ -3,8 +3,8 @@
 import base64
 import json
 import struct
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from bus.inspect import Seen
 from bus.times import format_rfc3339
@@ -17,7 +17,11 @@ from tidemark.scoring.v1.prediction_pb2 import PredictionMade
 from tidemark_cli.failures import WrongUsage
 from tidemark_cli.projects import see_working_folder
 
+if TYPE_CHECKING:
+    from feature_store import Source
+
 Messages = Mapping[str, type[Message]]
+_HIDDEN = "(sensitive)"
 
 
 def known_messages(project: str | None) -> Messages:
@@ -31,17 +35,51 @@ def known_messages(project: str | None) -> Messages:
 
 
 def _messages_of(project: str) -> dict[str, type[Message]]:
+    from feature_store import Protobuf  # noqa: PLC0415 - as below
+
+    formats = {topic: source.format for topic, source in _sources_of(project).items()}
+    return {topic: form.message for topic, form in formats.items() if isinstance(form, Protobuf)}
+
+
+def _sources_of(project: str) -> Mapping[str, "Source"]:
     # Imported here: a project and the engine behind it take a second that other commands need not pay.
-    from feature_store import Protobuf, load_project  # noqa: PLC0415
+    from feature_store import load_project  # noqa: PLC0415
     from feature_store.errors import DefinitionError  # noqa: PLC0415
 
     see_working_folder()
     try:
-        sources = load_project(project).sources
+        return load_project(project).sources
     except DefinitionError as error:
         raise WrongUsage(f"the project {project} cannot be loaded: {error}") from error
-    formats = {topic: source.format for topic, source in sources.items()}
-    return {topic: form.message for topic, form in formats.items() if isinstance(form, Protobuf)}
+
+
+def concealing(project: str | None, topic: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Returns what hides in a described record what its source drops or hashes; nothing without a project.
+
+    Raises:
+        WrongUsage: the project cannot be loaded.
+    """
+    source = _sources_of(project).get(topic) if project else None
+    if source is None or not source.is_sensitive:
+        return lambda described: described
+    hidden = [
+        name.split("__") for name in source.sensitive if name not in source.fields or name in source.hashed
+    ]
+
+    def conceal(described: dict[str, Any]) -> dict[str, Any]:
+        for path in hidden:
+            _hide(described["data"], path)
+        # The source's key, id and subject may hold what a field does.
+        return described | {name: _HIDDEN for name in ("key", "id", "subject") if name in described}
+
+    return conceal
+
+
+def _hide(data: Any, path: list[str]) -> None:
+    for name in path[:-1]:
+        data = data.get(name) if isinstance(data, dict) else None
+    if isinstance(data, dict) and path[-1] in data:
+        data[path[-1]] = _HIDDEN
 
 
 def describe(seen: Seen) -> dict[str, Any]:

@@ -8,20 +8,31 @@ from uuid import uuid4
 
 import typer
 from bus.ends import TopicEnds
+from feature_store import MissingKey, View
 from feature_store import Project as FeatureProject
-from feature_store import View
 from feature_store.errors import did_you_mean
 from feature_store.online import StoreUnavailable
 from feature_store.online.rebuild import Outside, Positions, Rebuild, RebuildBroken, Report
 from feature_store.online.redis import RedisClaims, RedisFeatureRows, connect
 from feature_store.online.redis_rebuild import RedisEpochs, RedisRebuildStore
+from privacy.erased import UnknownSecret
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from training_sets import DatasetError
 
+from tidemark_cli.erased import ErasedHistory, known_erased
 from tidemark_cli.failures import Failure, OutOfReach, WrongUsage
 from tidemark_cli.lake import LakeHistory
-from tidemark_cli.options import AsJson, Kafka, Project, ask_kafka, reach_kafka
+from tidemark_cli.options import (
+    AsJson,
+    Kafka,
+    Lake,
+    PrivacyKeyFile,
+    Project,
+    RedisUrl,
+    ask_kafka,
+    reach_kafka,
+)
 from tidemark_cli.output import print_json, say
 from tidemark_cli.projects import project_named
 
@@ -34,13 +45,9 @@ def rebuild(
         list[str] | None, typer.Option("--view", metavar="NAME", help="A view; every one when left out.")
     ] = None,
     project: Project = None,
-    lake: Annotated[
-        str, typer.Option(envvar="LAKE_URI", metavar="URI", help="The lake that the archiver keeps.")
-    ] = "build/lake",
-    redis_url: Annotated[
-        str,
-        typer.Option("--redis", envvar="REDIS_URL", metavar="URL", help="The store; of a cluster, any node."),
-    ] = "redis://localhost:6379/0",
+    lake: Lake = "build/lake",
+    redis_url: RedisUrl = "redis://localhost:6379/0",
+    key_file: PrivacyKeyFile = "",
     kafka: Kafka = None,
     as_json: AsJson = False,
 ) -> None:
@@ -65,12 +72,14 @@ def rebuild(
         def watch(report: Report) -> None:
             bar.update(task, description=report.doing, completed=report.done, total=report.total)
 
-        work = _rebuild(found, views, lake, redis_url, reach_kafka(kafka), watch)
+        reach = reach_kafka(kafka)
+        history = ErasedHistory(LakeHistory(lake), known_erased(reach, found, key_file))
+        work = _rebuild(found, views, history, redis_url, reach, watch)
         try:
             rows = ask_kafka(work)
         except StoreUnavailable as error:
             raise OutOfReach(f"{error}. Run the same command again: it goes on") from error
-        except (DatasetError, RebuildBroken) as error:
+        except (DatasetError, RebuildBroken, MissingKey, UnknownSecret) as error:
             raise Failure(str(error)) from error
     names = [one.name for one in views]
     if as_json:
@@ -82,7 +91,7 @@ def rebuild(
 async def _rebuild(
     project: FeatureProject,
     views: Sequence[View],
-    lake: str,
+    history: ErasedHistory,
     redis_url: str,
     bootstrap: str,
     watch: Callable[[Report], None],
@@ -91,7 +100,7 @@ async def _rebuild(
     client = await connect(redis_url)
     try:
         outside = Outside(
-            history=LakeHistory(lake),
+            history=history,
             rows=RedisFeatureRows(client),
             claims=RedisClaims(client),
             live=RedisEpochs(client, project.module),

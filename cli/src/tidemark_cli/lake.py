@@ -40,15 +40,18 @@ class LakeHistory:
         """
         return await asyncio.to_thread(self._read, source, ranges)
 
+    async def of_key(self, source: Source, field: str, key: str) -> EventBatch:
+        """See `privacy.rows.SubjectHistory.of_key`.
+
+        Raises:
+            DatasetError: the table cannot be read.
+        """
+        table = self._tables[source.topic]
+        return await asyncio.to_thread(read_events, table, source, ds.field(field) == key)
+
     def _reached(self, source: Source) -> Mapping[int, int]:
         table = self._tables[source.topic] = open_table(self._uri, source)
-        found: dict[int, int] = {}
-        # A topic may have been given more partitions than its source declares.
-        while (end := table.transaction_version(f"{source.topic}:{len(found)}")) is not None or (
-            len(found) < source.partitions
-        ):
-            found[len(found)] = end or 0
-        return found
+        return positions_of(table, source.topic, source.partitions)
 
     def _read(self, source: Source, ranges: Mapping[int, tuple[int, int]]) -> EventBatch:
         wanted = [
@@ -58,3 +61,12 @@ class LakeHistory:
             for partition, (first, end) in ranges.items()
         ]
         return read_events(self._tables[source.topic], source, reduce(or_, wanted))
+
+
+def positions_of(table: DeltaTable, topic: str, partitions: int) -> dict[int, int]:
+    """Return how far a table goes, by partition of its topic, which has so many at least."""
+    found: dict[int, int] = {}
+    # A topic may have been given more partitions than its source declares.
+    while (end := table.transaction_version(f"{topic}:{len(found)}")) is not None or len(found) < partitions:
+        found[len(found)] = end or 0
+    return found

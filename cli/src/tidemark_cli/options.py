@@ -34,6 +34,22 @@ Kafka = Annotated[
         help="A Kafka broker; that of `tidemark stack up` in this folder when left out.",
     ),
 ]
+Lake = Annotated[
+    str, typer.Option(envvar="LAKE_URI", metavar="URI", help="The lake that the archiver keeps.")
+]
+RedisUrl = Annotated[
+    str,
+    typer.Option("--redis", envvar="REDIS_URL", metavar="URL", help="The store; of a cluster, any node."),
+]
+PrivacyKeyFile = Annotated[
+    str,
+    typer.Option(
+        "--privacy-key-file",
+        envvar="PRIVACY_KEY_FILE",
+        metavar="FILE",
+        help="The deployment's secret, the same file that the services have.",
+    ),
+]
 Actor = Annotated[
     str | None,
     typer.Option(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from bus import inspect
 
-from tidemark_cli.decoding import describe, known_messages
+from tidemark_cli.decoding import concealing, describe, known_messages
 from tidemark_cli.options import AsJson, Kafka, Project, ask_kafka, reach_kafka
 from tidemark_cli.output import print_json_line, say
 
@@ -31,7 +31,8 @@ def tail(
     Tidemark's own topics are decoded by their catalogue, a project's source
     topics by its definitions (--project), JSON as it is. Each event shows its
     position, id, key, when it was true and when it became known. With --json
-    each is one line of JSON.
+    each is one line of JSON. Of a source with sensitive fields, --project leaves
+    out what it drops or hashes.
 
     For example:
 
@@ -42,11 +43,12 @@ def tail(
     reach = reach_kafka(kafka)
     show = print_json_line if as_json else _show
     message = known_messages(project).get(topic)
+    show_safely = concealing(project, topic)
 
     async def follow() -> None:
         records = inspect.tail(reach, topic, from_beginning=from_beginning, limit=limit, message=message)
         async for seen in records:
-            show(describe(seen))
+            show(show_safely(describe(seen)))
 
     ask_kafka(follow())
 

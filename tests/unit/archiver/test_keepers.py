@@ -11,12 +11,13 @@ from archiver.domain.tables import SchemaError
 from bus.events import Event
 from bus.received import Received
 from bus.topics import MODELS_REGISTERED, PREDICTIONS_MADE, ROUTES_CHANGED, VARIANTS_COMPARED
-from feature_store import Check, Json, Source
+from feature_store import Check, Json, Pseudonyms, Source
 from feature_store.events import from_arrow
 from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from privacy.erased import ErasedSubjects, Erasure
 from tidemark.common.v1.value_pb2 import Value
 from tidemark.monitoring.v1.variants_pb2 import BinaryMetrics, VariantsCompared
 from tidemark.registry.v1.model_pb2 import ModelRegistered
@@ -212,3 +213,53 @@ def test_a_sources_fields_that_would_share_a_column_are_named() -> None:
 def test_an_event_that_arrived_twice_is_two_rows() -> None:
     again = click(1)
     assert SourceKeeper(CLICKS).keep([again, again]).rows.num_rows == 2
+
+
+NAMES = Pseudonyms(b"a secret of sixteen bytes or more")
+
+
+def erased(entity: str, key: str, until_us: int) -> ErasedSubjects:
+    found = ErasedSubjects({entity: {"t": frozenset({"page"})}}, NAMES)
+    found.add(Erasure("e-1", entity, NAMES.subject(entity, key), NAMES.key_id, until_us))
+    return found
+
+
+def test_events_of_the_erased_are_left_out_up_to_their_time_and_counted() -> None:
+    source = Source("t", Json({"page": "text"}), event_time=None)
+    keeper = SourceKeeper(source, erased=erased("page", "home", 2_000_000))
+    records = [
+        received(b'{"page": "home"}', offset=0),
+        received(b'{"page": "home"}', offset=1, recorded_time_us=2_000_001),
+        received(b'{"page": "away"}', offset=2),
+    ]
+    kept = keeper.keep(records)
+    assert kept.rows["_offset"].to_pylist() == [1, 2]
+    assert kept.left_out == {"ERASED": 1}
+
+
+def test_predictions_about_the_erased_are_left_out_by_the_time_of_the_request() -> None:
+    keeper = PlatformKeeper(PREDICTIONS_MADE, erased("customer", "ann", 10_000_000))
+    made = [
+        PredictionMade(entities={"customer": name}, request_time=timestamp(time_us))
+        for name, time_us in (("ann", 10_000_000), ("ann", 10_000_001), ("bob", 1))
+    ]
+    records = [
+        received(one.SerializeToString(), offset=number, recorded_time_us=20_000_000)
+        for number, one in enumerate(made)
+    ]
+    kept = keeper.keep(records)
+    assert kept.rows["_offset"].to_pylist() == [1, 2]
+    assert kept.left_out == {"ERASED": 1}
+
+
+def test_what_is_sensitive_is_not_in_a_row() -> None:
+    source = Source(
+        "t",
+        Json({"page": "text", "user": "text"}),
+        event_time=None,
+        sensitive={"page": "drop", "user": "hash"},
+    )
+    kept = SourceKeeper(source, NAMES).keep([received(b'{"page": "home", "user": "ann"}', key=b"ann")])
+    assert kept.rows.column_names[-1] == "user"
+    assert kept.rows["user"].to_pylist() == [NAMES.of("ann")]
+    assert kept.rows["_key"].to_pylist() == [NAMES.of("ann").encode()]

@@ -100,6 +100,32 @@ async def test_a_rejected_event_becomes_a_dead_letter_before_the_commit(rig: Rig
     assert letter.event() == event(2)
 
 
+async def test_a_dead_letter_of_a_topic_with_sensitive_fields_tells_why_and_nothing_of_the_original(
+    rig: Rig,
+) -> None:
+    malformed = OutgoingRecord(b"secret", b"secret", [("ce_id", b"secret\xff")])
+    [broken] = await rig.bus.publisher.publish_records(TOPIC, [malformed])
+    positions = await rig.publish(range(3))
+
+    async def reject_and_fail(batch: Sequence[Received]) -> list[Rejection]:
+        if any(one.event.id == "1" for one in batch):
+            raise ValueError("secret")
+        return [Rejection(one, "TOO_LATE", "it is late") for one in batch if one.event.id == "2"]
+
+    rig.effects.behave = reject_and_fail
+    async with rig.running(concealed=[TOPIC]):
+        await rig.effects.until(lambda: len(rig.letters()) == 3)
+    letters = {letter.reason: letter for letter in rig.letters()}
+    assert letters["TOO_LATE"].original == positions[2]
+    assert letters["TOO_LATE"].detail == "it is late"
+    assert letters["MALFORMED_ENVELOPE"].original == broken
+    for letter in letters.values():
+        assert (letter.key, letter.value, letter.headers, letter.missing_bytes > 0) == (None, b"", [], True)
+        assert "secret" not in letter.detail
+    with pytest.raises(NotADeadLetter, match="cannot be replayed"):
+        revive(letters["TOO_LATE"])
+
+
 async def test_a_record_without_an_envelope_becomes_a_dead_letter_and_the_rest_goes_on(rig: Rig) -> None:
     broken = (
         await rig.bus.publisher.publish_records(TOPIC, [OutgoingRecord(b"k", b"\x00", [("ce_id", b"\xff")])])

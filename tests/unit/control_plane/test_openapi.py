@@ -82,6 +82,7 @@ class Recorder:
             "version": "a",
             "approval_id": "version:late:a",
             "rollout_id": "late-r1",
+            "erasure_id": f"customer-{'a' * 12}-{NOW_US}",
         }
         names = known | options.pop("names", {})
         reply = await self._client.request(method, path.format(**names), **options)
@@ -95,14 +96,19 @@ ROLLOUTS, ROLLOUT = MODEL + "/rollouts", MODEL + "/rollouts/{rollout_id}"
 ABORT, ROLLBACK = ROLLOUT + "/abort", MODEL + "/rollback"
 APPROVALS, APPROVAL = "/v1/approvals", "/v1/approvals/{approval_id}"
 DECISION = APPROVAL + "/decision"
+ERASURES, ERASURE = "/v1/erasures", "/v1/erasures/{erasure_id}"
+RECEIPT = ERASURE + "/receipt"
 AUDIT, VERIFY, OUTBOX = "/v1/audit", "/v1/audit/verify", "/v1/outbox"
 LOOKS = [
     *(MODELS, MODEL, VERSIONS, VERSION, ROUTE, REVISIONS, FOLLOWERS, ROLLOUTS, ROLLOUT),
-    *(APPROVALS, APPROVAL, AUDIT, VERIFY, OUTBOX),
+    *(APPROVALS, APPROVAL, ERASURES, ERASURE, AUDIT, VERIFY, OUTBOX),
 ]
 BO = {"Tidemark-Actor": "bo"}
+NOW_US = 1_357_020_000_000_000  # the clock of `conftest`
+NOWHERE = {"model": "nobody", "approval_id": "nobody", "erasure_id": "nobody"}
 NOBODY = {"Tidemark-Actor": ""}
 YES = {"decision": "approve"}
+ASKED = {"entity": "customer", "subject": "a" * 32, "key_id": "b" * 8, "reason": "asked"}
 CHANGES: list[tuple[str, str, dict[str, object]]] = [
     ("POST", VERSIONS, {"digest": "1" * 64, "package_uri": "u"}),
     ("PUT", ROUTE, {"champion": "b"}),
@@ -110,6 +116,8 @@ CHANGES: list[tuple[str, str, dict[str, object]]] = [
     ("POST", ROLLOUTS, {"version": "b"}),
     ("POST", ABORT, {}),
     ("POST", ROLLBACK, {}),
+    ("POST", ERASURES, ASKED),
+    ("POST", RECEIPT, {"receipt": {}}),
 ]
 
 
@@ -120,15 +128,16 @@ async def look_around(send: Recorder) -> None:
 
 async def ask_for_nonsense(send: Recorder) -> None:
     for path in LOOKS:
-        await send("GET", path, names={"model": "nobody", "approval_id": "nobody"})
+        await send("GET", path, names=NOWHERE)
         invalid = {"model": "no name", "approval_id": "x" * 600, "rollout_id": "x" * 300}
+        invalid |= {"erasure_id": "x" * 300}
         await send("GET", path, names=invalid, params={"limit": 0})
     large = {"content": b" " * 70_000, "headers": {"Content-Type": "application/json"}}
     for method, path, body in CHANGES:
         await send(method, path, json={"nonsense": True})
         await send(method, path, **large)
         await send(method, path, json=body, headers=NOBODY)
-        await send(method, path, json=body, names={"model": "nobody", "approval_id": "nobody"})
+        await send(method, path, json=body, names=NOWHERE)
 
 
 async def register_and_approve(send: Recorder, packages: MemoryPackages) -> None:
@@ -160,6 +169,16 @@ async def route_and_release(send: Recorder) -> None:
     await send("POST", ROLLBACK, json={"wait_s": 0})
 
 
+async def erase(send: Recorder) -> None:
+    for _ in range(2):
+        await send("POST", ERASURES, json=ASKED)
+    await send("POST", RECEIPT, json={"receipt": {}})
+    approval = {"approval_id": f"erasure:customer-{'a' * 12}-{NOW_US}"}
+    for headers in ({}, BO):
+        await send("POST", DECISION, json=YES, headers=headers, names=approval)
+    await send("POST", RECEIPT, json={"receipt": {"tables": {}}})
+
+
 async def test_every_documented_status_happens(
     document: dict[str, Any],
     client: httpx.AsyncClient,
@@ -172,6 +191,7 @@ async def test_every_documented_status_happens(
     await register_and_approve(send, packages)
     await send("POST", DECISION, json=YES, headers=BO)
     await route_and_release(send)
+    await erase(send)
     await look_around(send)
     await ask_for_nonsense(send)
     reads = ("models", "model", "versions", "version", "route", "revisions", "state")

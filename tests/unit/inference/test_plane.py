@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import structlog
+from feature_store import Pseudonyms
+from feature_store.concealment import Concealment
 from feature_store.online import ReadRows
 from inference.adapters.wire import asked_of, route_of
 from inference.domain.batching import Line
@@ -74,14 +76,14 @@ class ListedPredictions:
 
 
 class Stage:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, concealment: Concealment | None = None) -> None:
         self.stock = Stock(folder)
         self.rows = HeldRows()
         self.predictions = ListedPredictions()
         self.registry = CollectorRegistry()
         self.now_s = 100.0
         metrics, log = Metrics(self.registry), structlog.get_logger()
-        models = ServedModels(self.stock.project)
+        models = ServedModels(self.stock.project, concealment)
         self.routes: RouteTable[ServedModel] = RouteTable(
             versions=PackageVersions(PackageStore(self.stock.packages), models.contract_hash),
             needs=arms_of,
@@ -158,6 +160,27 @@ async def test_what_arrives_while_a_batch_is_scored_is_the_next_batch(stage: Sta
     ids = [task.result().asked.prediction_id for task in first + rest]  # type: ignore[union-attr]
     assert ids == ["a", "b", "c", "d"]
     assert [scored.asked.prediction_id for scored in stage.predictions.offered] == ids
+
+
+async def test_what_is_kept_hashed_is_looked_up_and_logged_hashed(tmp_path: Path) -> None:
+    names = Pseudonyms(b"a secret of sixteen bytes or more")
+    inputs = frozenset({"asked_at", "gift", "basket", "channel"})
+    entities, hashed = frozenset({"user", "item"}), frozenset({"user"})
+    labels = frozenset({"will_return"})
+    stage = Stage(tmp_path, Concealment(names, entities, hashed, inputs, frozenset({"channel"}), labels))
+    await stage.follow()
+    stage.routes.complete()
+    async with asyncio.TaskGroup() as tasks:
+        (asked,) = stage.ask(tasks, "ann", request_key="order-of-ann")
+        await _turns()
+        keys = list(stage.rows.asked[0])
+        stage.rows.come()
+    assert isinstance(asked.result(), Scored)
+    assert keys == [f"tm:f:user_orders:{names.of('ann')}".encode(), b"tm:f:item_orders:nothing"]
+    [scored] = stage.predictions.offered
+    assert scored.asked.entities == {"user": names.of("ann"), "item": "nothing"}
+    assert scored.asked.context["channel"] == names.of("web")
+    assert scored.asked.request_key == names.of("order-of-ann")
 
 
 async def test_a_batch_asks_for_a_row_that_many_need_once(stage: Stage) -> None:

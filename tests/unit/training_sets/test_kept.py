@@ -135,3 +135,28 @@ def test_a_set_whose_writing_was_interrupted_is_not_there(
     (tmp_path / "datasets" / manifest.name / "dataset.json").unlink()
     assert shelf.names() == []
     assert shelf.keep(dataset, manifest) == manifest
+
+
+def test_rows_of_the_erased_leave_a_set_which_can_then_not_be_verified(
+    project: Project, make_lake: MakeLake, tmp_path: Path
+) -> None:
+    shelf = DatasetShelf(str(tmp_path))
+    manifest = shelf.keep(*made(project, make_lake()))
+    before = shelf.rows(manifest)
+    [column] = [name for name in before.column_names if name.startswith("entity.")]
+    key = before[column][0].as_py()
+    of_subject = before[column].to_pylist().count(key)
+    assert shelf.count(manifest, {column: key}) == of_subject > 0
+
+    until_us = int(before["request_time"].cast("int64")[0].as_py())
+    first = shelf.erase(manifest, {column: key}, until_us, "e-1")
+    rest = shelf.erase(shelf.open(manifest.name), {column: key}, PERIOD.until_us, "e-2")
+    assert (first, first + rest) == (1, of_subject)
+    assert key not in shelf.rows(manifest)[column].to_pylist()
+    assert shelf.rows(manifest).num_rows == before.num_rows - of_subject
+    marked = shelf.open(manifest.name)
+    assert marked.erased == ("e-1", "e-2")
+    assert replace(marked, erased=()) == manifest
+    assert shelf.erase(marked, {column: key}, PERIOD.until_us, "e-3") == 0
+    with pytest.raises(NotReproduced, match="erased subjects were taken out of it"):
+        build_again(project, shelf.open(manifest.name), make_lake())

@@ -25,6 +25,7 @@ HANDLER_FAILED: Final = "HANDLER_FAILED"
 _PREFIX: Final = "dlq_"
 _REPLAYED_FROM: Final = "replayed_from"
 _MAX_DETAIL_CHARACTERS: Final = 1_000
+_WITHHELD: Final = b"Not told, because the topic has sensitive fields."
 
 
 class NotADeadLetter(BusError):
@@ -63,6 +64,19 @@ class Undertaker:
         }
         headers = [*record.headers, *((name, text.encode(errors="replace")) for name, text in why.items())]
         return OutgoingRecord(record.key, record.value, headers)
+
+
+def concealed(letter: OutgoingRecord, *, keep_detail: bool) -> OutgoingRecord:
+    """Leave out what an original of a sensitive topic may tell: key, value and its own headers.
+
+    Args:
+        letter: The dead letter.
+        keep_detail: Whether the detail is known to tell nothing; a client's or a handler's own words may.
+    """
+    told = [(name, value) for name, value in letter.headers if name.startswith(_PREFIX)]
+    if not keep_detail:
+        told = [(name, _WITHHELD if name == "dlq_detail" else value) for name, value in told]
+    return without_value(OutgoingRecord(None, letter.value, told))
 
 
 def without_value(letter: OutgoingRecord) -> OutgoingRecord:

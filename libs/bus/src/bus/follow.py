@@ -103,7 +103,14 @@ class Follower:
         Raises:
             Unavailable: the broker cannot say where the topic ends.
         """
-        ends = await self._tail.ends()
+        await self.reached(await self._tail.ends())
+
+    async def reached(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Return once everything before these offsets has been handed over.
+
+        For who asks often and must not wait: the tail answers `ends` between two of its polls, a client of
+        its own (`bus.ends`) at once.
+        """
         async with self._advanced:
             await self._advanced.wait_for(lambda: self._has_reached(ends))
 

@@ -6,7 +6,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from bus.dead_letters import MALFORMED_ENVELOPE, Refusal, without_value
+from bus.dead_letters import HANDLER_FAILED, MALFORMED_ENVELOPE, Refusal, concealed, without_value
 from bus.errors import EventTooLarge, MalformedEvent
 from bus.events import from_record
 from bus.positions import TopicPartition
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bus.patience import Patience
     from bus.producer import Publisher
     from bus.received import Rejection
-    from bus.records import LogRecord, RecordPublisher
+    from bus.records import LogRecord, OutgoingRecord, RecordPublisher
 
     Marks = Mapping[TopicPartition, Watermark]
 
@@ -51,6 +51,7 @@ class Pipeline:
         metrics: ConsumerMetrics,
         publish_progress: bool,
         buried_elsewhere: Collection[str],
+        concealed: Collection[str],
         clock: Clock,
         bites: Bites,
     ) -> None:
@@ -62,6 +63,7 @@ class Pipeline:
         self._metrics = metrics
         self._publish_progress = publish_progress
         self._buried_elsewhere = frozenset(buried_elsewhere)
+        self._concealed = frozenset(concealed)
         self._clock = clock
         self._bites = bites
 
@@ -105,7 +107,7 @@ class Pipeline:
             await self._patience.until_available(partial(self._send, topic, theirs))
 
     async def _send(self, topic: str, refusals: Sequence[Refusal]) -> None:
-        letters = [self._undertaker.bury(refusal, self._clock()) for refusal in refusals]
+        letters = [self._letter(refusal) for refusal in refusals]
         try:
             await self._publisher.publish_records(topic, letters)
         except EventTooLarge:
@@ -114,6 +116,12 @@ class Pipeline:
                 return
             for refusal in refusals:
                 await self._send(topic, [refusal])
+
+    def _letter(self, refusal: Refusal) -> OutgoingRecord:
+        letter = self._undertaker.bury(refusal, self._clock())
+        if refusal.record.topic not in self._concealed:
+            return letter
+        return concealed(letter, keep_detail=refusal.reason not in {MALFORMED_ENVELOPE, HANDLER_FAILED})
 
 
 def parse(batch: Sequence[LogRecord]) -> tuple[list[Received], list[Refusal]]:

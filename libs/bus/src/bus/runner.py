@@ -68,6 +68,8 @@ class ConsumerRunner:
 
     Args:
         positions: Where to resume; at the group's commits where None.
+        concealed: Topics with sensitive fields: their dead letters keep no key, value or header of an
+            original.
         buried_elsewhere: Topics whose malformed records another group dead-letters: here they are counted and
             passed over, so that one record is one dead letter. What the handler refuses is buried anyway.
     """
@@ -86,6 +88,7 @@ class ConsumerRunner:
         positions: Positions | None = None,
         publish_progress: bool = True,
         buried_elsewhere: Collection[str] = (),
+        concealed: Collection[str] = (),
         stack: str = "local",
         clock: Clock = wall_clock_us,
         membership: Membership = Membership(),  # noqa: B008 - frozen
@@ -113,6 +116,7 @@ class ConsumerRunner:
             metrics=self._metrics,
             publish_progress=publish_progress,
             buried_elsewhere=buried_elsewhere,
+            concealed=concealed,
             clock=clock,
             bites=self._bites,
         )

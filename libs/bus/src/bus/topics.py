@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from tidemark.governance.v1.approval_pb2 import ApprovalDecided
 from tidemark.governance.v1.audit_pb2 import AuditRecorded
+from tidemark.governance.v1.erasure_pb2 import SubjectErased
 from tidemark.monitoring.v1.alert_pb2 import AlertChanged
 from tidemark.monitoring.v1.monitor_pb2 import MonitorMeasured
 from tidemark.monitoring.v1.variants_pb2 import VariantsCompared
@@ -83,6 +84,8 @@ RETRAIN_APPROVED: Final = Topic("tidemark.retrain.approved.v1", RetrainApproved,
 RETRAIN_REFUSED: Final = Topic("tidemark.retrain.refused.v1", RetrainRefused, "model", 1, None)
 APPROVALS_DECIDED: Final = Topic("tidemark.approvals.decided.v1", ApprovalDecided, "model", 1, None)
 AUDIT_RECORDED: Final = Topic("tidemark.audit.recorded.v1", AuditRecorded, "audit", 1, None)
+# For ever: whoever reads a topic again, however late, must leave out what was erased.
+SUBJECTS_ERASED: Final = Topic("tidemark.subjects.erased.v1", SubjectErased, "subject", 1, None)
 PROGRESSED: Final = Topic("tidemark.pipelines.progressed.v1", ProgressMade, "group", 1, timedelta(days=1))
 CATALOGUE: Final[tuple[Topic, ...]] = (
     PREDICTIONS_MADE,
@@ -101,6 +104,7 @@ CATALOGUE: Final[tuple[Topic, ...]] = (
     RETRAIN_REFUSED,
     APPROVALS_DECIDED,
     AUDIT_RECORDED,
+    SUBJECTS_ERASED,
     PROGRESSED,
 )
 

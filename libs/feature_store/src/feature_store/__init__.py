@@ -69,6 +69,7 @@ from feature_store.online import VectorAssembler
 from feature_store.project import Project, declared, load_project
 from feature_store.rejects import Reason, Reject
 from feature_store.requests import Requests
+from feature_store.sensitivity import Handling, MissingKey, Pseudonyms
 from feature_store.statuses import Status
 from feature_store.vectors import RowPositions, Vectors
 
@@ -90,6 +91,7 @@ __all__ = [
     "FeatureView",
     "FieldType",
     "First",
+    "Handling",
     "Incoming",
     "Json",
     "Label",
@@ -97,10 +99,12 @@ __all__ = [
     "Max",
     "Mean",
     "Min",
+    "MissingKey",
     "ModelSpec",
     "Opaque",
     "Project",
     "Protobuf",
+    "Pseudonyms",
     "Quantile",
     "Reason",
     "Reject",

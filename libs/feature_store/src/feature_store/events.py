@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from feature_store.expressions import AS_OF, NULL_FLAG, NULL_TIME_US, FieldType, nulls
 from feature_store.rejects import Reason, Reject, Rejects
+from feature_store.sensitivity import conceal, conceal_envelopes, withheld
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from feature_store.definitions.sources import Source
     from feature_store.formats import Columns
+    from feature_store.sensitivity import Pseudonyms
 
 Number = TypeVar("Number", np.float64, np.int64, np.int32, np.int8)
 
@@ -160,11 +162,17 @@ def concat(batches: Sequence[EventBatch]) -> EventBatch:
     )
 
 
-def decode_events(source: Source, incoming: Incoming) -> tuple[EventBatch, list[Reject]]:
+def decode_events(
+    source: Source, incoming: Incoming, pseudonyms: Pseudonyms | None = None
+) -> tuple[EventBatch, list[Reject]]:
     """Return the valid events, in order, and one reject for each of the others, by index.
 
     Never raises for a record. The event time is the source's `event_time` field, whatever the envelope
-    says; the recorded time is the envelope's.
+    says; the recorded time is the envelope's. What is sensitive is dropped or hashed (`sensitivity`), after
+    the source's checks.
+
+    Raises:
+        MissingKey: the source has sensitive fields, and there are no pseudonyms.
     """
     rejects = Rejects()
     values = [_within(source, index, value, rejects) for index, value in enumerate(incoming.values)]
@@ -172,19 +180,20 @@ def decode_events(source: Source, incoming: Incoming) -> tuple[EventBatch, list[
     recorded_time_us = np.array(incoming.recorded_time_us, dtype=np.int64)
     event_time_us = _event_times(source, columns, incoming, rejects)
     for check in source.checks:
-        check.refuse(columns, source.fields, rejects)
+        check.refuse(columns, source.format.fields, rejects)
     _check_times(source, event_time_us, recorded_time_us, rejects)
+    ids, keys = conceal_envelopes(source, incoming.ids, incoming.keys, pseudonyms)
     batch = EventBatch(
         source,
-        columns,
+        conceal(source, columns, pseudonyms),
         event_time_us,
         recorded_time_us,
         np.array(incoming.partitions, dtype=np.int32),
         np.array(incoming.offsets, dtype=np.int64),
-        _object_array(incoming.ids),
-        _object_array(incoming.keys),
+        _object_array(ids),
+        _object_array(keys),
     )
-    refused = rejects.in_order()
+    refused = withheld(source, rejects.in_order())
     if not refused:
         return batch, refused
     kept = np.ones(len(incoming), dtype=np.bool_)

@@ -26,6 +26,7 @@ from feature_store.definitions import (
     View,
 )
 from feature_store.errors import DefinitionError, Location, did_you_mean
+from feature_store.subjects import hashed_entities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,6 +53,12 @@ class Project:
     models: Mapping[str, ModelSpec]
     derived: Mapping[str, Derived | Opaque] = attribute(default_factory=dict)
     dimensions: Mapping[str, Dimension] = attribute(default_factory=dict)
+    hashed_entities: frozenset[str] = frozenset()
+
+    @property
+    def is_sensitive(self) -> bool:
+        """Whether a source drops or hashes a field: then a key to hash with is needed."""
+        return any(source.is_sensitive for source in self.sources.values())
 
     def contract(self, model: str) -> Contract:
         """Return the contract of a model.
@@ -103,6 +110,7 @@ def load_project(module: str) -> Project:
         _by_name("name", models),
         _by_name("name", derived),
         _by_name("name", [value for value in declared if isinstance(value, Dimension)]),
+        hashed_entities(views, models),
     )
 
 

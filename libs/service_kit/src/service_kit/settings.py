@@ -37,7 +37,8 @@ class LogFormat(StrEnum):
 class Settings(BaseSettings):
     """What the environment tells every service; the field `redis_url` is the variable REDIS_URL.
 
-    A service with more to be told subclasses it.
+    A service with more to be told subclasses it. `privacy_key_file` holds the secret that sensitive fields
+    and erased subjects are hashed with (docs/privacy.md); empty where there are none.
 
     Raises:
         SettingsError: a variable is missing or wrong; the message names each.
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     redis_url: str = "redis://localhost:6379/0"
     tidemark_project: str = ""
     tidemark_stack: Annotated[str, Field(min_length=1, max_length=64)] = "local"
+    privacy_key_file: str = ""
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     log_level: LogLevel = LogLevel.INFO
     log_format: LogFormat = LogFormat.AUTO

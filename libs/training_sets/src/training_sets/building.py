@@ -64,6 +64,11 @@ def build_again(project: Project, manifest: Manifest, lake: EventLake) -> Datase
         NotReproduced: it came out otherwise; the message says whether the definitions or the data differ.
         DatasetError: the lake does not hold what is needed.
     """
+    if manifest.erased:
+        raise NotReproduced(
+            f"{manifest.name}: rows of erased subjects were taken out of it and of the lake "
+            f"({', '.join(manifest.erased)}): what it was cannot be made again; build a new one"
+        )
     spec = find_model(project, manifest.model)
     period = Period(manifest.from_us, manifest.until_us)
     definition = hash_definition(spec, project.contract(spec.name), period)

@@ -30,6 +30,7 @@ class Manifest:
         features: Names, in the order of the vector.
         base_rate: The mean label.
         created_us: By the clock of whoever built it first.
+        erased: Ids of the erasures that took rows out of it: it is no longer what its hashes say.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Manifest:
     last_request_us: int
     created_us: int
     code_commit: str = ""
+    erased: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -86,13 +88,14 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "sources"}
+        plain = {name: getattr(self, name) for name in _plain(self)}
         sources = {topic: table.to_json() for topic, table in self.sources.items()}
         return {
             "format_version": FORMAT_VERSION,
             **plain,
             "features": list(self.features),
             "sources": sources,
+            **({"erased": list(self.erased)} if self.erased else {}),
         }
 
     @classmethod
@@ -107,8 +110,14 @@ class Manifest:
                 f"a training set of format version {told.get('format_version')}, this reads {FORMAT_VERSION}"
             )
         try:
-            plain = {name: told[name] for name in cls.__dataclass_fields__}
+            plain = {name: told[name] for name in _plain(cls)}
+            erased = tuple(map(str, told.get("erased", ())))
             sources = {topic: TableVersion.of_json(table) for topic, table in told["sources"].items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UnreadableTable(f"a training set's description is damaged: {error!r}") from error
-        return cls(**plain | {"sources": sources, "features": tuple(told["features"])})
+        return cls(**plain | {"sources": sources, "features": tuple(told["features"]), "erased": erased})
+
+
+def _plain(manifest: Manifest | type[Manifest]) -> list[str]:
+    """Name what is kept as it is; `sources` and `erased` are not."""
+    return [name for name in manifest.__dataclass_fields__ if name not in {"sources", "erased"}]

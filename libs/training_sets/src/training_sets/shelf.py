@@ -2,11 +2,15 @@
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
@@ -36,10 +40,49 @@ class DatasetShelf:
             return self.open(manifest.name)
         self._files.create_dir(folder, recursive=True)
         pq.write_table(to_arrow(dataset, manifest), f"{folder}/{ROWS}", filesystem=self._files)
-        with self._files.open_output_stream(f"{folder}/{MANIFEST}.new") as file:
-            file.write(json.dumps(manifest.to_json(), indent=2).encode())
-        self._files.move(f"{folder}/{MANIFEST}.new", f"{folder}/{MANIFEST}")
+        self._describe(manifest)
         return manifest
+
+    def erase(self, manifest: Manifest, columns: Mapping[str, str], until_us: int, erasure_id: str) -> int:
+        """Take out the rows that a subject is named in; the training set is marked first, and for good.
+
+        Args:
+            manifest: Whose rows.
+            columns: Column to what a subject's rows hold there, such as "entity.airport" to "JFK".
+            until_us: Requests of up to this time.
+            erasure_id: For the mark.
+
+        Returns:
+            How many rows were taken out. Doing it again takes out what is left.
+
+        Raises:
+            UnreadableTable: the rows are gone or damaged.
+        """
+        rows = self.rows(manifest)
+        gone = pc.and_(_named(rows, columns), pc.less_equal(rows[TIME], pa.scalar(until_us, _MOMENT)))
+        kept = rows.filter(pc.invert(gone))
+        if kept.num_rows == rows.num_rows:
+            return 0
+        if erasure_id not in manifest.erased:
+            self._describe(replace(manifest, erased=(*manifest.erased, erasure_id)))
+        location = f"{self._root}/{manifest.name}/{ROWS}"
+        pq.write_table(kept, f"{location}.new", filesystem=self._files)
+        self._files.move(f"{location}.new", location)
+        return int(rows.num_rows - kept.num_rows)
+
+    def count(self, manifest: Manifest, columns: Mapping[str, str]) -> int:
+        """Count the rows that a subject is named in; `columns` as for `erase`.
+
+        Raises:
+            UnreadableTable: the rows are gone or damaged.
+        """
+        return int(pc.sum(_named(self.rows(manifest), columns)).as_py() or 0)
+
+    def _describe(self, manifest: Manifest) -> None:
+        place = f"{self._root}/{manifest.name}/{MANIFEST}"
+        with self._files.open_output_stream(f"{place}.new") as file:
+            file.write(json.dumps(manifest.to_json(), indent=2).encode())
+        self._files.move(f"{place}.new", place)
 
     def open(self, name: str) -> Manifest:
         """Read a description.
@@ -89,6 +132,12 @@ class DatasetShelf:
 
     def _is_there(self, location: str) -> bool:
         return bool(self._files.get_file_info(location).type is fs.FileType.File)
+
+
+def _named(rows: pa.Table, columns: Mapping[str, str]) -> pa.ChunkedArray:
+    chosen = [pc.equal(rows[name], key) for name, key in columns.items() if name in rows.column_names]
+    nobody = pa.chunked_array([pa.repeat(False, rows.num_rows)])  # noqa: FBT003
+    return pc.fill_null(reduce(pc.or_, chosen, nobody), False)  # noqa: FBT003
 
 
 def to_arrow(dataset: Dataset, manifest: Manifest) -> pa.Table:

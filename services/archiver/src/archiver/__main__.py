@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from bus.producer import KafkaPublisher
 from bus.runner import Batching, ConsumerRunner
 from bus.topics import CATALOGUE, Topic, ensure_topics
-from feature_store import DefinitionError, Project, load_project
+from feature_store import DefinitionError, MissingKey, Project, Pseudonyms, load_project
+from feature_store.secret_file import pseudonyms_for
+from privacy.erased import ErasedSubjects
+from privacy.listing import ErasedList
 from service_kit import Service, run
 
 from archiver.adapters.delta import DeltaLake
@@ -21,14 +24,17 @@ from archiver.settings import ArchiverSettings
 
 async def archive(service: Service, settings: ArchiverSettings, project: Project) -> None:
     """Keep until told to stop."""
-    keepers = keepers_of(project)
+    pseudonyms = pseudonyms_for(project, settings.privacy_key_file)
+    erased = ErasedSubjects.of(project, pseudonyms)
+    keepers = keepers_of(project, pseudonyms, erased)
     lake = DeltaLake(settings.lake_uri, Upkeep(history_days=settings.history_days))
     for keeper in keepers:
         lake.prepare(keeper.table)
     bootstrap = settings.kafka_bootstrap_servers
     await ensure_topics(bootstrap, topics_of(project))
-    keeping = Archive(lake, keepers, Metrics(service.metrics), service.stop)
-    async with KafkaPublisher(bootstrap, client_id=service.name) as publisher:
+    listed = ErasedList.on_kafka(erased, bootstrap, service.name)
+    keeping = Archive(lake, keepers, Metrics(service.metrics), service.stop, listed.up_to_date)
+    async with listed.followed(), KafkaPublisher(bootstrap, client_id=service.name) as publisher:
         runner = ConsumerRunner(
             bootstrap=bootstrap,
             group=service.name,
@@ -48,11 +54,13 @@ async def archive(service: Service, settings: ArchiverSettings, project: Project
         raise keeping.rewound
 
 
-def keepers_of(project: Project) -> list[Keeper]:
+def keepers_of(
+    project: Project, pseudonyms: Pseudonyms | None = None, erased: ErasedSubjects | None = None
+) -> list[Keeper]:
     """One keeper a topic: the project's sources, then the platform's own facts."""
     return [
-        *(SourceKeeper(source) for source in project.sources.values()),
-        *(PlatformKeeper(topic) for topic in KEPT_TOPICS),
+        *(SourceKeeper(source, pseudonyms, erased) for source in project.sources.values()),
+        *(PlatformKeeper(topic, erased) for topic in KEPT_TOPICS),
     ]
 
 
@@ -72,6 +80,10 @@ def main() -> None:
         project = load_project(settings.tidemark_project)
     except DefinitionError as error:
         sys.exit(f"archiver: TIDEMARK_PROJECT={settings.tidemark_project!r} cannot be loaded: {error}")
+    try:
+        pseudonyms_for(project, settings.privacy_key_file)
+    except MissingKey as error:
+        sys.exit(f"archiver: {error}")
     run("archiver", settings, lambda service: archive(service, settings, project))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from bus.errors import Unavailable
 from bus.positions import TopicPartition
@@ -21,9 +21,18 @@ class Archive:
         keepers: One a topic.
         metrics: What is counted.
         stop: Set when the process must not go on, `rewound` then saying why.
+        erased_known: Returns once everybody who was erased before it was called is known to the keepers.
     """
 
-    def __init__(self, lake: Lake, keepers: Iterable[Keeper], metrics: Metrics, stop: asyncio.Event) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        keepers: Iterable[Keeper],
+        metrics: Metrics,
+        stop: asyncio.Event,
+        erased_known: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._erased_known = erased_known
         self._lake = lake
         self._keepers = {keeper.table.topic: keeper for keeper in keepers}
         self._metrics = metrics
@@ -53,6 +62,8 @@ class Archive:
         by_topic: dict[str, list[Received]] = defaultdict(list)
         for record in batch:
             by_topic[record.topic].append(record)
+        if self._erased_known is not None:
+            await self._erased_known()
         try:
             return await asyncio.to_thread(self._keep, by_topic)
         except TableRewound as error:

@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import pyarrow as pa
 from bus.received import Received, Rejection
 
 from archiver.domain.tables import LakeTable
+
+ERASED: Final = "ERASED"
+"""Why a record is left out that is of an erased subject, and was recorded before the erasure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,8 @@ class Kept:
     Attributes:
         rows: In the table's schema and the records' order.
         rejections: Records that this service refuses, for their dead-letter twin.
-        left_out: How many records another service refuses, by reason: they are counted here, and no more.
+        left_out: How many records are not kept, by reason: counted here, and no more. Another service refuses
+            them, or their subject was erased.
     """
 
     rows: pa.Table

@@ -4,15 +4,17 @@ A change that was overtaken is decided again on the state there is now, so that 
 wins and the other is told what has changed.
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bus.errors import Unavailable
 
-from control_plane.domain import governing, releasing
+from control_plane.domain import erasing, governing, releasing
 from control_plane.domain.approvals import Approval, Decision, Subject, retrain_approval_id
 from control_plane.domain.audit import Break, Head, first_break
 from control_plane.domain.comparisons import Comparison
+from control_plane.domain.erasing import Wish
 from control_plane.domain.errors import RolloutEnded, UnknownApproval, UnknownModel
 from control_plane.domain.governing import RetrainRequest
 from control_plane.domain.pages import Window
@@ -21,10 +23,11 @@ from control_plane.domain.rollouts import Rollout
 from control_plane.domain.routes import Route, RouteRequest
 from control_plane.domain.state import Change, ModelState
 from control_plane.domain.versions import Claim, Version
-from control_plane.ports import Overtaken, Packages, Registry
+from control_plane.ports import Overtaken, Packages, Registry, Wanted
 
 _ATTEMPTS = 20
 _AUDIT_PAGE = 1000
+_ERASURES_PAGE = 200
 
 Decide = Callable[[ModelState], Change]
 Check = Callable[[Change], Awaitable[None]]
@@ -191,6 +194,54 @@ async def decide_approval(
         asking=asking,
     )
     return change.approvals[0]
+
+
+async def ask_erasure(wish: Wish, asking: Asking, *, registry: Registry) -> tuple[Approval, bool]:
+    """Asks for an erasure; returns the open one of the subject, and whether this made it."""
+    known = await find_erasure(wish.subject, registry=registry)
+    if known is not None:
+        return known, False
+    change = await _change(
+        registry,
+        erasing.ERASURES,
+        lambda state: erasing.ask(state, wish, actor=asking.actor, now_us=asking.now_us),
+        asking=asking,
+    )
+    if change.approvals:
+        return change.approvals[0], True
+    found = erasing.of_subject(change.before.approvals, wish.subject)
+    assert found is not None
+    return found, False
+
+
+async def find_erasure(subject: str, *, registry: Registry) -> Approval | None:
+    """Finds the open erasure of a subject."""
+    window, wanted = Window(_ERASURES_PAGE), Wanted(model=erasing.ERASURES)
+    while True:
+        page = await registry.approvals(wanted, window)
+        found = erasing.of_subject({one.approval_id: one for one in page.items}, subject)
+        if found is not None or page.next is None:
+            return found
+        window = Window(_ERASURES_PAGE, page.next)
+
+
+async def complete_erasure(
+    erasure_id: str, receipt: Mapping[str, Any], asking: Asking, *, registry: Registry
+) -> Approval:
+    """Closes an erasure with its receipt; a repeat changes nothing.
+
+    Raises:
+        RegistryError: see `erasing.complete`.
+    """
+    approval_id = erasing.approval_id_of(erasure_id)
+    change = await _change(
+        registry,
+        erasing.ERASURES,
+        lambda state: erasing.complete(state, erasure_id, receipt, actor=asking.actor, now_us=asking.now_us),
+        approvals=[approval_id],
+        asking=asking,
+    )
+    return change.approvals[0] if change.approvals else change.before.approvals[approval_id]
 
 
 async def on_retrain_requested(request: RetrainRequest, *, registry: Registry, now_us: int) -> Change:

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Final
 from bus.errors import Unavailable
 from bus.producer import KafkaPublisher
 from bus.runner import Batching, ConsumerRunner
-from bus.topics import OUTCOMES_OBSERVED, PROGRESSED, Topic, ensure_topics
-from feature_store import DefinitionError, Project, load_project
+from bus.topics import OUTCOMES_OBSERVED, PROGRESSED, SUBJECTS_ERASED, Topic, ensure_topics
+from feature_store import DefinitionError, MissingKey, Project, load_project
+from feature_store.concealment import Concealment
 from feature_store.online.coalescing import CoalescingReader
+from feature_store.secret_file import pseudonyms_for
+from privacy.erased import ErasedSubjects
+from privacy.listing import ErasedList
 from service_kit import Service, run
 
 from feature.adapters.grpc import FeatureServicer, GrpcServer
@@ -23,11 +27,14 @@ from feature.answering import Answers
 from feature.contracts import Contracts
 from feature.handlers import Features
 from feature.metrics import DoorMetrics, Metrics
+from feature.privacy import Privacy
 from feature.pushing import Door
 from feature.settings import FeatureSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+
+    from feature_store import Pseudonyms
 
 _TOPIC_RETRY_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 5.0
@@ -36,10 +43,14 @@ _GRACE_SECONDS: Final = 5.0
 async def keep_fresh(service: Service, settings: FeatureSettings, project: Project) -> None:
     """Apply events and answer questions until told to stop. Neither Kafka nor Redis need be there yet."""
     bootstrap = settings.kafka_bootstrap_servers
+    pseudonyms = pseudonyms_for(project, settings.privacy_key_file)
+    erased = ErasedSubjects.of(project, pseudonyms)
+    listed = ErasedList.on_kafka(erased, bootstrap, service.name)
     metrics = Metrics(service.metrics)
     rows = RedisRows(project, settings, group=service.name, metrics=metrics, log=service.log)
     publisher = KafkaPublisher(bootstrap, client_id=service.name)
-    features = Features(project, rows, KafkaOutcomes(publisher), metrics)
+    privacy = Privacy(pseudonyms, erased, listed.up_to_date)
+    features = Features(project, rows, KafkaOutcomes(publisher), metrics, privacy)
     runner = ConsumerRunner(
         bootstrap=bootstrap,
         group=service.name,
@@ -49,26 +60,33 @@ async def keep_fresh(service: Service, settings: FeatureSettings, project: Proje
         service=service.name,
         batching=Batching(settings.batch_records),
         stack=settings.tidemark_stack,
+        concealed=[source.topic for source in project.sources.values() if source.is_sensitive],
     )
     service.health.watch("events", lambda: runner.not_ready_because)
     service.health.watch("rows", lambda: rows.not_whole_because)
     async with AsyncExitStack() as clients:
         clients.push_async_callback(rows.close)
         clients.push_async_callback(publisher.close)
-        await clients.enter_async_context(answering(service, settings, project))
+        await clients.enter_async_context(answering(service, settings, project, pseudonyms))
+        await clients.enter_async_context(listed.followed())
         await clients.enter_async_context(_beating(rows, settings.rows_beat_s))
         await _ensure_topics(service, bootstrap, topics_of(project))
         await runner.run(service.stop)
 
 
 @asynccontextmanager
-async def answering(service: Service, settings: FeatureSettings, project: Project) -> AsyncIterator[None]:
+async def answering(
+    service: Service, settings: FeatureSettings, project: Project, pseudonyms: Pseudonyms | None
+) -> AsyncIterator[None]:
     """Answer `FeatureService` beside the body; afterwards calls in hand are ended first."""
     metrics = DoorMetrics(service.metrics)
     reader = LateRowReader(settings, lambda _: metrics.unreadable.inc())
     pushes = KafkaPublisher(settings.kafka_bootstrap_servers, client_id=f"{service.name}-pushes")
     servicer = FeatureServicer(
-        Contracts(project), Answers(CoalescingReader(reader)), Door(project, pushes), _wall_clock_us
+        Contracts(project),
+        Answers(CoalescingReader(reader), Concealment.of(project, pseudonyms)),
+        Door(project, pushes, pseudonyms),
+        _wall_clock_us,
     )
     server = GrpcServer(servicer, metrics, f"{settings.feature_grpc_host}:{settings.feature_grpc_port}")
     service.log.info("listening", grpc_port=await server.start())
@@ -105,7 +123,7 @@ def topics_of(project: Project) -> Sequence[Topic]:
         Topic(source.topic, None, "the source's", source.partitions, retention=None)
         for source in project.sources.values()
     )
-    return [*sources, OUTCOMES_OBSERVED, PROGRESSED]
+    return [*sources, OUTCOMES_OBSERVED, SUBJECTS_ERASED, PROGRESSED]
 
 
 async def _ensure_topics(service: Service, bootstrap: str, topics: Sequence[Topic]) -> None:
@@ -126,6 +144,10 @@ def main() -> None:
         project = load_project(settings.tidemark_project)
     except DefinitionError as error:
         sys.exit(f"feature: TIDEMARK_PROJECT={settings.tidemark_project!r} cannot be loaded: {error}")
+    try:
+        pseudonyms_for(project, settings.privacy_key_file)
+    except MissingKey as error:
+        sys.exit(f"feature: {error}")
     run("feature", settings, lambda service: keep_fresh(service, settings, project))
 
 

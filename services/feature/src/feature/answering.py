@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from feature_store import Requests
+    from feature_store.concealment import Concealment
     from feature_store.contract import Contract
     from feature_store.online import ReadRows, RowReader
     from feature_store.vectors import Vectors
@@ -60,9 +61,11 @@ class Answers:
 
     Args:
         reader: Reads rows, within a deadline.
+        concealment: Hashes the keys and inputs that are kept hashed; None where nothing is.
     """
 
-    def __init__(self, reader: RowReader) -> None:
+    def __init__(self, reader: RowReader, concealment: Concealment | None = None) -> None:
+        self._concealment = concealment
         self._reader = reader
         self._waiting: list[_Waiting] = []
         self._answering: asyncio.Task[None] | None = None
@@ -112,10 +115,20 @@ class Answers:
         Raises:
             InvalidRequest: A question lacks what the features read; the message names the field.
         """
+        if self._concealment is not None:
+            questions = [_concealed(one, self._concealment) for one in questions]
         requests = requests_of(served.contract, questions)
         read = await self._reader.read(served.assembler.row_keys(requests))
         vectors = served.assembler.assemble(requests, read.rows, readable=read.readable)
         return Answer(served.contract, vectors, _ages_seconds(served.contract, requests, read))
+
+
+def _concealed(question: Question, concealment: Concealment) -> Question:
+    return replace(
+        question,
+        entities=concealment.entities(question.entities),
+        context=concealment.context(question.context),
+    )
 
 
 def _ages_seconds(contract: Contract, requests: Requests, read: ReadRows) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from feature_store import decode_events
 
 from feature.adapters.wire import incoming_of
 from feature.domain.outcomes import outcomes_of
+from feature.privacy import Privacy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +31,18 @@ class Features:
         rows: The feature rows.
         outcomes: Where outcomes are told.
         metrics: What is counted.
+        privacy: What is hashed, and who was erased; nothing and nobody when left out.
     """
 
-    def __init__(self, project: Project, rows: Rows, outcomes: Outcomes, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        project: Project,
+        rows: Rows,
+        outcomes: Outcomes,
+        metrics: Metrics,
+        privacy: Privacy | None = None,
+    ) -> None:
+        self._privacy = privacy or Privacy()
         self._project = project
         self._rows = rows
         self._outcomes = outcomes
@@ -49,18 +59,24 @@ class Features:
         by_topic: dict[str, list[Received]] = defaultdict(list)
         for record in batch:
             by_topic[record.topic].append(record)
+        await self._privacy.up_to_date()
         rejections: list[Rejection] = []
         for topic, records in by_topic.items():
             rejections += await self._on_source(self._project.sources[topic], records)
         return rejections
 
     async def _on_source(self, source: Source, records: Sequence[Received]) -> list[Rejection]:
-        events, rejects = decode_events(source, incoming_of(records))
+        events, rejects = decode_events(source, incoming_of(records), self._privacy.pseudonyms)
         self._metrics.decoded(source.topic, len(events), rejects)
         refused = {reject.index for reject in rejects}
         kept = (
             [record for index, record in enumerate(records) if index not in refused] if refused else records
         )
+        erased = self._privacy.among(events)
+        if erased.any():
+            self._metrics.erased(source.topic, int(erased.sum()))
+            kept = [record for record, gone in zip(kept, erased.tolist(), strict=True) if not gone]
+            events = events.take(~erased)
         if len(events):
             await self._on_valid(source, events, kept)
         return [Rejection(records[reject.index], reject.reason, reject.detail) for reject in rejects]

@@ -25,6 +25,9 @@ class Metrics:
 
         self._events = counter("events", "Events that passed their source's checks", "source")
         self._rejects = counter("rejects", "Events refused, by reason", "source", "reason")
+        self._erased = counter(
+            "erased_events", "Events of erased subjects, which count for nothing", "source"
+        )
         self._repeats = counter("repeats", "Events published twice, counted once", "source")
         self._written = counter("rows_written", "Feature rows replaced", "source")
         self._conflicts = counter("row_conflicts", "Replacements another process was faster with", "source")
@@ -52,6 +55,10 @@ class Metrics:
         self._events.labels(source).inc(events)
         for reason, count in Tally(reject.reason for reject in rejects).items():
             self._rejects.labels(source, reason).inc(count)
+
+    def erased(self, source: str, events: int) -> None:
+        """Count events that were left out because their subject was erased."""
+        self._erased.labels(source).inc(events)
 
     def applied(self, source: str, application: Application) -> None:
         """Count what applying a batch did."""

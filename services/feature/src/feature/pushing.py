@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bus.positions import Position
     from bus.producer import Publisher
-    from feature_store import EventBatch, Project, Source
+    from feature_store import EventBatch, Project, Pseudonyms, Source
 
 MAX_EVENTS: Final = 1_000
 MAX_ID_BYTES: Final = 256
@@ -51,9 +51,12 @@ class Door:
     Args:
         project: Whose sources.
         publisher: Waits while the broker is away: callers bring their own deadline.
+        pseudonyms: For sources with sensitive fields. What is published is what was pushed: the topic is the
+            source's own.
     """
 
-    def __init__(self, project: Project, publisher: Publisher) -> None:
+    def __init__(self, project: Project, publisher: Publisher, pseudonyms: Pseudonyms | None = None) -> None:
+        self._pseudonyms = pseudonyms
         self._project = project
         self._publisher = publisher
 
@@ -74,7 +77,7 @@ class Door:
         for index, one in enumerate(pushed):
             _check_envelope(source, index, one, now_us)
         incoming = _incoming(pushed, now_us)
-        batch, rejects = decode_events(source, incoming)
+        batch, rejects = decode_events(source, incoming, self._pseudonyms)
         if rejects:
             first = rejects[0]
             raise InvalidRequest(f"events[{first.index}].data", f"{first.reason}: {first.detail}")

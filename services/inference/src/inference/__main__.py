@@ -15,7 +15,8 @@ from bus.kafka.tail import KafkaTail
 from bus.producer import KafkaPublisher
 from bus.runner import Batching, ConsumerRunner
 from bus.topics import PREDICTIONS_MADE, ROUTES_CHANGED, ROUTES_FOLLOWED, SHADOW_MADE, ensure_topics
-from feature_store import DefinitionError, Project, load_project
+from feature_store import DefinitionError, MissingKey, Project, load_project
+from feature_store.secret_file import pseudonyms_for
 from model_package import PackageStore
 from service_kit import Service, run
 
@@ -107,6 +108,10 @@ def main() -> None:
         project = load_project(settings.tidemark_project)
     except DefinitionError as error:
         sys.exit(f"inference: TIDEMARK_PROJECT={settings.tidemark_project!r} cannot be loaded: {error}")
+    try:
+        pseudonyms_for(project, settings.privacy_key_file)
+    except MissingKey as error:
+        sys.exit(f"inference: {error}")
     run("inference", settings, partial(run_serving, settings=settings, project=project))
 
 

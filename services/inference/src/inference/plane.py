@@ -139,7 +139,7 @@ class ScoringPlane:
         model = self._routes.find(asked.model)
         check_requirements(asked, model.requirements)
         expires_at_s = math.inf if time_left_s is None else now_s + time_left_s
-        return Ticket(asked, model, model.assign(asked), now_s, expires_at_s)
+        return Ticket(model.conceal(asked), model, model.assign(asked), now_s, expires_at_s)
 
     def _try_to_admit(
         self, asked: Asked | ScoringError, now_s: float, time_left_s: float | None

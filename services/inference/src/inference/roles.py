@@ -11,6 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from bus.follow import Follower
+from feature_store.concealment import Concealment
+from feature_store.secret_file import pseudonyms_for
 
 from inference.adapters.grpc import GrpcServer, ScoringServicer
 from inference.adapters.kafka import KafkaPredictionLog, RouteFollowings, RouteListener, ShadowConsumer
@@ -73,7 +75,8 @@ async def serve(
 ) -> None:
     """Score over gRPC until stopped; `on_listening` is told the port."""
     metrics = Metrics(service.metrics)
-    models = ServedModels(project)
+    pseudonyms = pseudonyms_for(project, settings.privacy_key_file)
+    models = ServedModels(project, Concealment.of(project, pseudonyms))
     herald = _herald(settings, outside.now, "serve")
     table = RouteTable(
         versions=PackageVersions(outside.packages, models.contract_hash),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ from inference.versions import VersionRefused
 
 if TYPE_CHECKING:
     from feature_store import Contract, Project
+    from feature_store.concealment import Concealment
     from model_package import Scorer
 
     from inference.domain.requests import Asked
@@ -37,6 +38,7 @@ class ServedModel:
 
     Attributes:
         is_durable: Whether a reply waits until its prediction is recorded.
+        concealment: Hashes what is kept hashed; None where nothing is.
     """
 
     name: str
@@ -49,6 +51,18 @@ class ServedModel:
     salt: str
     weights: tuple[int, ...]
     arms: tuple[ServedArm, ...]
+    concealment: Concealment | None = None
+
+    def conceal(self, asked: Asked) -> Asked:
+        """Return a request as it may be looked up and written."""
+        if self.concealment is None:
+            return asked
+        return replace(
+            asked,
+            entities=self.concealment.entities(asked.entities),
+            context=self.concealment.context(asked.context),
+            request_key=self.concealment.request_key(self.label, asked.request_key),
+        )
 
     def assign(self, asked: Asked) -> ServedArm:
         """The arm that answers: the same for the same sticky key as long as salt and weights stand."""
@@ -63,10 +77,15 @@ class ServedModels:
     """Makes served models of loaded routes, for one project.
 
     Vectors of a model are made alike whatever its route: its assembler is made once.
+
+    Args:
+        project: Declares the models.
+        concealment: Hashes what is kept hashed; None where nothing is.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, concealment: Concealment | None = None) -> None:
         self._project = project
+        self._concealment = concealment
         self._assemblers: dict[str, tuple[Contract, VectorAssembler]] = {}
 
     def contract_hash(self, model: str) -> str:
@@ -97,6 +116,7 @@ class ServedModels:
             salt=route.salt,
             weights=route.weights,
             arms=tuple(ServedArm(arm, loaded.versions[arm.version.digest].scorer) for arm in route.arms),
+            concealment=self._concealment,
         )
 
     def _features(self, model: str) -> tuple[Contract, VectorAssembler]:

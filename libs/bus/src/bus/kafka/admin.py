@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _MOST_REPLICAS: Final = 3
 _READY_WITHIN_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.05
+# Of an entry of DescribeConfigs: where its source stands, and what says that it was set on the topic itself.
+_SOURCE: Final = 3
+_SET_ON_TOPIC: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,46 @@ async def topic_configs(bootstrap: str, topics: Sequence[str]) -> dict[str, dict
         responses = await client.describe_configs(resources) if resources else []
     return {
         name: {entry[0]: entry[1] for entry in entries}
+        for response in responses
+        for _, _, _, name, entries in response.resources
+    }
+
+
+async def set_retention(bootstrap: str, retention_ms: Mapping[str, int]) -> None:
+    """Set how long topics keep their records; their other settings stay.
+
+    A record's segment is closed after a tenth of that, for Kafka deletes whole segments: so a record is gone
+    a tenth later at most.
+
+    Raises:
+        Unavailable: the broker is away, or refused.
+    """
+    if not retention_ms:
+        return
+    own = await _own_configs(bootstrap, list(retention_ms))
+    resources = [
+        ConfigResource(
+            ConfigResourceType.TOPIC,
+            topic,
+            own[topic] | {"retention.ms": str(kept_ms), "segment.ms": str(max(kept_ms // 10, 1))},
+        )
+        for topic, kept_ms in retention_ms.items()
+    ]
+    async with admin_client(bootstrap) as client:
+        for response in await client.alter_configs(resources):
+            for code, detail, _, name in response.resources:
+                if for_code(code) is not NoError:
+                    error = for_code(code).__name__
+                    raise Unavailable(f"could not set the retention of {name}: {error} {detail}")
+
+
+async def _own_configs(bootstrap: str, topics: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Ask for what was set on topics themselves: setting one thing sets all, and would take back the rest."""
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+    async with admin_client(bootstrap) as client:
+        responses = await client.describe_configs(resources)
+    return {
+        name: {entry[0]: entry[1] for entry in entries if entry[_SOURCE] == _SET_ON_TOPIC}
         for response in responses
         for _, _, _, name, entries in response.resources
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from feature_store.definitions.sensitive import refuse_dropped
 from feature_store.definitions.typing import type_over_events
 from feature_store.errors import DefinitionError, Location, caller, did_you_mean
 from feature_store.expressions import NULL_TIME_US, FieldType
@@ -59,6 +60,7 @@ class TrainingExamples:
             problem = f"request_key: source {self.source.topic} has no text field {self.request_key!r}"
             raise self._error(problem, did_you_mean(self.request_key, self.source.texts))
         for name, field in {**self.entities, **self.context}.items():
+            refuse_dropped(self.source, field, f"TrainingExamples: {name!r}", self.location)
             if field not in self.source.fields:
                 problem = f"{name!r}: source {self.source.topic} has no field {field!r}"
                 raise self._error(problem, did_you_mean(field, self.source.fields))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from feature_store.definitions.sensitive import refuse_dropped
 from feature_store.definitions.typing import type_over_events
 from feature_store.errors import DefinitionError, Location, caller, did_you_mean
 from feature_store.expressions import FieldType, nulls
@@ -52,6 +53,7 @@ class Label:
     location: Location | None = attribute(default_factory=caller, repr=False)
 
     def __post_init__(self) -> None:
+        refuse_dropped(self.source, self.request_key, f"{self._name}: request_key", self.location)
         if self.source.fields.get(self.request_key) is not FieldType.TEXT:
             problem = f"request_key: source {self.source.topic} has no text field {self.request_key!r}"
             raise self._error(problem, did_you_mean(self.request_key, self.source.texts))

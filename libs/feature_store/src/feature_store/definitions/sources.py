@@ -11,9 +11,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_store.definitions.durations import microseconds
+from feature_store.definitions.sensitive import check_sensitive
 from feature_store.definitions.typing import type_over_entity_keys, type_over_events
 from feature_store.errors import DefinitionError, Location, UnsoundExpressionError, caller, did_you_mean
 from feature_store.expressions import Expression, FieldType, entity_key
+from feature_store.sensitivity import Handling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,6 +102,8 @@ class Source:
             is two events: a retraction, and what is true instead.
         owner: Whom to ask about its events; for the catalogue, and part of no hash.
         sensitivity: What its payloads hold, such as "personal"; likewise.
+        sensitive: Field to what is done with it before it is written anywhere: "keep", "hash" or "drop"
+            (docs/privacy.md). A field that is not named is kept.
     """
 
     topic: str
@@ -114,6 +118,7 @@ class Source:
     expectations: Sequence[Expectation] = ()
     owner: str = ""
     sensitivity: str = ""
+    sensitive: Mapping[str, str] = attribute(default_factory=dict)
     location: Location | None = attribute(default_factory=caller, repr=False)
 
     def __post_init__(self) -> None:
@@ -125,7 +130,8 @@ class Source:
             self._refuse(f"it has {self.partitions} partitions", "Write at least 1.")
         if min(self.max_lateness, self.max_clock_skew) < timedelta(0):
             self._refuse("max_lateness or max_clock_skew is negative", "Write a timedelta of zero or more.")
-        for name in self.fields:
+        check_sensitive(self)
+        for name in self.format.fields:
             if name.startswith("_"):
                 self._refuse(
                     f"field {name!r} begins with an underscore", "Those names are the lake's own; rename it."
@@ -134,15 +140,32 @@ class Source:
         self._check_retracts()
         for check in self.checks:
             try:
-                check.fit(self.fields)
+                check.fit(self.format.fields)
             except UnsoundExpressionError as error:
                 self._refuse(f"check {type(check).__name__}: {error.problem}", error.remedy)
         self._check_expectations()
 
     @property
     def fields(self) -> Mapping[str, FieldType]:
-        """The payload's fields, in order, with their types."""
-        return self.format.fields
+        """The payload's fields that can be written and read, in order, with their types."""
+        if not self.sensitive:
+            return self.format.fields
+        kept = self.format.fields.items()
+        return {name: kind for name, kind in kept if self.handling(name) is not Handling.DROP}
+
+    def handling(self, name: str) -> Handling:
+        """Return what is done with a field."""
+        return Handling(self.sensitive.get(name, Handling.KEEP))
+
+    @property
+    def hashed(self) -> Sequence[str]:
+        """The names of the fields for which keyed hashes stand."""
+        return [name for name in self.fields if self.handling(name) is Handling.HASH]
+
+    @property
+    def is_sensitive(self) -> bool:
+        """Whether a field is dropped or hashed."""
+        return any(self.handling(name) is not Handling.KEEP for name in self.sensitive)
 
     @property
     def texts(self) -> Sequence[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from feature_store.definitions.sensitive import refuse_concealed
 from feature_store.errors import DefinitionError, Location, UnsoundExpressionError
 from feature_store.expressions import Expression, Scope
 
@@ -22,6 +23,7 @@ def type_over_events(expression: object, source: Source, definition: str, at: Lo
     """
     expression = demand_expression(expression, definition, at)
     _demand_no_features(expression, "events", definition, at)
+    refuse_concealed(expression, source, definition, at)
     given = [f"request({name!r})" for name in sorted(expression.requests())]
     given += [f"entity_key({name!r})" for name in expression.entity_keys()]
     if given:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from feature_store.definitions.aggregations import Aggregation
 from feature_store.definitions.durations import microseconds
+from feature_store.definitions.sensitive import refuse_dropped
 from feature_store.definitions.sources import Entity, Source
 from feature_store.definitions.typing import type_over_events
 from feature_store.errors import DefinitionError, Location, caller, did_you_mean
@@ -67,6 +68,7 @@ class View:
         parts = [_canonical(part) for part in self.key]
         read = [(part, (FieldType.TEXT,)) for part in self.key]
         read += [] if retracts is None else [(retracts, (FieldType.FLAG,))]
+        hashed = {"hashed": list(self.source.hashed)} if self.source.hashed else {}
         return {
             "view": self.name,
             "topic": self.source.topic,
@@ -76,6 +78,7 @@ class View:
             "key": parts[0] if len(parts) == 1 else parts,
             "ttl_us": self.ttl_us,
             **taken_back,
+            **hashed,
             **self._types(read),
         }
 
@@ -230,6 +233,7 @@ def _key(
 
 def _key_part(cls: type[FeatureView], source: Source, part: object, at: Location | None) -> Expression:
     if not isinstance(part, Expression):
+        refuse_dropped(source, str(part), f"{cls.__name__}: key", at)
         if part not in source.fields:
             problem = f"key: source {source.topic} has no field {part!r}"
             _refuse(cls, problem, did_you_mean(str(part), source.fields), at)

@@ -1,7 +1,8 @@
 """Keeps the platform's own facts: one message type a topic, from the catalogue."""
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import pyarrow as pa
 from bus.received import Received, Rejection
@@ -21,15 +22,17 @@ from bus.topics import (
     ROUTES_CHANGED,
     ROUTES_FOLLOWED,
     SHADOW_MADE,
+    SUBJECTS_ERASED,
     VARIANTS_COMPARED,
     Topic,
 )
 from google.protobuf.message import DecodeError, Message
+from privacy.erased import ErasedSubjects, NamesEntities
 
 from archiver.adapters.columns import envelope_columns, message_columns
 from archiver.adapters.descriptors import describe
 from archiver.domain.tables import LakeTable, derive_schema, platform_path
-from archiver.keeping import Kept
+from archiver.keeping import ERASED, Kept
 
 KEPT_TOPICS: Final = (
     PREDICTIONS_MADE,
@@ -48,28 +51,37 @@ KEPT_TOPICS: Final = (
     RETRAIN_REFUSED,
     APPROVALS_DECIDED,
     AUDIT_RECORDED,
+    SUBJECTS_ERASED,
 )
 MALFORMED_MESSAGE: Final = "MALFORMED_MESSAGE"
 UNSTORABLE_MESSAGE: Final = "UNSTORABLE_MESSAGE"
+_ENTITIES: Final = "entities"
 
 
 class PlatformKeeper:
     """Keeps every record of a topic whose value is one protobuf message; a tombstone's fields are null."""
 
-    def __init__(self, topic: Topic) -> None:
+    def __init__(self, topic: Topic, erased: ErasedSubjects | None = None) -> None:
         if topic.message is None:
             raise ValueError(f"topic {topic.name} has no message type: it is a source, not the platform's")
         self._message = topic.message
         self._shape = describe(topic.message)
+        # Only what names entities can be about somebody.
+        self._erased = erased if _ENTITIES in topic.message.DESCRIPTOR.fields_by_name else None
         self.table = LakeTable(platform_path(topic.name), topic.name, derive_schema(self._shape))
 
     def keep(self, records: Sequence[Received]) -> Kept:
         """Rows of what parses; what does not is rejected."""
         rejections: list[Rejection] = []
         parsed: list[tuple[Received, Message | None]] = []
+        erased = 0
         for record in records:
             try:
-                parsed.append((record, self._parse(record)))
+                message = self._parse(record)
+                if self._is_erased(record, message):
+                    erased += 1
+                else:
+                    parsed.append((record, message))
             except DecodeError as error:
                 detail = f"The {len(record.event.data)} bytes are no {self._shape.name}: {error}."
                 rejections.append(Rejection(record, MALFORMED_MESSAGE, detail))
@@ -77,7 +89,12 @@ class PlatformKeeper:
             rows = self._rows(parsed)
         except (ValueError, OverflowError):
             rows = self._rows([one for one in parsed if self._is_storable(one, rejections)])
-        return Kept(rows, rejections)
+        return Kept(rows, rejections, Counter({ERASED: erased}) if erased else Counter())
+
+    def _is_erased(self, record: Received, message: Message | None) -> bool:
+        if not self._erased or message is None:
+            return False
+        return self._erased.concerns_fact(cast("NamesEntities", message), record.event.recorded_time_us)
 
     def _parse(self, record: Received) -> Message | None:
         return None if record.event.tombstone else self._message.FromString(record.event.data)

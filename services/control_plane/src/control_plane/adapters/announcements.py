@@ -11,14 +11,17 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from tidemark.governance.v1 import approval_pb2
 from tidemark.governance.v1.audit_pb2 import AuditRecorded
+from tidemark.governance.v1.erasure_pb2 import SubjectErased
 from tidemark.monitoring.v1 import alert_pb2
 from tidemark.registry.v1 import rollout_pb2
 from tidemark.registry.v1.route_pb2 import Arm, RouteChanged, VersionRef
 from tidemark.scoring.v1.prediction_pb2 import ROLE_CHALLENGER, ROLE_CHAMPION
 
+from control_plane.domain import erasing
 from control_plane.domain.alerts import RUNBOOK, AbortAlert
 from control_plane.domain.approvals import Approval, ApprovalState, Subject
 from control_plane.domain.audit import Link
+from control_plane.domain.erasing import Erasure
 from control_plane.domain.rollouts import Rollout
 from control_plane.domain.routes import ALL_TRAFFIC_BASIS_POINTS, Route
 from control_plane.domain.state import Change
@@ -39,7 +42,12 @@ def announce(change: Change, links: Sequence[Link]) -> Sequence[Announcement]:
     told += [
         (topics.APPROVALS_DECIDED, approval_decided(approval, traceparent=trace))
         for approval in change.approvals
-        if approval.decided
+        if approval.decided and approval.subject is not Subject.ERASURE
+    ]
+    told += [
+        (topics.SUBJECTS_ERASED, subject_erased(erasure, traceparent=trace))
+        for erasure in map(erasing.newly_erased, change.approvals)
+        if erasure is not None
     ]
     if change.alert:
         told.append((topics.ALERTS_CHANGED, alert_changed(change.alert)))
@@ -113,6 +121,24 @@ def approval_decided(approval: Approval, *, traceparent: str | None = None) -> E
         id=f"decision:{approval.approval_id}",
         key=approval.model,
         time_us=approval.decided_at_us,
+        traceparent=traceparent,
+    )
+
+
+def subject_erased(erasure: Erasure, *, traceparent: str | None = None) -> Event:
+    """Announces that nobody is to write a subject's past again."""
+    message = SubjectErased(
+        erasure_id=erasure.erasure_id,
+        entity=erasure.entity,
+        subject=erasure.subject,
+        key_id=erasure.key_id,
+        until=_timestamp(erasure.until_us),
+    )
+    return _event(
+        message,
+        id=f"erased:{erasure.erasure_id}",
+        key=erasure.subject,
+        time_us=erasure.approved_at_us,
         traceparent=traceparent,
     )
 

@@ -129,7 +129,11 @@ class MemoryRegistry:
 
     async def models(self, window: Window) -> Page[ModelSummary]:
         """See `ports.Registry.models`."""
-        names = sorted(name for name in self._models if window.after is None or name > window.after)
+        names = sorted(
+            name
+            for name, known in self._models.items()
+            if known.versions and (window.after is None or name > window.after)
+        )
         summaries = [self._summary(name) for name in names[: window.limit]]
         return Page(summaries, summaries[-1].model if len(names) > window.limit else None)
 

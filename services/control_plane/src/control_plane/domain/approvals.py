@@ -10,6 +10,7 @@ from control_plane.domain.errors import (
     ApprovalExpired,
     CommentRequired,
     GatesFailed,
+    OwnErasure,
     OwnVersion,
     UnknownGate,
 )
@@ -31,6 +32,7 @@ class Subject(StrEnum):
 
     VERSION = "VERSION"
     RETRAIN = "RETRAIN"
+    ERASURE = "ERASURE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,11 @@ class Approval:
     """Something that waits for a decision, or the decision.
 
     Attributes:
-        subject_id: A version's name, or a retrain request's id.
+        subject_id: A version's name, a retrain request's id, or an erasure's.
         opened_at_us: Event time as far as it was known.
         expires_at_us: Event time after which a decision is void; None: never.
-        request: What a retraining was asked for with; JSON. Empty for a version, which has its own evidence.
+        request: What a retraining or an erasure was asked for with; JSON. Empty for a version, which has its
+            own evidence.
     """
 
     approval_id: str
@@ -119,6 +122,7 @@ def decide(
         AlreadyDecided: somebody was before.
         ApprovalExpired: event time has passed its end.
         OwnVersion: the actor registered the version.
+        OwnErasure: the actor asked for the erasure.
         GatesFailed: the version failed a gate that is not waived.
         UnknownGate: a gate is waived that was not failed.
         CommentRequired: a rejection or a waiver without a comment.
@@ -128,6 +132,8 @@ def decide(
         _refuse_silence(decision, f"Rejecting {approval.approval_id}")
     elif version is not None:
         _refuse_approval(version, decision)
+    elif approval.subject is Subject.ERASURE and decision.actor == approval.request["requested_by"]:
+        raise OwnErasure(approval.subject_id, decision.actor)
     return replace(
         approval,
         state=ApprovalState.APPROVED if decision.approve else ApprovalState.REJECTED,

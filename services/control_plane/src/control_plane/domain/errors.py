@@ -151,6 +151,27 @@ class OwnVersion(RegistryError):
         super().__init__(f"{actor} registered {version}, so somebody else has to approve it.")
 
 
+class OwnErasure(RegistryError):
+    """Somebody would approve the erasure that they asked for themselves."""
+
+    def __init__(self, erasure_id: str, actor: str) -> None:
+        super().__init__(f"{actor} asked for {erasure_id}, so somebody else has to approve it.")
+
+
+class UnknownErasure(RegistryError):
+    """Nobody asked for that erasure."""
+
+    def __init__(self, erasure_id: str) -> None:
+        super().__init__(f"There is no erasure {erasure_id!r}: see /v1/erasures.")
+
+
+class ErasureNotApproved(RegistryError):
+    """An erasure is told to be done that nobody has approved."""
+
+    def __init__(self, erasure_id: str, state: str) -> None:
+        super().__init__(f"{erasure_id} is {state.lower()}: only an approved erasure is carried out.")
+
+
 class GatesFailed(RegistryError):
     """The version failed gates that nobody waived.
 

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from control_plane.adapters.http import approvals, audit, errors, models, rollouts, routes
+from control_plane.adapters.http import approvals, audit, erasures, errors, models, rollouts, routes
 from control_plane.adapters.http.core import Core
 from control_plane.adapters.http.limits import BodyLimit
 from control_plane.adapters.http.problems import Problem
@@ -35,6 +35,7 @@ def create_app(core: Core) -> FastAPI:
     app.include_router(routes.router)
     app.include_router(approvals.router)
     app.include_router(rollouts.router)
+    app.include_router(erasures.router)
     app.include_router(audit.router)
     app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES)
     errors.install(app)

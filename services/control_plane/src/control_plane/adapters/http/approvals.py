@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from control_plane import handlers
 from control_plane.adapters.http import problems
-from control_plane.adapters.http.bodies import NAME_PATTERN, Listed, Name, RegisteredVersion
+from control_plane.adapters.http.bodies import NAME_PATTERN, Listed, RegisteredVersion
 from control_plane.adapters.http.core import AskingOfCaller, Core, CoreOfApp, Wanted
 from control_plane.domain.approvals import Approval, ApprovalState, Subject
 from control_plane.domain.approvals import Decision as DomainDecision
@@ -54,9 +54,9 @@ class ApprovalShown(BaseModel):
     """What waits for a decision, or what was decided."""
 
     approval_id: Annotated[str, Field(examples=[_EXAMPLE])]
-    subject: Annotated[str, Field(description="version or retrain.")]
+    subject: Annotated[str, Field(description="version, retrain or erasure.")]
     subject_id: Annotated[str, Field(description="The version's name, or the retrain request's id.")]
-    model: Name
+    model: Annotated[str, Field(description="The model; @erasures for an erasure, which has none.")]
     state: Annotated[str, Field(description="pending, approved, rejected or expired.")]
     requested_by: str
     requested_at: Annotated[datetime, Field(description="Event time as far as it was known.")]
@@ -111,6 +111,7 @@ async def get_approval(core: CoreOfApp, approval_id: ApprovalId) -> ApprovalWith
     responses=problems.documented(
         problems.ACTOR_REQUIRED,
         problems.OWN_VERSION,
+        problems.OWN_ERASURE,
         problems.UNKNOWN_APPROVAL,
         problems.ALREADY_DECIDED,
         problems.APPROVAL_EXPIRED,
@@ -155,14 +156,15 @@ async def _version_of(approval: Approval, core: Core) -> Version | None:
 
 
 def _shown(approval: Approval, version: Version | None) -> dict[str, Any]:
-    asked_by = version.provenance.registered_by if version else approval.request.get("policy", "")
+    asked = approval.request
+    asked_by = version.provenance.registered_by if version else asked.get("policy", "")
     return {
         "approval_id": approval.approval_id,
         "subject": approval.subject.lower(),
         "subject_id": approval.subject_id,
         "model": approval.model,
         "state": approval.state.lower(),
-        "requested_by": asked_by,
+        "requested_by": asked_by or asked.get("requested_by", ""),
         "requested_at": moment(approval.opened_at_us),
         "expires_at": None if approval.expires_at_us is None else moment(approval.expires_at_us),
         "reason": _gates_in_words(version) if version else approval.request.get("reason", ""),

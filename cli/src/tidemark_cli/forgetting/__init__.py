@@ -1,0 +1,1 @@
+"""Erasing a subject: where it is named, and the steps."""

@@ -1,0 +1,197 @@
+"""Where a subject is kept, and what is there."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from deltalake import DeltaTable
+from feature_store import Project, View
+from feature_store.online.redis import RedisFeatureRows, connect
+from feature_store.online.redis_rebuild import RedisEpochs, RedisRebuildStore
+from feature_store.rows import row_key
+from feature_store.subjects import rows_of
+from privacy.redis import RedisErasableRows
+from privacy.rows import Store
+from training_sets import DatasetShelf, Manifest
+from training_sets.erasing import count_rows
+
+from tidemark_cli.failures import Failure
+from tidemark_cli.forgetting.tables import (
+    Place,
+    Subject,
+    outcome_place,
+    prediction_places,
+    request_keys_of,
+    source_places,
+)
+from tidemark_cli.forgetting.waiting import erase_waiting
+from tidemark_cli.lake import LakeHistory
+
+_LOOK_AGAIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How many rows there are of a subject: by table, training set and view; and predictions that wait."""
+
+    tables: dict[str, int]
+    datasets: dict[str, int]
+    feature_rows: dict[str, int]
+    waiting_predictions: int
+
+    def lines(self) -> Iterator[tuple[str, str, int]]:
+        """Yield where, what, how many; only what there is."""
+        for kind, counts in (
+            ("lake", self.tables),
+            ("training set", self.datasets),
+            ("feature row", self.feature_rows),
+            ("prediction", {"waiting for its outcome": self.waiting_predictions}),
+        ):
+            yield from ((kind, name, count) for name, count in counts.items() if count)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is printed for machines."""
+        return {
+            "tables": self.tables,
+            "datasets": self.datasets,
+            "feature_rows": self.feature_rows,
+            "waiting_predictions": self.waiting_predictions,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The stores of one deployment, and whom they are searched for.
+
+    Attributes:
+        key: The entity's key as rows have it.
+        lake_uri: Where the lake is.
+        bootstrap: Where Kafka is.
+        join_prefix: Of the keys of the shadow comparator's ledger.
+    """
+
+    project: Project
+    entity: str
+    key: str
+    lake_uri: str
+    redis_url: str
+    bootstrap: str
+    join_prefix: str
+    shelf: DatasetShelf = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shelf", DatasetShelf(self.lake_uri))
+
+    @property
+    def views(self) -> list[View]:
+        """Those that keep a row of the subject.
+
+        Raises:
+            Failure: some keep rows that it shares with others.
+        """
+        own, shared = rows_of(self.project.views.values(), self.entity)
+        if shared:
+            raise Failure(
+                f"views {', '.join(view.name for view in shared)} keep rows by {self.entity} and something "
+                "else; rows that subjects share cannot be erased for one of them. Take the views out of the "
+                "project, run `tidemark features prune`, erase, put them back and backfill them"
+            )
+        return own
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """What a training set's rows about the subject hold."""
+        return {f"entity.{self.entity}": self.key}
+
+    def subject(self, until_us: int | None) -> Subject:
+        """Return whom rows are about."""
+        return Subject(self.entity, self.key, until_us)
+
+    def tables(self, until_us: int | None) -> list[tuple[DeltaTable, Place]]:
+        """Open the tables that the subject may be in: outcomes first, for the others tell which they are.
+
+        Raises:
+            DeltaError: one cannot be read.
+        """
+        subject = self.subject(until_us)
+        others = [*prediction_places(subject), *source_places(self.project, subject)]
+        opened = [(table, place) for place in others if (table := self._open(place.path)) is not None]
+        outcomes = outcome_place(subject, self._request_keys(opened))
+        table = self._open(outcomes.path)
+        return [*([] if table is None else [(table, outcomes)]), *opened]
+
+    def manifests(self) -> list[Manifest]:
+        """Return the training sets that are kept."""
+        return [self.shelf.open(name) for name in self.shelf.names()]
+
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[Store]:
+        """Open the feature rows.
+
+        Raises:
+            StoreUnavailable: the store is away.
+        """
+        client = await connect(self.redis_url)
+        try:
+            yield Store(
+                rows=RedisFeatureRows(client),
+                erasable=RedisErasableRows(client),
+                epochs=RedisEpochs(client, self.project.module),
+                note=RedisRebuildStore(client, self.project.module).note,
+                history=LakeHistory(self.lake_uri),
+                pause=lambda: asyncio.sleep(_LOOK_AGAIN_SECONDS),
+            )
+        finally:
+            await client.aclose()
+
+    async def erase_waiting(self, until_us: int | None) -> int:
+        """Delete predictions that wait for their outcome, see `waiting.erase_waiting`.
+
+        Raises:
+            StoreUnavailable: the store is away.
+        """
+        client = await connect(self.redis_url)
+        try:
+            return await erase_waiting(client, self.join_prefix, self.entity, self.key, until_us)
+        finally:
+            await client.aclose()
+
+    async def look(self) -> Found:
+        """Count what there is of the subject, and change nothing."""
+        tables = await asyncio.to_thread(self._count_tables)
+        datasets = await asyncio.to_thread(self._count_datasets)
+        async with self.store() as store:
+            views = self.views
+            found = await store.rows.read([row_key(view.name, self.key) for view in views])
+        rows = {view.name: int(row is not None) for view, row in zip(views, found, strict=True)}
+        return Found(tables, datasets, rows, await self.erase_waiting(None))
+
+    def _count_tables(self) -> dict[str, int]:
+        return {place.path: count_rows(table, place.rows) for table, place in self.tables(None)}
+
+    def _count_datasets(self) -> dict[str, int]:
+        return {one.name: self.shelf.count(one, self.columns) for one in self.manifests()}
+
+    def _open(self, path: str) -> DeltaTable | None:
+        location = f"{self.lake_uri.rstrip('/')}/{path}"
+        return DeltaTable(location) if DeltaTable.is_deltatable(location) else None
+
+    def _request_keys(self, opened: list[tuple[DeltaTable, Place]]) -> frozenset[str]:
+        found: set[str] = set()
+        for table, place in opened:
+            found |= request_keys_of(table, place.rows, self._request_key_fields(place.path))
+        return frozenset(found)
+
+    def _request_key_fields(self, path: str) -> list[str]:
+        if not path.startswith("sources/"):
+            return ["request_key"]
+        topic = path.removeprefix("sources/")
+        labels = [one.request_key for one in self.project.labels.values() if one.source.topic == topic]
+        examples = [
+            one.examples.request_key or one.label.request_key
+            for one in self.project.models.values()
+            if one.examples.source.topic == topic
+        ]
+        return sorted({*labels, *examples})
