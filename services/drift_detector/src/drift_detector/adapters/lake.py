@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bus.positions import TopicPartition
     from feature_store import EventBatch, Source
     from feature_store.contract import Contract
+    from feature_store.definitions import View
     from feature_store.offline import Served
 
     from drift_detector.audit_ports import Positions
@@ -74,6 +75,7 @@ class DeltaServedLog:
         self._answers = answers
         self._most_rows = most_rows
         self._open: dict[str, DeltaTable] = {}
+        self._listed: tuple[int, ds.Dataset] | None = None
 
     def refresh(self, partitions: Collection[TopicPartition]) -> Positions:
         """See `ServedLog.refresh`."""
@@ -143,10 +145,10 @@ class DeltaServedLog:
 
     def _scan(self, wanted: ds.Expression) -> Iterable[pa.Table]:
         """Read predictions piece by piece: what is not sampled is not kept."""
-        table = self._reaching(PREDICTIONS, lambda: self._opened(PREDICTIONS))
-        if table is None:
+        logged = self._reaching(PREDICTIONS, self._dataset)
+        if logged is None:
             return
-        scanned = table.to_pyarrow_dataset().scanner(columns=list(_READ), filter=wanted).to_batches()
+        scanned = logged.scanner(columns=list(_READ), filter=wanted).to_batches()
         while True:
             piece = self._reaching(PREDICTIONS, lambda: next(scanned, None))
             if piece is None:
@@ -154,12 +156,19 @@ class DeltaServedLog:
             yield pa.Table.from_batches([piece])
 
     def _predictions(self, columns: Collection[str], wanted: ds.Expression) -> pa.Table:
-        table = self._reaching(PREDICTIONS, lambda: self._opened(PREDICTIONS))
-        if table is None:
+        logged = self._reaching(PREDICTIONS, self._dataset)
+        if logged is None:
             return pa.table({name: pa.array([], pa.int64()) for name in columns})
-        return self._reaching(
-            PREDICTIONS, lambda: table.to_pyarrow_dataset().to_table(columns=list(columns), filter=wanted)
-        )
+        return self._reaching(PREDICTIONS, lambda: logged.to_table(columns=list(columns), filter=wanted))
+
+    def _dataset(self) -> ds.Dataset | None:
+        """List the files of the predictions once a version: with their statistics that costs milliseconds."""
+        table = self._opened(PREDICTIONS)
+        if table is None:
+            return None
+        if self._listed is None or self._listed[0] != table.version():
+            self._listed = table.version(), table.to_pyarrow_dataset()
+        return self._listed[1]
 
     def _request_times(self, model: str, from_us: int) -> pa.ChunkedArray:
         wanted = (ds.field("request_time") >= _time(from_us)) & (ds.field("model") == model)
@@ -197,17 +206,14 @@ def events_about(contract: Contract, source: Source, served: Served) -> ds.Expre
     views = [view for view in contract.views if view.source.topic == source.topic]
     time_us = served.requests.time_us
     latest_us = int(max(time_us.max(), served.watermark_us.max()))
-    wanted = ds.field("_recorded_time") <= _time(latest_us)
-    horizons_us = [_horizon_us(view.aggregations.values(), view.ttl_us) for view in views]
-    earliest_us = int(time_us.min()) - max(horizons_us)
-    if earliest_us > 0:
-        wanted &= ds.field("_event_time") >= _time(earliest_us)
-    about = [ds.field(view.key).isin(_keys(served.requests.entities[view.entity.name])) for view in views]
-    return wanted & reduce(or_, about)
+    about = [_about(view, served, int(time_us.min())) for view in views]
+    return (ds.field("_recorded_time") <= _time(latest_us)) & reduce(or_, about)
 
 
-def _horizon_us(aggregations: Iterable[Any], ttl_us: int) -> int:
-    return max(ttl_us, *(one.window_us for one in aggregations))
+def _about(view: View, served: Served, first_us: int) -> ds.Expression:
+    wanted = ds.field(view.key).isin(_keys(served.requests.entities[view.entity.name]))
+    earliest_us = first_us - max(view.ttl_us, *(one.window_us for one in view.aggregations.values()))
+    return wanted & (ds.field("_event_time") >= _time(earliest_us)) if earliest_us > 0 else wanted
 
 
 def _keys(entities: Iterable[str | None]) -> list[str]:
