@@ -37,7 +37,11 @@ from drift_detector.settings import DetectorSettings
 from drift_detector.watching import Watching
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
     from bus.positions import TopicPartition
+
+    Working = Callable[[asyncio.Event], Coroutine[None, None, None]]
 
 _RETRY_SECONDS: Final = 1.0
 _MILLISECOND: Final = 1_000
@@ -105,18 +109,23 @@ async def detect(service: Service, settings: DetectorSettings, watched: Watched)
         service.health.watch("alerting", lambda: runners[1].not_ready_because)
         service.health.watch("measuring", lambda: parts.watching.not_ready_because)
         auditing, served = _auditing(service, settings, watched, BusTold(audits, audited), publisher, parts)
-        async with asyncio.TaskGroup() as tasks:
-            for follower in (routes, registered, alerts, audits):
-                tasks.create_task(follower.run(service.stop))
-            tasks.create_task(parts.watching.run(service.stop))
-            tasks.create_task(auditing.run(service.stop))
-            for runner in runners:
-                tasks.create_task(runner.run(service.stop))
+        working = (parts.watching.run, auditing.run, *(runner.run for runner in runners))
+        await _run((routes, registered, alerts, audits), working, service.stop)
     await served.aclose()
     await ends.aclose()
     await client.aclose()
     if lost:
         raise StateLost(lost[0])
+
+
+async def _run(followers: Iterable[Follower], working: Iterable[Working], stop: asyncio.Event) -> None:
+    """Run everything until `stop`; who works waits for what is followed, so followers end last."""
+    over = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for follower in followers:
+            tasks.create_task(follower.run(over))
+        await asyncio.wait([tasks.create_task(work(stop)) for work in working])
+        over.set()
 
 
 def _auditing(
