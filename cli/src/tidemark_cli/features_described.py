@@ -43,6 +43,7 @@ def _describe_view(project: Project, view: View) -> Described:
         "key": view.key,
         "source": view.source.topic,
         "ttl_us": view.ttl_us,
+        "freshness_us": view.freshness_us,
         "owner": view.owner,
         "sensitivity": view.sensitivity,
         "meaning": view.description,

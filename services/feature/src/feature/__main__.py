@@ -21,6 +21,7 @@ from feature.adapters.kafka import KafkaOutcomes
 from feature.adapters.store import LateRowReader, RedisRows
 from feature.answering import Answers
 from feature.contracts import Contracts
+from feature.freshness import FreshnessHistogram
 from feature.handlers import Features
 from feature.metrics import DoorMetrics, Metrics
 from feature.pushing import Door
@@ -39,7 +40,8 @@ async def keep_fresh(service: Service, settings: FeatureSettings, project: Proje
     metrics = Metrics(service.metrics)
     rows = RedisRows(project, settings, group=service.name, metrics=metrics, log=service.log)
     publisher = KafkaPublisher(bootstrap, client_id=service.name)
-    features = Features(project, rows, KafkaOutcomes(publisher), metrics)
+    freshness = FreshnessHistogram(project.views.values(), service.metrics)
+    features = Features(project, rows, KafkaOutcomes(publisher), metrics, freshness=freshness)
     runner = ConsumerRunner(
         bootstrap=bootstrap,
         group=service.name,
