@@ -76,12 +76,14 @@ class Shop:
     Attributes:
         rows: The rows; a test may spoil them.
         told: Everything said of windows, in order.
+        kept: How far the archiver says it has come.
         progress: How far it was said that windows were judged.
     """
 
     folder: Path
     rows: MemoryFeatureRows = field(default_factory=MemoryFeatureRows)
     told: list[Measured] = field(default_factory=list)
+    kept: dict[TopicPartition, Watermark] = field(default_factory=dict)
     progress: list[Mapping[TopicPartition, Watermark]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -237,6 +239,7 @@ class Shop:
             keep_us=30 * 24 * HOUR_US,
             batch_rows=batch_rows,
             log=log,
+            kept=lambda: self.kept,
             ends=_Ends(self, partitions),
             told=self,
             announcements=self,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from bus.errors import Unavailable
+from bus.positions import TopicPartition
+from bus.watermarks import Watermark
 from drift_detector.domain.figures import Assessment
 
 if TYPE_CHECKING:
@@ -231,6 +233,22 @@ async def test_nothing_is_judged_before_the_lake_holds_what_rows_may_have_applie
     await auditor.look()
     assert len(shop.told) == 1
     assert len(shop.progress) == 1
+
+
+async def test_a_last_record_that_is_no_event_holds_nothing_up_once_the_archiver_has_passed_it(
+    shop: Shop,
+) -> None:
+    await busy_hour(shop)
+    await pass_time(shop, 11.2)
+    shop.archive()
+    where = TopicPartition("rides.v1", 0)
+    shop.ends[where] += 1
+    auditor = shop.auditor()
+    await auditor.look()
+    assert shop.told == []
+    shop.kept[where] = Watermark(shop.ends[where])
+    await auditor.look()
+    assert len(shop.told) == 1
 
 
 async def test_a_window_is_not_closed_while_predictions_may_be_on_their_way(shop: Shop) -> None:

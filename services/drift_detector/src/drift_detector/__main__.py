@@ -108,7 +108,9 @@ async def detect(service: Service, settings: DetectorSettings, watched: Watched)
         service.health.watch("counting", lambda: runners[0].not_ready_because)
         service.health.watch("alerting", lambda: runners[1].not_ready_because)
         service.health.watch("measuring", lambda: parts.watching.not_ready_because)
-        auditing, served = _auditing(service, settings, watched, BusTold(audits, audited), publisher, parts)
+        auditing, served = _auditing(
+            service, settings, watched, (BusTold(audits, audited), tracker, publisher), parts
+        )
         working = (parts.watching.run, auditing.run, *(runner.run for runner in runners))
         await _run((routes, registered, alerts, audits), working, service.stop)
     await served.aclose()
@@ -132,14 +134,14 @@ def _auditing(
     service: Service,
     settings: DetectorSettings,
     watched: Watched,
-    told: BusTold,
-    publisher: KafkaPublisher,
+    bus: tuple[BusTold, ProgressTracker, KafkaPublisher],
     parts: Parts,
 ) -> tuple[Watching, TopicEnds]:
     """Put the loop together that recomputes what was served; it owns the windows that measuring owns.
 
     The lake being away holds up nothing else, so it does not make the process unready.
     """
+    told, tracker, publisher = bus
     topics, audits = Topics(), audits_of(load_project(settings.tidemark_project), watched.audited)
     sources = [source.topic for source in sources_of(audits)]
     ends = TopicEnds(settings.kafka_bootstrap_servers, [topics.answers, *sources])
@@ -149,6 +151,7 @@ def _auditing(
         keep_us=settings.drift_keep // timedelta(microseconds=1),
         batch_rows=settings.audit_batch,
         log=DeltaServedLog(settings.lake_uri, answers=topics.answers, most_rows=settings.audit_most),
+        kept=lambda: tracker.marks(settings.archiver_group),
         ends=ends,
         told=told,
         announcements=BusAnnouncements(publisher, topics, group=GROUP, stage="consistency"),

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from bus.positions import TopicPartition
+    from bus.watermarks import Watermark
     from feature_store import EventBatch
     from feature_store.contract import Contract
     from feature_store.offline import Served
@@ -82,6 +83,13 @@ class Ends(Protocol):
         Raises:
             Unavailable: the broker is away, or a topic does not exist.
         """
+
+
+class Kept(Protocol):
+    """How far the archiver says it has come."""
+
+    def __call__(self) -> Mapping[TopicPartition, Watermark]:
+        """Return what is known of it; partitions that nothing was heard of are left out."""
 
 
 class Told(Protocol):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from monitoring.served import StoreMonitor
     from numpy.typing import NDArray
 
-    from drift_detector.audit_ports import Ends, Positions, Sample, ServedLog, Told
+    from drift_detector.audit_ports import Ends, Kept, Positions, Sample, ServedLog, Told
     from drift_detector.metrics import AuditMetrics
     from drift_detector.ports import Announcements
 
@@ -92,6 +92,7 @@ class Auditor:
         keep_us: int,
         batch_rows: int,
         log: ServedLog,
+        kept: Kept,
         ends: Ends,
         told: Told,
         announcements: Announcements,
@@ -103,6 +104,7 @@ class Auditor:
         self._keep_us = keep_us
         self._batch_rows = batch_rows
         self._log = log
+        self._kept = kept
         self._ends = ends
         self._told = told
         self._announcements = announcements
@@ -123,8 +125,13 @@ class Auditor:
         Raises:
             Unavailable: Whatever was not told is told at the next look.
         """
+        # Before the lake is looked at: it holds all of that, even where the last records were no events.
+        kept = self._kept()
         partitions = list(await self._ends.ask())
-        positions = await asyncio.to_thread(self._log.refresh, partitions)
+        held = await asyncio.to_thread(self._log.refresh, partitions)
+        positions = {
+            where: max(at, kept[where].next_offset if where in kept else 0) for where, at in held.items()
+        }
         # Asked for after the lake: a partition that it holds up to here had nothing more to come.
         ends = await self._ends.ask()
         self._metrics.behind(positions, ends)

@@ -57,8 +57,9 @@ class Watching:
                 await self.look()
                 self.not_ready_because = None
             except Unavailable as error:
+                if self.not_ready_because != str(error):
+                    _log.warning("windows are not measured for now: %s", error)
                 self.not_ready_because = str(error)
-                _log.warning("windows are not measured for now: %s", error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.beat_seconds):
                     await stop.wait()
