@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,6 @@ from tidemark.scoring.v1.prediction_pb2 import ROLE_CHAMPION, PredictionMade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from bus.watermarks import Watermark
     from drift_detector.domain.figures import Measured
@@ -213,6 +213,10 @@ class Shop:
         usual = {"name": "consistency", "model": MODEL, "sample": 1.0, "minimum_rows": 3}
         return Consistency(**usual | given)
 
+    def graceful(self, minutes: int) -> Consistency:
+        """Excuses less, or more."""
+        return self.consistency(grace=timedelta(minutes=minutes), minimum_rows=1)
+
     @staticmethod
     def freshness(**given: Any) -> Freshness:
         """Looks at everything, unless told otherwise."""
@@ -308,6 +312,11 @@ class _Ends:
 
 def _rfc3339(time_us: int) -> str:
     return str(np.datetime64(time_us, "us")) + "Z"
+
+
+@pytest.fixture
+def shop_in() -> Callable[[str], Shop]:
+    return lambda folder: Shop(Path(folder))
 
 
 @pytest.fixture

@@ -247,7 +247,7 @@ class Auditor:
             for version, answered in sample.answered.items()
         }
         known = _within(audit.contract, sample.served, ends)
-        reached = Reached()
+        reached = Reached.shown_by(audit.contract, sample.served.take(known))
         for begin in range(0, len(sample.served), self._batch_rows):
             rows = np.arange(begin, min(begin + self._batch_rows, len(sample.served)))
             self._reckon_batch(audit, sample, (rows[known[rows]], rows[~known[rows]]), reached, tallies)

@@ -8,7 +8,7 @@ its way is not missed, and one whose row was lost is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -76,14 +76,34 @@ class Differences:
     extra: NDArray[np.bool_]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Reached:
-    """How far writers had come, as far as rows have shown: by topic, the greatest offset by partition.
+    """How far the writers of rows had come, as far as the rows that requests read show it.
 
-    It is carried from one batch of requests to the next, in the order of their times.
+    Attributes:
+        time_us: The times of the requests, rising, int64[n].
+        offsets: By topic, the greatest offset applied by partition that the first so many requests show,
+            int64[n + 1, partitions].
     """
 
-    offsets: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    time_us: NDArray[np.int64]
+    offsets: Mapping[str, NDArray[np.int64]]
+
+    @classmethod
+    def shown_by(cls, contract: Contract, served: Served) -> Self:
+        """Return what these vectors, in the order of their requests' times, show."""
+        topics = {view.source.topic for view in contract.views}
+        return cls(served.requests.time_us, {topic: _shown(contract, served, topic) for topic in topics})
+
+    def by(self, topic: str, time_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how far a topic's partitions had been applied by some times, int64[m, partitions].
+
+        Where no row ever showed anything, every row of the topic may have been lost: nothing excuses then.
+        """
+        offsets = self.offsets[topic]
+        if (offsets[-1] < 0).all():
+            return np.full((len(time_us), offsets.shape[1]), np.iinfo(np.int64).max)
+        return offsets[self.time_us.searchsorted(time_us, side="right")]
 
 
 def differences(served: Served, again: Vectors) -> Differences:
@@ -94,12 +114,7 @@ def differences(served: Served, again: Vectors) -> Differences:
 
 
 def recompute(
-    contract: Contract,
-    events: Mapping[str, EventBatch],
-    served: Served,
-    *,
-    grace_us: int,
-    reached: Reached,
+    contract: Contract, events: Mapping[str, EventBatch], served: Served, *, grace_us: int, reached: Reached
 ) -> Vectors:
     """Return what the lake gives for these vectors.
 
@@ -107,50 +122,40 @@ def recompute(
         contract: The model's contract.
         events: By topic, the events of the contract's sources about the requests' entities, in any order; as
             far back as `point_in_time` says.
-        served: Vectors, in the order of their requests' times.
-        grace_us: How long before a request an event must have been recorded to be missed in an absent row.
-        reached: What earlier batches have shown; what these show is added.
+        served: Vectors.
+        grace_us: How long before a request an event must have been recorded, and shown to have been passed,
+            to be missed in an absent row. A batch of events reaches its rows one after the other: the grace
+            is longer than that takes.
+        reached: How far writers had come.
     """
     expected = dict(served.applied)
-    shifted = Requests(served.requests.time_us - grace_us, served.requests.entities, served.requests.context)
-    lacking = {view.name: (expected[view.name] < 0).all(axis=1) for view in contract.views}
-    shown = {topic: _shown(contract, served, topic, reached) for topic in events}
+    lacking = {view.name: (served.applied[view.name] < 0).all(axis=1) for view in contract.views}
+    asked = served.requests
+    before = Requests(asked.time_us - grace_us, asked.entities, asked.context)
     for view, history, entity in views_of(
-        contract, events, shifted, lambda one: bool(lacking[one.name].any())
+        contract, events, before, lambda one: bool(lacking[one.name].any())
     ):
         absent = np.flatnonzero(lacking[view.name] & (entity >= 0))
-        asked = shifted.take(absent)
-        width = max(history.partitions, expected[view.name].shape[1])
-        recorded = AsOf().of(history, asked, entity[absent]).applied(width)
-        positions = np.full((len(served), width), _NOTHING, np.int64)
-        positions[:, : expected[view.name].shape[1]] = expected[view.name]
-        positions[absent] = np.minimum(recorded, _widened(shown[view.source.topic], width)[absent])
+        past = before.take(absent)
+        shown = reached.by(view.source.topic, past.time_us)
+        width = max(history.partitions, shown.shape[1], served.applied[view.name].shape[1])
+        recorded = AsOf().of(history, past, entity[absent]).applied(width)
+        positions = _widened(served.applied[view.name], width)
+        positions[absent] = np.minimum(recorded, _widened(shown, width))
         expected[view.name] = positions
-    return point_in_time(contract, events, served.requests, Applied(expected))
+    return point_in_time(contract, events, asked, Applied(expected))
 
 
-def _shown(contract: Contract, served: Served, topic: str, reached: Reached) -> NDArray[np.int64]:
-    """Return how far the writers of a topic's views had come by each request, int64[n, partitions].
-
-    Where no row ever showed anything, every row of the topic may have been lost: nothing excuses then.
-    """
-    views = [view.name for view in contract.views if view.source.topic == topic]
-    width = max(served.applied[name].shape[1] for name in views)
-    before = reached.offsets.get(topic, np.full(width, _NOTHING, np.int64))
-    width = max(width, len(before))
-    shown = np.full((len(served) + 1, width), _NOTHING, np.int64)
-    shown[0, : len(before)] = before
-    for name in views:
-        part = served.applied[name]
+def _shown(contract: Contract, served: Served, topic: str) -> NDArray[np.int64]:
+    applied = [served.applied[view.name] for view in contract.views if view.source.topic == topic]
+    shown = np.full((len(served) + 1, max(part.shape[1] for part in applied)), _NOTHING, np.int64)
+    for part in applied:
         np.maximum(shown[1:, : part.shape[1]], part, out=shown[1:, : part.shape[1]])
-    shown = np.maximum.accumulate(shown, axis=0)
-    reached.offsets[topic] = shown[-1]
-    if (shown[-1] < 0).all():
-        return np.full((len(served), width), np.iinfo(np.int64).max)
-    return shown[1:]
+    greatest: NDArray[np.int64] = np.maximum.accumulate(shown, axis=0)
+    return greatest
 
 
 def _widened(positions: NDArray[np.int64], width: int) -> NDArray[np.int64]:
-    widened = np.full((len(positions), max(width, positions.shape[1])), _NOTHING, np.int64)
+    widened = np.full((len(positions), width), _NOTHING, np.int64)
     widened[:, : positions.shape[1]] = positions
-    return widened[:, :width]
+    return widened

@@ -216,8 +216,8 @@ def _about(view: View, served: Served, first_us: int) -> ds.Expression:
     return wanted & (ds.field("_event_time") >= _time(earliest_us)) if earliest_us > 0 else wanted
 
 
-def _keys(entities: Iterable[str | None]) -> list[str]:
-    return sorted({key for key in entities if key})
+def _keys(entities: Iterable[str | None]) -> pa.Array:
+    return pa.array(sorted({key for key in entities if key}), pa.string())
 
 
 def _before(rows: pa.Table, cut: Mapping[int, int]) -> pa.Array:
