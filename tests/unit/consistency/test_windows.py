@@ -211,6 +211,49 @@ async def test_vectors_of_another_contract_and_of_topics_created_anew_are_not_ju
     assert of_b.findings.assessment is Assessment.NO_REFERENCE
 
 
+async def test_a_log_that_names_a_row_of_no_view_is_no_reason_to_stop(shop: Shop) -> None:
+    await busy_hour(shop)
+
+    def elsewhere(features: FeatureVector) -> None:
+        features.rows[0].view = "elsewhere"
+
+    await shop.ask(10.8, "q-odd", driver="d0", rider="r1", spoil=elsewhere)
+    await pass_time(shop, 11.2)
+    (measured,) = await shop.judged()
+    assert measured.findings.rows == 5
+    assert figures(measured) == {}, "the row is taken as absent, and what it should hold is what was served"
+
+
+async def test_a_window_that_cannot_be_read_is_named_and_ends_nothing_else(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await busy_hour(shop)
+    await pass_time(shop, 11.2)
+    shop.archive()
+    auditor = shop.auditor()
+    monkeypatch.setattr("drift_detector.adapters.lake.served_of", lambda *_: 1 / 0)
+    with pytest.raises(Unavailable, match="fares at 36000000000 us cannot be recomputed: ZeroDiv"):
+        await auditor.look()
+    monkeypatch.undo()
+    await auditor.look()
+    assert len(shop.told) == 1
+
+
+async def test_a_damaged_table_is_named_and_read_again_once_it_is_whole(shop: Shop) -> None:
+    await busy_hour(shop)
+    await pass_time(shop, 11.2)
+    shop.archive()
+    (data,) = (shop.folder / "lake" / "sources" / "rides.v1").glob("*.parquet")
+    whole = data.read_bytes()
+    data.write_bytes(whole[:40])
+    auditor = shop.auditor()
+    with pytest.raises(Unavailable, match=r"lake table .*sources/rides.v1 cannot be read"):
+        await auditor.look()
+    data.write_bytes(whole)
+    await auditor.look()
+    assert len(shop.told) == 1
+
+
 async def test_each_version_is_told_of_and_a_breach_before_what_is_clear(shop: Shop) -> None:
     await busy_hour(shop)
     shop.spoil_row("rider_rides", "r0")

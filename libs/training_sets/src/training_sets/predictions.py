@@ -82,6 +82,8 @@ def _positions_of(
     watermark_us = np.zeros(len(logged), np.int64)
     for index, rows in enumerate(logged):
         for row in rows:
+            if row["view"] not in applied:
+                continue  # a vector that names another view says nothing of these: their rows count as absent
             offsets = row["applied_offsets"]
             applied[row["view"]][index, : len(offsets)] = offsets
             watermark_us[index] = max(watermark_us[index], row["recorded_watermark_us"])

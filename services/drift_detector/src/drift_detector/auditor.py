@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from bus.errors import Unavailable
 from bus.watermarks import Watermark
 from feature_store.offline import Applied, Reached, differences, freshness_gaps_us, recompute
 
@@ -209,7 +210,7 @@ class Auditor:
         untold = [one for one in audit.monitors if not self._is_told(one, window)]
         if not untold:
             return
-        tallies = await asyncio.to_thread(self._reckon, audit, window, cut, ends)
+        tallies = await self._tallies(audit, window, cut, ends)
         for monitor in untold:
             found = {
                 version: judge(monitor, tally, audit.objectives_us) for version, tally in tallies.items()
@@ -229,6 +230,19 @@ class Auditor:
             ]
             await self._announcements.measured(measured)
         self._metrics.audited(audit.model, tallies)
+
+    async def _tallies(
+        self, audit: Audit, window: Window, cut: Mapping[int, int], ends: Positions
+    ) -> dict[str, Tally]:
+        try:
+            return await asyncio.to_thread(self._reckon, audit, window, cut, ends)
+        except Unavailable:
+            raise
+        except Exception as error:
+            # What this process measures and alerts on beside it goes on, whatever stands in one window's log.
+            raise Unavailable(
+                f"the window of {audit.model} at {window.start_us} us cannot be recomputed: {error!r}"
+            ) from error
 
     def _is_told(self, monitor: StoreMonitor, window: Window, version: str | None = None) -> bool:
         """Whether a window was told, wholly, or of one version; windows are told in their order."""

@@ -209,6 +209,7 @@ class DeltaServedLog:
             return read()
         except Exception as error:  # delta-rs raises bare Exception beside its own classes
             self._open.pop(path, None)  # what is wrong may be in the handle: open the table anew
+            self._listed = None
             raise Unavailable(f"lake table {self._uri}/{path} cannot be read: {error}") from error
 
 
