@@ -31,6 +31,7 @@ from prometheus_client import CollectorRegistry
 from bench.store_events import EVENTS, MODEL, PROJECT, TOPIC, Row, departures, row
 from bench.store_limits import measure_limits
 from bench.store_reading import measure_past, measure_reading
+from bench.store_updating import measure_updating
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -63,6 +64,7 @@ async def measure() -> list[Row]:
         row("store.feature_events", alone, "events/s", (empty, floor), must),
         row("store.feature_two_processes", together, "events/s", ("one process", alone)),
         row("store.rekeyed_events", rekeyed, "events/s", ("one process that merges", alone)),
+        *await measure_updating(),
         *reading,
         *measure_past(project, events),
     ]
