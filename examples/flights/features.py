@@ -35,6 +35,8 @@ from examples.flights.gen.flights.v1.events_pb2 import FlightArrived, FlightDepa
 NEW_YORK = "America/New_York"
 # An aircraft that has not been here for days says nothing about whether events still come in.
 AWAY = timedelta(days=14)
+# A replay asks on what was known at the last of its steps, half an hour apart.
+SOON = timedelta(minutes=30)
 
 departures = Source(
     "flights.departed.v1",
@@ -133,7 +135,7 @@ class _Departures(FeatureView, abstract=True):
     """How punctually flights have been leaving."""
 
     source = departures
-    ttl = timedelta(days=2)
+    ttl, freshness = timedelta(days=2), SOON
     mean_delay_1h = Mean("departure_delay_minutes", window="1h")
     mean_delay_3h = Mean("departure_delay_minutes", window="3h")
     mean_delay_24h = Mean("departure_delay_minutes", window="24h")
@@ -164,7 +166,7 @@ class AircraftDepartures(FeatureView):
 
     source = departures
     entity = tail_number
-    ttl = AWAY
+    ttl, freshness = AWAY, SOON
     mean_delay_24h = Mean("departure_delay_minutes", window="24h")
     late_share_24h = Share(where=_left_late, window="24h")
     departures_24h = Count(window="24h")
@@ -174,7 +176,7 @@ class _Arrivals(FeatureView, abstract=True):
     """How flights have been ending."""
 
     source = arrivals
-    ttl = timedelta(days=2)
+    ttl, freshness = timedelta(days=2), SOON
     mean_delay_3h = Mean("arrival_delay_minutes", window="3h")
     mean_delay_24h = Mean("arrival_delay_minutes", window="24h")
     late_share_3h = Share(where=_arrived_late, among=_arrived, window="3h")
@@ -199,7 +201,7 @@ class AircraftArrivals(FeatureView):
 
     source = arrivals
     entity = tail_number
-    ttl = AWAY
+    ttl, freshness = AWAY, SOON
     last_delay_24h = Last("arrival_delay_minutes", window="24h")
     mean_delay_24h = Mean("arrival_delay_minutes", window="24h")
     arrivals_24h = Count(where=_arrived, window="24h")
@@ -210,7 +212,7 @@ class OriginWeather(FeatureView):
 
     source = weather
     entity = origin
-    ttl = timedelta(hours=6)
+    ttl, freshness = timedelta(hours=6), SOON
     temperature_f = Last("temperature_f", window="3h", default=55.0)
     dewpoint_f = Last("dewpoint_f", window="3h", default=41.0)
     humidity_percent = Last("humidity_percent", window="3h", default=62.0)

@@ -13,6 +13,7 @@ from monitoring.monitors import (
     PredictionDrift,
     Severity,
 )
+from monitoring.served import Consistency, Freshness
 
 MODEL = "flight-delay"
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
@@ -66,3 +67,8 @@ error_stream = ConceptDrift(
     maturity=timedelta(days=2),
     severity=Severity.INFO,
 )
+
+# Some three hundred vectors a week are recomputed from the lake: not one bit may differ.
+SAMPLE = 0.05
+served = Consistency("served", model=MODEL, window=WEEK, sample=SAMPLE)
+freshness = Freshness("freshness", model=MODEL, window=WEEK, sample=SAMPLE)

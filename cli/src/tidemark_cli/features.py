@@ -11,7 +11,7 @@ from feature_store.errors import did_you_mean
 
 from tidemark_cli.documents import print_document
 from tidemark_cli.failures import FAILED, Failure
-from tidemark_cli.features_catalogue import catalogue, duration, entity_of
+from tidemark_cli.features_catalogue import catalogue, duration, entity_of, objective
 from tidemark_cli.features_described import Described, compare, describe_project
 from tidemark_cli.features_rebuild import rebuild
 from tidemark_cli.options import AsJson, Project
@@ -29,7 +29,7 @@ app.command()(rebuild)
 
 @app.command("list")
 def list_features(*, project: Project = None, as_json: AsJson = False) -> None:
-    """List views and their features: entity, type, window, owner, when they are stale, who uses them.
+    """List views and their features: entity, type, window, owner, how fresh, when stale, who uses them.
 
     For example:
 
@@ -46,6 +46,7 @@ def list_features(*, project: Project = None, as_json: AsJson = False) -> None:
             one["type"],
             duration(one["window_us"]),
             duration(kept["ttl_us"]),
+            objective(kept["freshness_us"]),
             kept["owner"] or "-",
             ", ".join(one["models"]) or "-",
         )
@@ -53,10 +54,10 @@ def list_features(*, project: Project = None, as_json: AsJson = False) -> None:
         for name, one in kept["features"].items()
     ]
     rows += [
-        (name, "-", "RequestTime", "-", "-", "-", ", ".join(one["models"]) or "-")
+        (name, "-", "RequestTime", "-", "-", "-", "-", ", ".join(one["models"]) or "-")
         for name, one in described["requests"].items()
     ]
-    columns = ["feature", "entity", "type", "window", "stale after", "owner", "models"]
+    columns = ["feature", "entity", "type", "window", "stale after", "readable within", "owner", "models"]
     print_table(columns, rows, empty="The project declares no feature.")
 
 
@@ -194,7 +195,17 @@ def _find(described: Described, name: str) -> Described:
     kept: Described = views[view]
     shared = {
         key: kept[key]
-        for key in ("entity", "key", "asked_for", "source", "ttl_us", "owner", "sensitivity", "row")
+        for key in (
+            "entity",
+            "key",
+            "asked_for",
+            "source",
+            "ttl_us",
+            "freshness_us",
+            "owner",
+            "sensitivity",
+            "row",
+        )
     }
     return {"feature": name, **kept["features"][feature], **shared}
 

@@ -28,6 +28,11 @@ def entity_of(view: Described) -> str:
     return entity if asked_for == [entity] else f"{entity} ({', '.join(asked_for)})"
 
 
+def objective(freshness_us: int | None) -> str:
+    """Return how fresh a view is to be."""
+    return "no promise" if freshness_us is None else duration(freshness_us)
+
+
 def catalogue(project: Project, title: str) -> str:
     """Return the page, in Markdown. The same definitions give the same page, to the byte."""
     described = describe_project(project)
@@ -47,8 +52,11 @@ def _head(title: str, project: Project, described: Described) -> Iterator[str]:
     yield ""
     yield f"Made from the definitions of `{project.module}` by `tidemark features catalogue`; do not edit."
     yield ""
-    yield "| view | entity | source | features | row bytes | stale after | owner | sensitivity | models |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield (
+        "| view | entity | source | features | row bytes | stale after | readable within "
+        "| owner | sensitivity | models |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for name, view in described["views"].items():
         yield _row(
             f"[{name}](#{name})",
@@ -57,6 +65,7 @@ def _head(title: str, project: Project, described: Described) -> Iterator[str]:
             len(view["features"]),
             view["row"]["bytes"],
             duration(view["ttl_us"]),
+            objective(view["freshness_us"]),
             view["owner"] or "nobody named",
             view["sensitivity"] or "none named",
             ", ".join(view["models"]) or "none",

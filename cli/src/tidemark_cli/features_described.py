@@ -48,6 +48,7 @@ def _describe_view(project: Project, view: View) -> Described:
         "asked_for": list(view.entity.parts),
         "source": view.source.topic,
         "ttl_us": view.ttl_us,
+        "freshness_us": view.freshness_us,
         "owner": view.owner,
         "sensitivity": view.sensitivity,
         "meaning": view.description,

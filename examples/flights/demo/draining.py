@@ -33,14 +33,19 @@ class Drain:
         await self._through("archiver", (*self._sources, topics.OUTCOMES_OBSERVED.name))
 
     async def lived(self) -> None:
-        """Returns when every outcome is joined, compared and archived."""
+        """Returns when every outcome is joined, compared and archived, and what was served is recomputed."""
         made, shadow = topics.PREDICTIONS_MADE.name, topics.SHADOW_MADE.name
         outcomes, resolved = topics.OUTCOMES_OBSERVED.name, topics.PREDICTIONS_RESOLVED.name
         await self._through("feature", self._sources)
         await self._through("inference-shadow", (made,))
         await self._through("shadow-comparator", (made, shadow, outcomes))
         compared = topics.VARIANTS_COMPARED.name
-        await self._through("archiver", (*self._sources, made, shadow, outcomes, resolved, compared))
+        # What was served is recomputed once the lake has it; what is said of it is archived in its turn.
+        await self._through("drift-detector.consistency", (made,))
+        measured = topics.MONITORS_MEASURED.name
+        await self._through(
+            "archiver", (*self._sources, made, shadow, outcomes, resolved, compared, measured)
+        )
 
     async def rejected(self) -> int:
         """Returns how many source events were dead-lettered."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from examples.flights.demo.journal import Journal
 
 _ANSWERED = ("CHAMPION", "CHALLENGER")
+_RATES = ("mismatch_rate", "missing_rate", "extra_rate")
 
 
 def counts(chronicle: Chronicle, journal: Journal) -> dict[str, Any]:
@@ -116,6 +117,21 @@ def psi_by_week(chronicle: Chronicle) -> pl.DataFrame:
     }
     frame = pl.DataFrame(rows, schema=schema).sort("revision")
     return frame.unique(["week", "feature"], keep="last").sort("week", "feature")
+
+
+def consistency(measured: pl.DataFrame) -> dict[str, Any]:
+    """What the consistency monitor recomputed while living, and how many of these features differed."""
+    if not measured.width:
+        return {"consistency_sampled": 0, "consistency_differences": 0}
+    told = measured.filter(pl.col("kind") == "CONSISTENCY").unique("_id")
+    rates = told.select("measurements").explode("measurements").unnest("measurements")
+    rates = rates.filter(pl.col("statistic").is_in(_RATES))
+    overall = rates.filter((pl.col("subject") == "") & (pl.col("statistic") == _RATES[0]))
+    by_feature = rates.filter(pl.col("subject") != "")
+    return {
+        "consistency_sampled": int(overall["rows"].sum()),
+        "consistency_differences": round((by_feature["value"] * by_feature["rows"]).sum()),
+    }
 
 
 def _rollouts_in(chronicle: Chronicle, state: RolloutState.ValueType) -> int:

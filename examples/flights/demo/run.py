@@ -128,6 +128,10 @@ def _lines(told: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("lost events", zero("lost_events")),
         ("duplicate predictions", zero("duplicate_predictions")),
         ("served ≠ recomputed", f"{zero('skew_mismatches')} of {told['vectors_compared']:,} vectors"),
+        (
+            "consistency",
+            f"{zero('consistency_differences')} differences in {told['consistency_sampled']:,} vectors",
+        ),
         ("freshness gap p99", f"{told['freshness_gap_p99_s']:.0f} s of event time"),
         ("Score", f"p50 {told['score_p50_ms']:.2f} ms   p99 {told['score_p99_ms']:.2f} ms for its caller"),
         ("took", f"{told['wall_seconds']:.0f} s"),

@@ -77,6 +77,7 @@ def tell(
         "skew_mismatches": truth.skew_mismatches,
         "degraded_vectors": truth.degraded,
         "freshness_gap_p99_s": truth.freshness_gap_p99_s,
+        **loop_figures.consistency(lake.frame("monitors_measured")),
         "score_p50_ms": _percentile(journal.latencies_ms, 50),
         "score_p99_ms": _percentile(journal.latencies_ms, 99),
         "events_per_second": journal.lived_events / max(journal.living_seconds, 1e-9),

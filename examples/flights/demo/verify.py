@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from feature_store.offline import Applied, freshness_gap_us, point_in_time
 from feature_store.statuses import Status
-
-from examples.flights.demo.lake import positions_of, requests_of, vectors_of
+from training_sets.predictions import served_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,13 +39,12 @@ class Fidelity:
 
 def fidelity(contract: Contract, events: Mapping[str, EventBatch], predictions: pl.DataFrame) -> Fidelity:
     """Recomputes every served vector from exactly what its rows say they had applied."""
-    requests = requests_of(contract, predictions)
-    applied = Applied(positions_of(contract, predictions))
+    served = served_of(contract, predictions.to_arrow())
+    requests, applied = served.requests, Applied(served.applied)
     again = point_in_time(contract, events, requests, applied)
-    values, statuses = vectors_of(predictions)
-    defaulted = statuses == Status.DEFAULTED
-    same = (statuses == again.statuses) | defaulted
-    same &= (values == again.values.astype("<f4").view("<u4")) | defaulted
+    defaulted = served.statuses == Status.DEFAULTED
+    same = (served.statuses == again.statuses) | defaulted
+    same &= (served.bits == again.values.astype("<f4").view("<u4")) | defaulted
     degraded = int(defaulted.any(axis=1).sum())
     gaps_us = freshness_gap_us(contract, events, requests, applied)
     p99 = float(np.percentile(gaps_us, 99)) / 1e6 if len(gaps_us) else 0.0

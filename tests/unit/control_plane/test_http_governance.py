@@ -31,7 +31,7 @@ from tidemark.monitoring.v1.alert_pb2 import (
     ALERT_TYPE_ROLLOUT_ABORTED,
     AlertChanged,
 )
-from tidemark.monitoring.v1.monitor_pb2 import MonitorMeasured
+from tidemark.monitoring.v1.monitor_pb2 import MonitorKind, MonitorMeasured
 from tidemark.monitoring.v1.variants_pb2 import (
     VERDICT_BETTER,
     VERDICT_WORSE,
@@ -243,6 +243,11 @@ async def test_a_requested_retraining_waits_for_somebodys_word(
 async def test_what_nobody_decides_expires_in_event_time(client: httpx.AsyncClient, inbox: Inbox) -> None:
     await receive(inbox, RETRAIN_REQUESTED.name, wish())
     path = "/v1/approvals/retrain:late:drift:2013-06-17"
+    of_the_store = MonitorMeasured(
+        model="late", monitor="served", kind=MonitorKind.MONITOR_KIND_CONSISTENCY, window_end=days(100)
+    )
+    assert await receive(inbox, MONITORS_MEASURED.name, of_the_store) == []
+    assert (await get(client, path))["state"] == "pending", "told when the lake has come, it moves no time"
     for day, state in ((9, "pending"), (11, "expired"), (12, "expired")):
         measured = MonitorMeasured(model="late", monitor="quality", window_end=days(day))
         assert await receive(inbox, MONITORS_MEASURED.name, measured) == []

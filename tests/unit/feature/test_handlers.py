@@ -12,6 +12,7 @@ from bus.memory import MemoryPublisher
 from bus.received import Received
 from bus.topics import OUTCOMES_OBSERVED
 from feature.adapters.kafka import KafkaOutcomes
+from feature.freshness import FreshnessHistogram
 from feature.handlers import Features
 from feature.metrics import Metrics
 from feature_store import Check, Count, Entity, FeatureView, Json, Label, Mean, Project, Source, field
@@ -59,6 +60,9 @@ project = Project(
 )
 
 
+NOW_US = AT_US + 3_600_000_000
+
+
 class Store:
     """A service with its store and bus in memory."""
 
@@ -67,7 +71,14 @@ class Store:
         self.applier = Applier(project.views.values(), self.rows, MemoryClaims())
         self.publisher = MemoryPublisher()
         self.registry = CollectorRegistry()
-        self.features = Features(project, self.applier, KafkaOutcomes(self.publisher), Metrics(self.registry))
+        self.features = Features(
+            project,
+            self.applier,
+            KafkaOutcomes(self.publisher),
+            Metrics(self.registry),
+            freshness=FreshnessHistogram(project.views.values(), self.registry),
+            now_us=lambda: NOW_US,
+        )
 
     def outcomes(self) -> list[Event]:
         return self.publisher.log.events(OUTCOMES_OBSERVED.name)
@@ -110,6 +121,48 @@ async def test_valid_events_reach_the_rows_of_every_view_of_their_source(store: 
     assert store.count("feature_events_total", source=payments.topic) == 2
     assert store.count("feature_rows_written_total", source=payments.topic) == 2
     assert store.count("feature_cache_misses_total", source=payments.topic) == 2
+
+
+async def test_how_soon_events_are_readable_is_counted_once_they_are(store: Store) -> None:
+    late = payment(0)
+    fresh = received(
+        payments, 1, payment(1).event.data, time_us=NOW_US - 20_000_000, recorded_time_us=NOW_US - 30_000
+    )
+    await store.features.on_events([late, fresh])
+    await store.features.on_events([received(payments, 2, fresh.event.data, id="e1")])  # a repeat
+
+    def below(seconds: str, since: str, view: str = "card_payments") -> float:
+        return store.count("feature_freshness_seconds_bucket", view=view, since=since, le=seconds)
+
+    assert [below(bound, "recorded") for bound in ("0.025", "0.05", "300.0", "3600.0", "+Inf")] == [
+        0,
+        1,
+        1,
+        2,
+        2,
+    ]
+    assert [below(bound, "event") for bound in ("0.05", "15.0", "60.0", "3600.0")] == [0, 0, 1, 2]
+    assert below("+Inf", "event", "card_logins") == 0
+    total = store.count("feature_freshness_seconds_sum", view="card_payments", since="recorded")
+    assert total == pytest.approx(3_600 - 10e-6 + 0.03)
+
+
+async def test_an_event_that_was_not_stored_is_not_counted_as_readable(store: Store) -> None:
+    class Away:
+        async def apply(self, _: object) -> None:
+            raise Unavailable("redis")
+
+    features = Features(
+        project,
+        Away(),  # type: ignore[arg-type]
+        KafkaOutcomes(store.publisher),
+        Metrics(CollectorRegistry()),
+        freshness=FreshnessHistogram(project.views.values(), registry := CollectorRegistry()),
+    )
+    with pytest.raises(Unavailable):
+        await features.on_events([payment(0)])
+    counted = {"view": "card_payments", "since": "recorded"}
+    assert registry.get_sample_value("feature_freshness_seconds_count", counted) == 0
 
 
 async def test_a_row_that_cannot_be_read_is_counted_and_begun_anew(store: Store) -> None:

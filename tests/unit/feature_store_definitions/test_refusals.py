@@ -270,6 +270,12 @@ REFUSALS: dict[str, tuple[Callable[[], object], str, str, str]] = {
         "ttl is 3600",
         "Write a positive timedelta, such as timedelta(days=2).",
     ),
+    "view freshness": (
+        lambda: view(freshness=timedelta(0)),
+        "UserThings",
+        "freshness is datetime.timedelta(0)",
+        "Write a positive timedelta, such as timedelta(seconds=5).",
+    ),
     "aggregation unknown field": (
         lambda: view(m=Mean("prize", window="1h")),
         "UserThings.m",

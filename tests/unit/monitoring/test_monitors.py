@@ -21,6 +21,7 @@ from monitoring.monitors import (
     Severity,
     check_monitors,
 )
+from monitoring.served import Consistency, Freshness, with_defaults
 
 MODELS = {"flight-delay": ["origin.mean_delay_1h", "distance_miles"]}
 KINDS: list[type[Monitor]] = [
@@ -30,6 +31,8 @@ KINDS: list[type[Monitor]] = [
     LabelDrift,
     Performance,
     ConceptDrift,
+    Consistency,
+    Freshness,
 ]
 
 
@@ -43,7 +46,8 @@ class Feature:
 def test_every_kind_is_declared_with_a_name_and_a_model(kind: type[Monitor]) -> None:
     monitor = kind("watch", model="flight-delay")
     assert monitor.window_us > 0
-    assert monitor.severity is Severity.WARNING
+    # What was served is wrong or it is not: no number of requests makes that a matter of taste.
+    assert monitor.severity is (Severity.CRITICAL if kind is Consistency else Severity.WARNING)
     assert monitor == kind("watch", model="flight-delay")
     check_monitors([monitor], MODELS)
 
@@ -150,3 +154,29 @@ def test_one_monitor_listed_twice_is_one_monitor() -> None:
     """A module may hold it under two names."""
     monitor = DataQuality("watch", model="flight-delay")
     check_monitors([monitor, monitor], MODELS)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"sample": 1.5}, "sample is 1.5. Write a number from 0 to 1."),
+        ({"sample": "all"}, "sample is 'all'. Write a number from 0 to 1."),
+        ({"max_rate": -0.1}, "max_rate is -0.1. Write a number from 0 to 1."),
+        ({"grace": timedelta(seconds=-1)}, "grace is datetime.timedelta(days=-1, seconds=86399)"),
+    ],
+)
+def test_a_sample_that_is_no_share_is_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(DeclarationError, match=r"Consistency\('consistency'\)") as raised:
+        Consistency("consistency", model="flight-delay", **wrong)
+    assert said in str(raised.value)
+
+
+def test_a_target_that_is_no_share_is_refused() -> None:
+    with pytest.raises(DeclarationError, match=r"target is 99. Write a number above 0 to 1."):
+        Freshness("freshness", model="flight-delay", target=99)
+
+
+def test_what_was_served_is_watched_unless_the_project_says_otherwise() -> None:
+    own = Consistency("mine", model="a", sample=0)
+    found = with_defaults([own], ["a", "b"], ["b"])
+    assert found == [own, Consistency("consistency", model="b"), Freshness("freshness", model="b")]

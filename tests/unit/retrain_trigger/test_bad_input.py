@@ -13,7 +13,7 @@ from bus.records import OutgoingRecord
 from retrain_trigger.ports import Kept, UnreadableState
 from retrain_trigger.testing.facts import DAY_US, TOPICS, day
 from tidemark.governance.v1.approval_pb2 import ApprovalDecided, SubjectKind
-from tidemark.monitoring.v1.monitor_pb2 import Assessment, Measurement, MonitorMeasured
+from tidemark.monitoring.v1.monitor_pb2 import Assessment, Measurement, MonitorKind, MonitorMeasured
 from tidemark.pipelines.v1.progress_pb2 import ProgressMade
 from tidemark.registry.v1.route_pb2 import RouteChanged
 
@@ -52,6 +52,17 @@ async def test_an_approval_of_what_does_not_exist(world: World, said: Said) -> N
         f"late has no request 'late:persistent-drift:1999-01-01T00:00:00Z'; open: {REQUEST}"
     )
     assert world.said(TOPICS.approved) == []
+
+
+@pytest.mark.parametrize("kind", ["CONSISTENCY", "FRESHNESS"])
+async def test_what_is_said_of_the_store_is_no_matter_of_the_models(
+    world: World, said: Said, kind: str
+) -> None:
+    told = MonitorKind.Value(f"MONITOR_KIND_{kind}")
+    await world.tell(said.measured("input-drift", 9_000, breached=True, kind=told))
+    assert world.letters(TOPICS.measured) == []
+    await world.tell(said.decided(REQUEST, "a1"))
+    assert len(world.said(TOPICS.approved)) == 1, "no time has passed: the request is open still"
 
 
 async def test_an_approval_after_another(world: World, said: Said) -> None:

@@ -38,6 +38,8 @@ class MonitorKind(StrEnum):
     LABEL_DRIFT = "LABEL_DRIFT"
     PERFORMANCE = "PERFORMANCE"
     CONCEPT_DRIFT = "CONCEPT_DRIFT"
+    CONSISTENCY = "CONSISTENCY"
+    FRESHNESS = "FRESHNESS"
 
 
 class Severity(StrEnum):

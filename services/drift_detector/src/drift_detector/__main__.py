@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from bus.ends import TopicEnds
@@ -23,15 +24,24 @@ from service_kit import Service, run
 
 from drift_detector.adapters import codec
 from drift_detector.adapters.alerts import BusAlerts, KnownAlerts
-from drift_detector.adapters.kafka import KafkaFrontier, Topics
+from drift_detector.adapters.audited import BusTold, KnownAudits
+from drift_detector.adapters.kafka import BusAnnouncements, KafkaFrontier, Topics
+from drift_detector.adapters.lake import DeltaServedLog
 from drift_detector.adapters.redis import RedisDiaries, RedisShares
 from drift_detector.adapters.references import NamedVersions, PackagedReferences
-from drift_detector.bootstrap import NAME, Watched, World, assemble, runners_of, shelf_of
-from drift_detector.metrics import Metrics
+from drift_detector.auditing import audits_of, sources_of
+from drift_detector.auditor import Auditor
+from drift_detector.bootstrap import GROUP, NAME, Parts, Watched, World, assemble, runners_of, shelf_of
+from drift_detector.metrics import AuditMetrics, Metrics
 from drift_detector.settings import DetectorSettings
+from drift_detector.watching import Watching
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+
     from bus.positions import TopicPartition
+
+    Working = Callable[[asyncio.Event], Coroutine[None, None, None]]
 
 _RETRY_SECONDS: Final = 1.0
 _MILLISECOND: Final = 1_000
@@ -54,10 +64,11 @@ async def detect(service: Service, settings: DetectorSettings, watched: Watched)
         return
     client = await connect(settings.redis_url)
     keep_ms = int(settings.drift_state_ttl.total_seconds() * _MILLISECOND)
-    named, known = NamedVersions(), KnownAlerts()
+    named, known, audited = NamedVersions(), KnownAlerts(), KnownAudits()
     routes = Follower(KafkaTail(bootstrap, topics.routes, client_id=NAME), named.on_route)
     registered = Follower(KafkaTail(bootstrap, topics.registered, client_id=NAME), named.on_registered)
     alerts = Follower(KafkaTail(bootstrap, topics.alerts, client_id=NAME), known)
+    audits = Follower(KafkaTail(bootstrap, topics.measured, client_id=NAME), audited)
     lost: list[str] = []
 
     def give_up(problem: str) -> None:
@@ -97,16 +108,64 @@ async def detect(service: Service, settings: DetectorSettings, watched: Watched)
         service.health.watch("counting", lambda: runners[0].not_ready_because)
         service.health.watch("alerting", lambda: runners[1].not_ready_because)
         service.health.watch("measuring", lambda: parts.watching.not_ready_because)
-        async with asyncio.TaskGroup() as tasks:
-            for follower in (routes, registered, alerts):
-                tasks.create_task(follower.run(service.stop))
-            tasks.create_task(parts.watching.run(service.stop))
-            for runner in runners:
-                tasks.create_task(runner.run(service.stop))
+        auditing, served = _auditing(
+            service, settings, watched, (BusTold(audits, audited), tracker, publisher), parts
+        )
+        working = (parts.watching.run, auditing.run, *(runner.run for runner in runners))
+        await _run((routes, registered, alerts, audits), working, service.stop)
+    await served.aclose()
     await ends.aclose()
     await client.aclose()
     if lost:
         raise StateLost(lost[0])
+
+
+async def _run(followers: Iterable[Follower], working: Iterable[Working], stop: asyncio.Event) -> None:
+    """Run everything until `stop`; who works waits for what is followed, so followers end last."""
+    over = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for follower in followers:
+            tasks.create_task(follower.run(over))
+        await asyncio.wait([tasks.create_task(work(stop)) for work in working])
+        over.set()
+
+
+def _auditing(
+    service: Service,
+    settings: DetectorSettings,
+    watched: Watched,
+    bus: tuple[BusTold, ProgressTracker, KafkaPublisher],
+    parts: Parts,
+) -> tuple[Watching, TopicEnds]:
+    """Put the loop together that recomputes what was served; it owns the windows that measuring owns.
+
+    The lake being away holds up nothing else, so it does not make the process unready.
+    """
+    told, tracker, publisher = bus
+    topics, audits = Topics(), audits_of(load_project(settings.tidemark_project), watched.audited)
+    sources = [source.topic for source in sources_of(audits)]
+    ends = TopicEnds(settings.kafka_bootstrap_servers, [topics.answers, *sources])
+    auditor = Auditor(
+        audits=audits,
+        answers=topics.answers,
+        keep_us=settings.drift_keep // timedelta(microseconds=1),
+        batch_rows=settings.audit_batch,
+        log=DeltaServedLog(settings.lake_uri, answers=topics.answers, most_rows=settings.audit_most),
+        kept=lambda: tracker.marks(settings.archiver_group),
+        ends=ends,
+        told=told,
+        announcements=BusAnnouncements(publisher, topics, group=GROUP, stage="consistency"),
+        metrics=AuditMetrics(service.metrics),
+        is_stopping=service.stop.is_set,
+    )
+    watching = Watching(
+        counting=parts.counting,
+        watch=auditor,
+        ownership=parts.watching.ownership,
+        beat_seconds=settings.audit_beat.total_seconds(),
+        metrics=parts.watching.metrics,
+    )
+    return watching, ends
 
 
 async def _partitions(service: Service, bootstrap: str, ends: TopicEnds) -> list[TopicPartition] | None:

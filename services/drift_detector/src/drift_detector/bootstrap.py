@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Final
 from bus.positions import TopicPartition
 from bus.runner import Batching, ConsumerRunner, Membership
 from monitoring.monitors import check_monitors
+from monitoring.served import Sampled, StoreMonitor, with_defaults
 from monitoring.source_quality import SourceQuality
 
 from drift_detector.adapters import wire
 from drift_detector.adapters.kafka import BusAnnouncements, Topics
 from drift_detector.alerting import Alerting
+from drift_detector.auditing import objectives_us
 from drift_detector.domain.inputs import InputSketch
 from drift_detector.domain.outcomes import LabelSketch
 from drift_detector.domain.shares import Rules
@@ -51,6 +53,7 @@ class Watched:
         owners: By model.
         slices: By model.
         sources: One a source of the project: its days are measured by `tidemark quality report --publish`.
+        audited: Monitors of the store, of all models, those on by default included.
     """
 
     monitors: Mapping[str, Sequence[Monitor]]
@@ -59,6 +62,7 @@ class Watched:
     owners: Mapping[str, str]
     slices: Mapping[str, Sequence[str]]
     sources: Sequence[SourceQuality] = ()
+    audited: Sequence[StoreMonitor] = ()
 
     @classmethod
     def of(cls, project: Project, declared: Iterable[Monitor]) -> Watched:
@@ -67,20 +71,24 @@ class Watched:
         Raises:
             monitoring.DeclarationError: One makes no sense for this project.
         """
+        contracts = {name: project.contract(name) for name in project.models}
+        fresh = [name for name, contract in contracts.items() if objectives_us(contract)]
+        found = with_defaults(declared, contracts, fresh)
+        check_monitors(found, {name: contract.feature_names for name, contract in contracts.items()})
         monitors: dict[str, list[Monitor]] = defaultdict(list)
-        for one in declared:
-            monitors[one.model].append(one)
-        features = {name: project.contract(name).feature_names for name in project.models}
-        check_monitors([one for found in monitors.values() for one in found], features)
-        grains = {model: grain_of(found) for model, found in monitors.items()}
+        for one in found:
+            if not isinstance(one, Sampled):
+                monitors[one.model].append(one)
+        grains = {model: grain_of(own) for model, own in monitors.items()}
         models = {model: project.models[model] for model in monitors}
         return cls(
             monitors=dict(monitors),
             grains=grains,
             rules={name: Rules(grains[name], spec.decision_threshold) for name, spec in models.items()},
-            owners={name: spec.owner for name, spec in models.items()},
+            owners={name: spec.owner for name, spec in project.models.items()},
             slices={name: list(spec.slices) for name, spec in models.items()},
             sources=[SourceQuality(model=one.topic, owner=one.owner) for one in project.sources.values()],
+            audited=[one for one in found if isinstance(one, StoreMonitor)],
         )
 
 
@@ -163,14 +171,18 @@ def assemble(  # noqa: PLR0913 - one keyword a decision of the caller
     )
     watching = Watching(
         counting=counting,
-        measurer=measurer,
+        watch=measurer,
         ownership=TopicPartition(topics.answers, 0),
         beat_seconds=settings.drift_beat.total_seconds(),
         metrics=world.metrics,
     )
     alerting = Alerting(
         read=wire.told_of,
-        monitors=[*(one for found in watched.monitors.values() for one in found), *watched.sources],
+        monitors=[
+            *(one for found in watched.monitors.values() for one in found),
+            *watched.sources,
+            *watched.audited,
+        ],
         owners=watched.owners,
         alerts=world.alerts,
         metrics=world.metrics,

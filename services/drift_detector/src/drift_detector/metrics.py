@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from prometheus_client import CollectorRegistry
 
+    from drift_detector.audit_ports import Positions
     from drift_detector.domain.alerting import Notice
+    from drift_detector.domain.audits import Tally
     from drift_detector.domain.figures import Measured
     from drift_detector.domain.shares import Counted
 
@@ -75,3 +77,68 @@ class Metrics:
     def measured_up_to(self, watermark_us: int) -> None:
         """Show the watermark."""
         self._watermark.set(watermark_us / 1_000_000)
+
+
+class AuditMetrics:
+    """What recomputing served vectors came to; a window that is judged again after a crash counts again."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        version = ["model", "version"]
+        self._compared = Counter(
+            "tidemark_consistency_compared",
+            "Served vectors recomputed from the lake.",
+            version,
+            registry=registry,
+        )
+        self._unjudged = Counter(
+            "tidemark_consistency_unjudged",
+            "Sampled vectors of another contract, or of positions no topic has.",
+            version,
+            registry=registry,
+        )
+        self._differences = Counter(
+            "tidemark_consistency_differences",
+            "Features of recomputed vectors that differ: mismatch, missing or extra.",
+            [*version, "feature", "kind"],
+            registry=registry,
+        )
+        self._gap = Histogram(
+            "tidemark_consistency_gap_seconds",
+            "By how much the rows that sampled requests read lagged behind what was recorded, in event time.",
+            ["view"],
+            registry=registry,
+            buckets=(0, 0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 3600),
+        )
+        self._judged_until = Gauge(
+            "tidemark_consistency_judged_until_seconds",
+            "Event time up to which windows were judged.",
+            ["model"],
+            registry=registry,
+        )
+        self._behind = Gauge(
+            "tidemark_consistency_lake_behind_records",
+            "Records of predictions and sources that the lake does not hold yet.",
+            registry=registry,
+        )
+
+    def behind(self, positions: Positions, ends: Positions) -> None:
+        """Show how far the lake is behind."""
+        self._behind.set(sum(max(0, end - positions.get(where, 0)) for where, end in ends.items()))
+
+    def judged_until(self, model: str, time_us: int) -> None:
+        """Show how far windows were judged."""
+        self._judged_until.labels(model).set(time_us / 1_000_000)
+
+    def audited(self, model: str, tallies: Mapping[str, Tally]) -> None:
+        """Count a window."""
+        for version, tally in tallies.items():
+            self._compared.labels(model, version).inc(tally.compared)
+            self._unjudged.labels(model, version).inc(tally.unjudged)
+            for kind, counts in tally.kinds.items():
+                for feature, count in zip(tally.features, counts.tolist(), strict=True):
+                    if count:
+                        self._differences.labels(model, version, feature, kind).inc(count)
+            for view, gaps_us in tally.gaps_us.items():
+                observe = self._gap.labels(view).observe
+                for gap_us in gaps_us.tolist():
+                    observe(gap_us / 1_000_000)

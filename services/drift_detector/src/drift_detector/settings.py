@@ -20,6 +20,11 @@ class DetectorSettings(Settings):
         drift_state_ttl: State that nobody writes to is dropped after so long, in real time.
         drift_wait: How long a batch may gather.
         drift_beat: How often windows are looked after.
+        lake_uri: The archiver's lake, from which what was served is recomputed.
+        archiver_group: The group that fills it.
+        audit_beat: How often the lake is looked at for windows that have closed.
+        audit_batch: So many vectors are recomputed at once; memory follows.
+        audit_most: A window's sample is at most so large, whatever share is declared.
         labels_group: The group that joins outcomes; monitors that need labels wait for it.
     """
 
@@ -32,4 +37,9 @@ class DetectorSettings(Settings):
         milliseconds=250
     )
     drift_beat: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(milliseconds=100)
+    lake_uri: Annotated[str, Field(min_length=1)] = "build/lake"
+    archiver_group: Annotated[str, Field(min_length=1)] = "archiver"
+    audit_beat: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(seconds=5)
+    audit_batch: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    audit_most: Annotated[int, Field(ge=1)] = 20_000
     labels_group: Annotated[str, Field(min_length=1)] = "shadow-comparator"

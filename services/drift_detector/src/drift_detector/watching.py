@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from bus.errors import Unavailable
 
@@ -14,10 +14,23 @@ if TYPE_CHECKING:
     from bus.positions import TopicPartition
 
     from drift_detector.handlers import Counting
-    from drift_detector.measurer import Measurer
     from drift_detector.metrics import Metrics
 
 _log: Final = logging.getLogger(__name__)
+
+
+class Watch(Protocol):
+    """What looks after windows: `Measurer`, or `Auditor`."""
+
+    async def look(self) -> None:
+        """Tell what is due.
+
+        Raises:
+            Unavailable: Whatever was not told is told at the next look.
+        """
+
+    def disown(self) -> None:
+        """Forget what was seen: somebody else has the windows."""
 
 
 @dataclass(slots=True)
@@ -31,7 +44,7 @@ class Watching:
     """
 
     counting: Counting
-    measurer: Measurer
+    watch: Watch
     ownership: TopicPartition
     beat_seconds: float
     metrics: Metrics
@@ -44,8 +57,9 @@ class Watching:
                 await self.look()
                 self.not_ready_because = None
             except Unavailable as error:
+                if self.not_ready_because != str(error):
+                    _log.warning("windows are not measured for now: %s", error)
                 self.not_ready_because = str(error)
-                _log.warning("windows are not measured for now: %s", error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.beat_seconds):
                     await stop.wait()
@@ -55,6 +69,6 @@ class Watching:
         owns = self.counting.owns(self.ownership)
         self.metrics.owner.set(owns)
         if owns:
-            await self.measurer.look()
+            await self.watch.look()
         else:
-            self.measurer.disown()
+            self.watch.disown()

@@ -25,6 +25,7 @@ from feature.adapters.kafka import KafkaOutcomes
 from feature.adapters.store import LateRowReader, RedisRows
 from feature.answering import Answers
 from feature.contracts import Contracts
+from feature.freshness import FreshnessHistogram
 from feature.handlers import Features
 from feature.metrics import DoorMetrics, Metrics
 from feature.privacy import Privacy
@@ -50,7 +51,8 @@ async def keep_fresh(service: Service, settings: FeatureSettings, project: Proje
     rows = RedisRows(project, settings, group=service.name, metrics=metrics, log=service.log)
     publisher = KafkaPublisher(bootstrap, client_id=service.name)
     privacy = Privacy(pseudonyms, erased, listed.up_to_date)
-    features = Features(project, rows, KafkaOutcomes(publisher), metrics, privacy)
+    freshness = FreshnessHistogram(project.views.values(), service.metrics)
+    features = Features(project, rows, KafkaOutcomes(publisher), metrics, privacy, freshness=freshness)
     runner = ConsumerRunner(
         bootstrap=bootstrap,
         group=service.name,

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
+from bus.clocks import wall_clock_us
 from bus.received import Rejection
 from feature_store import decode_events
 
@@ -16,9 +17,11 @@ from feature.privacy import Privacy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bus.clocks import Clock
     from bus.received import Received
     from feature_store import EventBatch, Project, Source
 
+    from feature.freshness import FreshnessHistogram
     from feature.metrics import Metrics
     from feature.ports import Outcomes, Rows
 
@@ -32,6 +35,8 @@ class Features:
         outcomes: Where outcomes are told.
         metrics: What is counted.
         privacy: What is hashed, and who was erased; nothing and nobody when left out.
+        freshness: Where it is counted how soon events are readable; nowhere if left out.
+        now_us: The wall clock, for that alone.
     """
 
     def __init__(
@@ -41,12 +46,17 @@ class Features:
         outcomes: Outcomes,
         metrics: Metrics,
         privacy: Privacy | None = None,
+        *,
+        freshness: FreshnessHistogram | None = None,
+        now_us: Clock = wall_clock_us,
     ) -> None:
         self._privacy = privacy or Privacy()
         self._project = project
         self._rows = rows
         self._outcomes = outcomes
         self._metrics = metrics
+        self._freshness = freshness
+        self._now_us = now_us
 
     async def on_events(self, batch: Sequence[Received]) -> list[Rejection]:
         """Return when the batch has had all its effects, with the events that are refused.
@@ -84,6 +94,8 @@ class Features:
     async def _on_valid(self, source: Source, events: EventBatch, records: Sequence[Received]) -> None:
         with self._metrics.apply_seconds.labels(source.topic).time():
             application = await self._rows.apply(events)
+        if self._freshness is not None:
+            self._freshness.stored(events, ~application.repeats, self._now_us())
         self._metrics.applied(source.topic, application)
         labels = self._project.labels_of(source)
         if labels:

@@ -47,6 +47,8 @@ class View:
         description: What the class's docstring says; for the catalogue, as are the next two. Part of no hash.
         owner: Whom to ask; its source's where it names none.
         sensitivity: What its values are; its entity's or its source's where it names none.
+        freshness_us: How soon after it was recorded an event is to be readable; None where nothing is
+            promised. Part of no hash.
     """
 
     name: str
@@ -58,6 +60,7 @@ class View:
     description: str = attribute(default="", repr=False)
     owner: str = attribute(default="", repr=False)
     sensitivity: str = attribute(default="", repr=False)
+    freshness_us: int | None = attribute(default=None, repr=False)
     location: Location | None = attribute(default=None, repr=False)
 
     def canonical(self) -> dict[str, Any]:
@@ -130,7 +133,8 @@ class FeatureView:
 
     A subclass sets `source` and `entity`; `key` where the field with the entity's key is not called like the
     entity: a field or an expression, or as many of them as its key has parts; `ttl` where it is not the
-    longest window; `owner` and `sensitivity`, for the catalogue, where they are not the source's; and one
+    longest window; `owner` and `sensitivity`, for the catalogue, where they are not the source's;
+    `freshness`, the time within which a recorded event is to be readable; and one
     aggregation a feature. A subclass declared `abstract=True` is no view itself: others inherit what it
     declares.
     """
@@ -141,6 +145,7 @@ class FeatureView:
     ttl: ClassVar[timedelta]
     owner: ClassVar[str]
     sensitivity: ClassVar[str]
+    freshness: ClassVar[timedelta]
     view: ClassVar[View]
 
     def __init_subclass__(cls, *, abstract: bool = False) -> None:
@@ -194,6 +199,7 @@ def _build(cls: type[FeatureView], at: Location | None) -> View:
         description=(cls.__doc__ or "").strip(),
         owner=str(declared.get("owner", source.owner)),
         sensitivity=str(declared.get("sensitivity", entity.sensitivity or source.sensitivity)),
+        freshness_us=_freshness_us(cls, declared, at),
         location=at,
     )
 
@@ -262,6 +268,20 @@ def _ttl_us(
     if not isinstance(ttl, timedelta) or ttl <= timedelta(0):
         _refuse(cls, f"ttl is {ttl!r}", "Write a positive timedelta, such as timedelta(days=2).", at)
     return microseconds(ttl)
+
+
+def _freshness_us(cls: type[FeatureView], declared: Mapping[str, object], at: Location | None) -> int | None:
+    freshness = declared.get("freshness")
+    if freshness is None:
+        return None
+    if not isinstance(freshness, timedelta) or freshness <= timedelta(0):
+        _refuse(
+            cls,
+            f"freshness is {freshness!r}",
+            "Write a positive timedelta, such as timedelta(seconds=5).",
+            at,
+        )
+    return microseconds(freshness)
 
 
 def _refuse(cls: type[FeatureView], problem: str, instead: str, at: Location | None) -> NoReturn:

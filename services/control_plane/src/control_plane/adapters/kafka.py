@@ -80,5 +80,8 @@ class Inbox:
         )
 
     async def _measured(self, received: Received) -> None:
-        model, until_us = wire.measured_until_of(received.event)
+        passed = wire.measured_until_of(received.event)
+        if passed is None:
+            return
+        model, until_us = passed
         await handlers.on_event_time_passed(model, until_us, registry=self._registry, now_us=self._clock())

@@ -7,7 +7,11 @@ from bus.events import Event
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from tidemark.monitoring.v1.monitor_pb2 import MonitorMeasured
+from tidemark.monitoring.v1.monitor_pb2 import (
+    MONITOR_KIND_CONSISTENCY,
+    MONITOR_KIND_FRESHNESS,
+    MonitorMeasured,
+)
 from tidemark.monitoring.v1.variants_pb2 import BinaryMetrics, VariantsCompared
 from tidemark.monitoring.v1.variants_pb2 import Verdict as VerdictMessage
 from tidemark.registry.v1.model_pb2 import GateResult, ModelRegistered
@@ -19,6 +23,7 @@ from control_plane.domain.followers import Follower, Uptake
 from control_plane.domain.governing import RetrainRequest
 from control_plane.domain.versions import Claim, Evaluation, Gate, Provenance
 
+_OF_THE_STORE = {MONITOR_KIND_CONSISTENCY, MONITOR_KIND_FRESHNESS}
 _AnyMessage = TypeVar("_AnyMessage", bound=Message)
 
 
@@ -108,13 +113,17 @@ def comparison_of(event: Event) -> Comparison:
     )
 
 
-def measured_until_of(event: Event) -> tuple[str, int]:
+def measured_until_of(event: Event) -> tuple[str, int] | None:
     """Reads of `MonitorMeasured` the model and how far event time has come.
+
+    None for one about the feature store: it is told when the lake has come along, and moves no time.
 
     Raises:
         UnreadableMessage: the data is no such message, or lacks a field.
     """
     message = _read(MonitorMeasured, event, ("model", "window_end"))
+    if message.kind in _OF_THE_STORE:
+        return None
     return message.model, _time_us(message.window_end)
 
 

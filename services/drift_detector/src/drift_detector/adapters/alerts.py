@@ -34,6 +34,8 @@ _TYPES: Final = {
     MonitorKind.LABEL_DRIFT: proto.ALERT_TYPE_LABEL_DRIFT,
     MonitorKind.PERFORMANCE: proto.ALERT_TYPE_PERFORMANCE_DECAY,
     MonitorKind.CONCEPT_DRIFT: proto.ALERT_TYPE_CONCEPT_DRIFT,
+    MonitorKind.CONSISTENCY: proto.ALERT_TYPE_FEATURE_CONSISTENCY,
+    MonitorKind.FRESHNESS: proto.ALERT_TYPE_FEATURE_FRESHNESS,
 }
 _SOURCE: Final = "drift_detector"
 

@@ -62,16 +62,23 @@ class BusAnnouncements:
     """`Announcements` on the bus.
 
     Args:
-        group: Whose windows these are; what has been told of them is the progress of `<group>.measured`.
+        group: Whose windows these are.
+        stage: What has been told of them is the progress of `<group>.<stage>`.
         now_us: Dates that progress, nothing else.
     """
 
     def __init__(
-        self, publisher: Publisher, topics: Topics, *, group: str, now_us: Clock = wall_clock_us
+        self,
+        publisher: Publisher,
+        topics: Topics,
+        *,
+        group: str,
+        stage: str = "measured",
+        now_us: Clock = wall_clock_us,
     ) -> None:
         self._publisher = publisher
         self._topics = topics
-        self._group = group
+        self._progress = f"{group}.{stage}"
         self._now_us = now_us
 
     async def measured(self, measured: Sequence[Measured]) -> None:
@@ -82,7 +89,7 @@ class BusAnnouncements:
 
     async def measured_up_to(self, marks: Marks) -> None:
         """See `Announcements.measured_up_to`."""
-        progress = progress_event(f"{self._group}.measured", wire.SOURCE, marks, self._now_us())
+        progress = progress_event(self._progress, wire.SOURCE, marks, self._now_us())
         await self._publisher.publish(PROGRESSED.name, progress)
 
 

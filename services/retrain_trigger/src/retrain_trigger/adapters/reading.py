@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _MOST_FIGURES: Final = 8
 _MOST_AHEAD_US: Final = 86_400_000_000
 _BREACHED: Final = monitoring.ASSESSMENT_BREACHED
+# They judge the store, not the data or the model; told when the lake has come along, they would move time.
+_OF_THE_STORE: Final = {monitoring.MONITOR_KIND_CONSISTENCY, monitoring.MONITOR_KIND_FRESHNESS}
 _JUDGED: Final = {monitoring.ASSESSMENT_OK: False, _BREACHED: True}
 
 _Said = TypeVar("_Said", bound=Message)
@@ -51,9 +53,11 @@ def readers(topics: Topics) -> Mapping[str, Reader]:
     }
 
 
-def measured_of(event: Event) -> Measured:
-    """Read a MonitorMeasured."""
+def measured_of(event: Event) -> Measured | None:
+    """Read a MonitorMeasured; None for one about the feature store."""
     said = _parse(MonitorMeasured, event)
+    if said.kind in _OF_THE_STORE:
+        return None
     _require(said, "model", "monitor", "version", "window_start", "window_end")
     kind = monitoring.MonitorKind.Name(said.kind) if said.kind in monitoring.MonitorKind.values() else ""
     start_us, end_us = said.window_start.ToMicroseconds(), said.window_end.ToMicroseconds()

@@ -39,6 +39,10 @@ class _AlertTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlertType.V
     """A retraining was asked for and nobody decided in time."""
     ALERT_TYPE_ROLLOUT_ABORTED: _AlertType.ValueType  # 9
     """A rollout was aborted because the version did worse."""
+    ALERT_TYPE_FEATURE_CONSISTENCY: _AlertType.ValueType  # 10
+    """Features were served that the lake does not give."""
+    ALERT_TYPE_FEATURE_FRESHNESS: _AlertType.ValueType  # 11
+    """Requests read rows that were further behind than their view's objective."""
 
 class AlertType(_AlertType, metaclass=_AlertTypeEnumTypeWrapper):
     """Each has its runbook, docs/runbooks/<type in lower case with dashes>.md."""
@@ -56,6 +60,10 @@ ALERT_TYPE_RETRAIN_EXPIRED: AlertType.ValueType  # 8
 """A retraining was asked for and nobody decided in time."""
 ALERT_TYPE_ROLLOUT_ABORTED: AlertType.ValueType  # 9
 """A rollout was aborted because the version did worse."""
+ALERT_TYPE_FEATURE_CONSISTENCY: AlertType.ValueType  # 10
+"""Features were served that the lake does not give."""
+ALERT_TYPE_FEATURE_FRESHNESS: AlertType.ValueType  # 11
+"""Requests read rows that were further behind than their view's objective."""
 Global___AlertType: _TypeAlias = AlertType  # noqa: Y015
 
 class _AlertState:

@@ -36,6 +36,10 @@ class _MonitorKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MonitorKi
     """Quality of the scores against outcomes."""
     MONITOR_KIND_CONCEPT_DRIFT: _MonitorKind.ValueType  # 6
     """A change in the stream of errors."""
+    MONITOR_KIND_CONSISTENCY: _MonitorKind.ValueType  # 7
+    """Served vectors against the same vectors recomputed from the lake."""
+    MONITOR_KIND_FRESHNESS: _MonitorKind.ValueType  # 8
+    """How far behind the log the rows were that requests read."""
 
 class MonitorKind(_MonitorKind, metaclass=_MonitorKindEnumTypeWrapper):
     """What a monitor watches."""
@@ -50,6 +54,10 @@ MONITOR_KIND_PERFORMANCE: MonitorKind.ValueType  # 5
 """Quality of the scores against outcomes."""
 MONITOR_KIND_CONCEPT_DRIFT: MonitorKind.ValueType  # 6
 """A change in the stream of errors."""
+MONITOR_KIND_CONSISTENCY: MonitorKind.ValueType  # 7
+"""Served vectors against the same vectors recomputed from the lake."""
+MONITOR_KIND_FRESHNESS: MonitorKind.ValueType  # 8
+"""How far behind the log the rows were that requests read."""
 Global___MonitorKind: _TypeAlias = MonitorKind  # noqa: Y015
 
 class _Assessment:
@@ -93,12 +101,13 @@ class Measurement(_message.Message):
     ASSESSMENT_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """A feature's full name; empty for the model as a whole."""
+    """A feature's full name, of freshness a view's; empty for the model as a whole."""
     slice: _builtins.str
     """"carrier=UA", or empty for all requests."""
     statistic: _builtins.str
     """"psi", "ks", "missing_share", "out_of_range_share", "new_category_share", "positive_rate", "roc_auc", "log_loss", "brier",
-    "accuracy", "adwin", "page_hinkley".
+    "accuracy", "adwin", "page_hinkley", "mismatch_rate", "missing_rate", "extra_rate", "unjudged_rate", "fresh_share",
+    "gap_p50_seconds", "gap_p99_seconds", "gap_max_seconds".
     """
     value: _builtins.float
     """Unset where it is undefined, e.g. ROC AUC of one class."""
