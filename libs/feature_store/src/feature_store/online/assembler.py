@@ -34,7 +34,7 @@ class VectorAssembler:
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self._plan = VectorPlan(contract)
-        self._keys = [(key_prefix(view.name), view.entity.name) for view in contract.views]
+        self._keys = [(key_prefix(view.name, view.digest), view.entity.name) for view in contract.views]
         self._expect([view.layout for view in self._plan.views])
 
     def _expect(self, layouts: Sequence[RowLayout]) -> None:

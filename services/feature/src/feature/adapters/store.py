@@ -10,7 +10,7 @@ from bus.kafka.admin import committed_offsets
 from feature_store.online import Applier, StoreUnavailable
 from feature_store.online.ports import ReadRows
 from feature_store.online.redis import RedisClaims, RedisFeatureRows, RedisRowReader, connect
-from feature_store.online.redis_rebuild import RedisEpochs
+from feature_store.online.redis_backfill import RedisEpochs
 
 from feature.guarding import Guard
 

@@ -14,7 +14,7 @@ from feature_store.errors import did_you_mean
 from feature_store.online import StoreUnavailable
 from feature_store.online.rebuild import Outside, Positions, Rebuild, RebuildBroken, Report
 from feature_store.online.redis import RedisClaims, RedisFeatureRows, connect
-from feature_store.online.redis_rebuild import RedisEpochs, RedisRebuildStore
+from feature_store.online.redis_backfill import RedisEpochs, RedisRebuildStore
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from training_sets import DatasetError
