@@ -1,4 +1,4 @@
-"""`tidemark features`: what a project declares, what changed, and rows made again."""
+"""`tidemark features`: what a project declares, what changed, and rows made from the lake."""
 
 import json
 import subprocess
@@ -11,20 +11,20 @@ from feature_store.errors import did_you_mean
 
 from tidemark_cli.documents import print_document
 from tidemark_cli.failures import FAILED, Failure
+from tidemark_cli.features_backfill import backfill
 from tidemark_cli.features_catalogue import catalogue, duration
 from tidemark_cli.features_described import Described, compare, describe_project
-from tidemark_cli.features_rebuild import rebuild
 from tidemark_cli.options import AsJson, Project
 from tidemark_cli.output import note, print_json, print_table, say
 from tidemark_cli.projects import project_named
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""Look at a project's features, compare versions of them, and make their rows again.
+    help="""Look at a project's features, compare versions of them, and make their rows.
 
-    All but `rebuild` read the definitions only: nothing has to run.""",
+    All but `backfill` read the definitions only: nothing has to run.""",
 )
-app.command()(rebuild)
+app.command()(backfill)
 
 
 @app.command("list")
@@ -108,7 +108,7 @@ def plan(*, project: Project = None, as_json: AsJson = False) -> None:
     ]
     columns = ["view", "topic", "partitions #", "header words #", "tile words #", "bytes #", "definition"]
     print_table(columns, rows, empty="The project declares no view.")
-    say("A view whose definition changed has other rows: `tidemark features rebuild --view NAME` fills them.")
+    say("A view whose definition changed has other rows: `tidemark features backfill` fills them.")
 
 
 @app.command()
@@ -222,7 +222,7 @@ def _print_changes(found: Described) -> None:
             one["change"],
             ", ".join([*one["fields"], *(f"{kept} {change}" for kept, change in one["features"].items())]),
             f"{one['bytes']['from']} to {one['bytes']['to']}",
-            "to be rebuilt" if one["rebuild_rows"] else "of no more use",
+            "to be backfilled" if one["backfill"] else "of no more use",
             ", ".join(one["models"]) or "-",
         )
         for name, one in found["views"].items()

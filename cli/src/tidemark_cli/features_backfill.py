@@ -1,124 +1,178 @@
-"""`tidemark features rebuild`: rows made again from the lake."""
+"""`tidemark features backfill`: rows made from the lake, and handed over to the stream."""
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
-from bus.ends import TopicEnds
+from bus.kafka.group_offsets import GroupOffsets
 from feature_store import Project as FeatureProject
-from feature_store import View
 from feature_store.errors import did_you_mean
+from feature_store.events import empty
 from feature_store.online import StoreUnavailable
-from feature_store.online.rebuild import Outside, Positions, Rebuild, RebuildBroken, Report
+from feature_store.online.backfill import Backfill
+from feature_store.online.backfill_plan import BackfillRefused
+from feature_store.online.backfill_ports import BackfillBroken, Filled, History, Outside, Report
+from feature_store.online.keepers import Positions, feature_group
 from feature_store.online.redis import RedisClaims, RedisFeatureRows, connect
-from feature_store.online.redis_backfill import RedisEpochs, RedisRebuildStore
+from feature_store.online.redis_backfill import RedisBackfillStore, RedisEpochs
+from feature_store.online.redis_keepers import RedisKeepers
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from training_sets import DatasetError
 
 from tidemark_cli.failures import Failure, OutOfReach, WrongUsage
 from tidemark_cli.lake import LakeHistory
-from tidemark_cli.options import AsJson, Kafka, Project, ask_kafka, reach_kafka
+from tidemark_cli.options import AsJson, Kafka, Lake, Project, Store, ask_kafka, reach_kafka
 from tidemark_cli.output import print_json, say
 from tidemark_cli.projects import project_named
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from feature_store import EventBatch, Source
 
 _LOOK_AGAIN_SECONDS = 1.0
 
 
-def rebuild(
-    *,
+def backfill(
     view: Annotated[
-        list[str] | None, typer.Option("--view", metavar="NAME", help="A view; every one when left out.")
+        list[str] | None,
+        typer.Argument(metavar="[VIEW]...", help="Views to make again; all that need it when left out."),
     ] = None,
+    *,
     project: Project = None,
-    lake: Annotated[
-        str, typer.Option(envvar="LAKE_URI", metavar="URI", help="The lake that the archiver keeps.")
-    ] = "build/lake",
-    redis_url: Annotated[
-        str,
-        typer.Option("--redis", envvar="REDIS_URL", metavar="URL", help="The store; of a cluster, any node."),
-    ] = "redis://localhost:6379/0",
+    lake: Lake = "build/lake",
+    without_history: Annotated[
+        bool,
+        typer.Option(
+            "--without-history", help="Begin with what the topics still hold: older events are left out."
+        ),
+    ] = False,
+    redis_url: Store = "redis://localhost:6379/0",
     kafka: Kafka = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make feature rows again from the lake, after Redis lost them or a view's definition changed.
+    """Make feature rows from the lake, and let the stream go on from there.
 
-    `feature` may run: it waits while rows are replaced, then goes on from its
-    commits, and no event is missed or counted twice. Killed and run again, it
-    goes on where it was. The archiver has to run, unless the lake has all that
-    the topics have.
+    Of a project that changed, the views that are new or changed are filled
+    beside the rows of the old project, which goes on meanwhile. Where rows were
+    lost, or are named, they are made again: `feature` waits while they are
+    replaced. No event is missed or counted twice. Killed and run again, it goes
+    on where it was. The archiver has to run, unless the lake has all that the
+    topics have.
 
     For example:
 
-        tidemark features rebuild --project examples.flights
+        tidemark features backfill --project examples.flights
 
-        tidemark features rebuild --view origin_departures --project examples.flights
+        tidemark features backfill origin_departures --project examples.flights
     """
     found = project_named(project)
-    views = _chosen(found, view or [])
+    _check(found, view or [])
     with _bar() as bar:
         task = bar.add_task("reading the lake", total=None)
 
         def watch(report: Report) -> None:
             bar.update(task, description=report.doing, completed=report.done, total=report.total)
 
-        work = _rebuild(found, views, lake, redis_url, reach_kafka(kafka), watch)
+        source = None if without_history else lake
+        work = _backfill(found, view or [], source, redis_url, reach_kafka(kafka), watch)
         try:
-            rows = ask_kafka(work)
+            filled = ask_kafka(work)
         except StoreUnavailable as error:
             raise OutOfReach(f"{error}. Run the same command again: it goes on") from error
-        except (DatasetError, RebuildBroken) as error:
+        except BackfillRefused as error:
+            raise WrongUsage(str(error)) from error
+        except (DatasetError, BackfillBroken) as error:
             raise Failure(str(error)) from error
-    names = [one.name for one in views]
+    _tell(filled, as_json=as_json)
+
+
+def _tell(filled: Filled, *, as_json: bool) -> None:
     if as_json:
-        print_json({"rows": rows, "views": names})
+        print_json(
+            {
+                "group": filled.group,
+                "rows": filled.rows,
+                "views": dict(filled.views),
+                "positions": {topic: dict(ends) for topic, ends in filled.positions.items()},
+            }
+        )
+    elif filled.views:
+        say(f"{filled.rows:,} rows of {', '.join(filled.views)} are made; {filled.group} goes on from there.")
     else:
-        say(f"{rows:,} rows of {', '.join(names)} are rebuilt.")
+        say(f"Every version is kept by somebody already; {filled.group} goes on where they are.")
 
 
-async def _rebuild(
+async def _backfill(
     project: FeatureProject,
-    views: Sequence[View],
-    lake: str,
+    chosen: Sequence[str],
+    lake: str | None,
     redis_url: str,
     bootstrap: str,
     watch: Callable[[Report], None],
-) -> int:
-    ends = TopicEnds(bootstrap, sorted({one.source.topic for one in views}))
+) -> Filled:
+    views = list(project.views.values())
+    log = GroupOffsets(bootstrap, sorted({one.source.topic for one in views}))
+    begins = {} if lake is not None else await log.begins()
+    async with _outside(project, log, lake, begins, redis_url, watch) as outside:
+        run, now_us = uuid4().hex, time.time_ns() // 1000
+        since = {topic: held for topic, held in begins.items() if any(held.values())}
+        return await Backfill(
+            project.module, views, outside, run=run, now_us=now_us, chosen=chosen, since=since
+        ).run()
+
+
+@asynccontextmanager
+async def _outside(
+    project: FeatureProject,
+    log: GroupOffsets,
+    lake: str | None,
+    begins: Positions,
+    redis_url: str,
+    watch: Callable[[Report], None],
+) -> "AsyncIterator[Outside]":
     client = await connect(redis_url)
+    history: History = _NoHistory(begins) if lake is None else LakeHistory(lake)
     try:
-        outside = Outside(
-            history=LakeHistory(lake),
+        yield Outside(
+            history=history,
+            log=log,
             rows=RedisFeatureRows(client),
             claims=RedisClaims(client),
-            live=RedisEpochs(client, project.module),
-            staging=RedisEpochs(client, f"rebuild/{project.module}"),
-            store=RedisRebuildStore(client, project.module),
-            ends=lambda: _by_topic(ends),
+            markers=lambda group: RedisEpochs(client, group),
+            keepers=RedisKeepers(client),
+            store=RedisBackfillStore(client, feature_group(project)),
             pause=lambda: asyncio.sleep(_LOOK_AGAIN_SECONDS),
             watch=watch,
         )
-        return await Rebuild(views, outside, run=uuid4().hex, now_us=time.time_ns() // 1000).run()
     finally:
-        await ends.aclose()
         await client.aclose()
 
 
-async def _by_topic(ends: TopicEnds) -> Positions:
-    found: dict[str, dict[int, int]] = {}
-    for (topic, partition), end in (await ends.ask()).items():
-        found.setdefault(topic, {})[partition] = end
-    return found
+class _NoHistory:
+    """A lake that has come to where the topics begin, and holds nothing."""
+
+    def __init__(self, begins: Positions) -> None:
+        self._begins = begins
+
+    async def reached(self, source: "Source") -> Mapping[int, int]:
+        """See `History.reached`."""
+        return self._begins.get(source.topic, {})
+
+    async def read(self, source: "Source", ranges: Mapping[int, tuple[int, int]]) -> "EventBatch":  # noqa: ARG002 - of any range
+        """See `History.read`."""
+        return empty(source)
 
 
-def _chosen(project: FeatureProject, names: Sequence[str]) -> list[View]:
+def _check(project: FeatureProject, names: Sequence[str]) -> None:
     for name in names:
         if name not in project.views:
             raise WrongUsage(f"there is no view {name!r}. {did_you_mean(name, project.views)}")
-    return [view for name, view in project.views.items() if not names or name in names]
 
 
 def _bar() -> Progress:

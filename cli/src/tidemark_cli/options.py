@@ -34,6 +34,12 @@ Kafka = Annotated[
         help="A Kafka broker; that of `tidemark stack up` in this folder when left out.",
     ),
 ]
+Lake = Annotated[
+    str, typer.Option(envvar="LAKE_URI", metavar="URI", help="The lake that the archiver keeps.")
+]
+Store = Annotated[
+    str, typer.Option("--redis", envvar="REDIS_URL", metavar="URL", help="The store; of a cluster, any node.")
+]
 Actor = Annotated[
     str | None,
     typer.Option(

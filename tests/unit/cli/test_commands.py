@@ -61,7 +61,7 @@ def test_the_commands_are_those_that_the_manual_names() -> None:
         "tidemark features export",
         "tidemark features list",
         "tidemark features plan",
-        "tidemark features rebuild",
+        "tidemark features backfill",
         "tidemark models list",
         "tidemark models register",
         "tidemark models show",

@@ -44,7 +44,9 @@ async def get(contracts: Contracts, request: pb.GetRequest, *, away: bool = Fals
     reader = MemoryRowReader(MemoryFeatureRows())
     reader.away = away
     question = question_of(request, field="", now_us=AT_US)
-    return get_response(*await Answers(reader).answer_one(served_of(contracts, request), question))
+    return get_response(
+        *await Answers(reader, lambda _: True).answer_one(served_of(contracts, request), question)
+    )
 
 
 async def test_a_model_is_answered_in_the_order_of_its_contract(contracts: Contracts) -> None:
@@ -67,7 +69,7 @@ async def test_a_store_that_is_away_is_no_error(contracts: Contracts) -> None:
 
 async def test_questions_asked_at_once_get_each_their_own_answer(contracts: Contracts) -> None:
     reader = MemoryRowReader(MemoryFeatureRows())
-    answers = Answers(reader)
+    answers = Answers(reader, lambda _: True)
     requests = [asked() for _ in range(40)]
     for number, request in enumerate(requests):
         request.context["distance_miles"].number = float(number)

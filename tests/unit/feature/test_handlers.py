@@ -16,6 +16,7 @@ from feature.handlers import Features
 from feature.metrics import Metrics
 from feature_store import Check, Count, Entity, FeatureView, Json, Label, Mean, Project, Source, field
 from feature_store.online import Applier, MemoryClaims, MemoryFeatureRows
+from feature_store.rows import key_prefix
 from prometheus_client import CollectorRegistry
 from tidemark.outcomes.v1.outcome_pb2 import OutcomeObserved
 
@@ -45,6 +46,7 @@ class CardLogins(FeatureView):
     logins_1h = Count(window="1h")
 
 
+PAYMENTS = key_prefix("card_payments", CardPayments.view.digest)
 fraud = Label(
     "fraud", source=payments, request_key="payment_id", value=field("fraud"), when=~field("fraud").is_null()
 )

@@ -1,4 +1,4 @@
-"""Rows that were backfilled hold what they would, had they been kept from the first event, whenever anything dies."""
+"""Rows that were backfilled are those that were kept from the first event, whenever anything dies."""
 
 from __future__ import annotations
 
@@ -65,6 +65,10 @@ class Changed:
 NEW = [DriverRides.view, Changed.DriverFares.view, Changed.FirstRides.view]
 
 
+def group_name(views: Sequence[View]) -> str:
+    return group_of("rides", views)
+
+
 class Died(Exception):
     """The process was killed here."""
 
@@ -118,7 +122,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.stores = {
-            group: MemoryBackfillStore(self.rows, self.claims, group) for group in map(group_of, (OLD, NEW))
+            group: MemoryBackfillStore(self.rows, self.claims, group) for group in map(group_name, (OLD, NEW))
         }
 
     def ends_of(self, count: int) -> dict[int, int]:
@@ -172,7 +176,7 @@ class World:
             claims=self.claims,
             markers=self.markers.__getitem__,
             keepers=self.keepers,
-            store=self.stores[group_of(views)],
+            store=self.stores[group_name(views)],
             pause=self.pause,
             watch=self.watch,
         )
@@ -185,7 +189,7 @@ class World:
                 break
             except Died:
                 continue
-        assert (await self.markers[group_of(views)].read()).condition is Condition.WHOLE
+        assert (await self.markers[group_name(views)].read()).condition is Condition.WHOLE
 
     def held(self, views: Sequence[View]) -> dict[bytes, bytes]:
         """The rows of some views; all but the revisions, which count writes."""
@@ -199,7 +203,7 @@ class Writer:
     def __init__(self, world: World, views: Sequence[View]) -> None:
         self.world = world
         self.views = views
-        self.group = group_of(views)
+        self.group = group_name(views)
         self.applier = Applier(views, world.rows, OwnClaims(world.claims, self.group))
         self.applied = dict.fromkeys((0, 1), 0)
 
@@ -317,9 +321,9 @@ async def test_a_new_version_waits_for_nobody_and_nobody_waits_for_it() -> None:
     filled = await world.backfill(NEW).run()
     assert sorted(filled.views) == ["driver_fares", "first_rides"]
     assert filled.positions == {"rides": {0: 2, 1: 1}}, "no further than who keeps the view that is shared"
-    assert world.committed[group_of(NEW)] == {0: 2, 1: 1}
+    assert world.committed[group_name(NEW)] == {0: 2, 1: 1}
     assert (await world.markers[old.group].read()).detail == "fresh"
-    assert [one.group for one in await world.keepers.all()] == sorted([old.group, group_of(NEW)])
+    assert [one.group for one in await world.keepers.all()] == sorted([old.group, group_name(NEW)])
 
 
 async def test_writers_are_held_while_rows_are_handed_over_and_released_after() -> None:
@@ -363,18 +367,18 @@ async def test_a_backfill_that_lost_what_it_staged_says_so_and_begins_anew() -> 
     world.archived = 2
 
     async def flushed() -> Mapping[str, Mapping[int, int]]:
-        world.markers[f"backfill/{group_of(OLD)}"].markers = [None, None]
+        world.markers[f"backfill/{group_name(OLD)}"].markers = [None, None]
         return {}
 
     backfill = world.backfill(OLD)
     begins, world.begins = world.begins, flushed  # type: ignore[method-assign] # a flush in the middle
     with pytest.raises(BackfillBroken, match="begins anew"):
         await backfill.run()
-    assert await world.stores[group_of(OLD)].note() is None
-    assert (await world.markers[group_of(OLD)].read()).condition is Condition.HELD
+    assert await world.stores[group_name(OLD)].note() is None
+    assert (await world.markers[group_name(OLD)].read()).condition is Condition.HELD
     world.begins = begins  # type: ignore[method-assign]
     await world.backfill(OLD, now_us=2_000_000_000).run()
-    assert (await world.markers[group_of(OLD)].read()).condition is Condition.WHOLE
+    assert (await world.markers[group_name(OLD)].read()).condition is Condition.WHOLE
 
 
 async def test_rows_of_another_definition_are_not_gone_on_with() -> None:
@@ -382,11 +386,11 @@ async def test_rows_of_another_definition_are_not_gone_on_with() -> None:
     world.archived, world.dies_at = 1, 1
     with pytest.raises(Died):
         await world.backfill(OLD).run()
-    store = world.stores[group_of(OLD)]
+    store = world.stores[group_name(OLD)]
     note = await store.note()
     assert note is not None
     other = Plan({"driver_rides": "0" * 64}, again=False, holds=(), limits={}, begins=True)
     await store.take_note(Note(note.run, note.revision, other, note.positions))
     world.dies_at = -1
     await world.backfill(OLD, now_us=2_000_000_000).run()
-    assert (await world.markers[group_of(OLD)].read()).detail == "run-2000000000@2000000000"
+    assert (await world.markers[group_name(OLD)].read()).detail == "run-2000000000@2000000000"

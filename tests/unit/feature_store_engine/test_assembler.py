@@ -25,7 +25,7 @@ from feature_store import (
 )
 from feature_store.online.assembler import REQUESTS_A_PART
 from feature_store.plans import plan_of
-from feature_store.rows import NEWEST, RowLayout
+from feature_store.rows import NEWEST, RowLayout, key_prefix
 
 if TYPE_CHECKING:
     from feature_store.vectors import Vectors

@@ -4,7 +4,15 @@ import struct
 
 import numpy as np
 import pytest
-from feature_store.rows import FORMAT_VERSION, HASH_BYTES, RowLayout, key_prefix, revision_of, row_key, version_of
+from feature_store.rows import (
+    FORMAT_VERSION,
+    HASH_BYTES,
+    RowLayout,
+    key_prefix,
+    revision_of,
+    row_key,
+    version_of,
+)
 from feature_store.tiles import EMPTY_US
 
 HASH = bytes(range(0xA0, 0xA8))

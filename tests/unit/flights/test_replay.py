@@ -34,7 +34,7 @@ class World:
     asked: list[tuple[ScoringRequest, int, int]] = field(default_factory=list)
 
     async def reached(self, group: str, targets: Mapping[tuple[str, int], int], timeout_s: float) -> None:
-        assert (group, timeout_s) == ("feature", 60.0)
+        assert (group, timeout_s) == ("keepers", 60.0)
         for where, next_offset in targets.items():
             known = self.publisher.log.read(TopicPartition(*where))
             assert len(known) == next_offset
@@ -52,7 +52,7 @@ class World:
 
 async def _live(world: World, streams: Streams, ends: NDArray[np.int64]) -> list[Lived]:
     clock = SystemClock()
-    replay = Replay(world.publisher, world, world.ask, Pace(None, clock), clock)
+    replay = Replay(world.publisher, world, world.ask, Pace(None, clock), clock, "keepers")
     return [lived async for lived in replay.live(streams, ends)]
 
 

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from feature_store.online import ReadRows
 from feature_store.plans import plan_of
 from feature_store.rows import NEWEST, WORD, WORD_BYTES
 
 from feature.domain.questions import check, requests_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from feature_store import Requests
+    from feature_store import Requests, View
     from feature_store.contract import Contract
-    from feature_store.online import ReadRows, RowReader
+    from feature_store.online import RowReader
     from feature_store.vectors import Vectors
     from numpy.typing import NDArray
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 MOST_TOGETHER: Final = 256
 _SECOND_US: Final = 1e6
+_UNREADABLE: Final = b""
 _NEWEST_BYTES = slice(NEWEST * WORD_BYTES, (NEWEST + 1) * WORD_BYTES)
 
 
@@ -60,10 +62,12 @@ class Answers:
 
     Args:
         reader: Reads rows, within a deadline.
+        is_complete: Whether a view's version is up to date.
     """
 
-    def __init__(self, reader: RowReader) -> None:
+    def __init__(self, reader: RowReader, is_complete: Callable[[View], bool]) -> None:
         self._reader = reader
+        self._is_complete = is_complete
         self._waiting: list[_Waiting] = []
         self._answering: asyncio.Task[None] | None = None
 
@@ -114,8 +118,19 @@ class Answers:
         """
         requests = requests_of(served.contract, questions)
         read = await self._reader.read(served.assembler.row_keys(requests))
+        read = self._withheld(served.contract, read)
         vectors = served.assembler.assemble(requests, read.rows, readable=read.readable)
         return Answer(served.contract, vectors, _ages_seconds(served.contract, requests, read))
+
+    def _withheld(self, contract: Contract, read: ReadRows) -> ReadRows:
+        """Return rows of versions that are not up to date as unreadable: their features are DEFAULTED."""
+        complete = [self._is_complete(view) for view in contract.views]
+        if all(complete):
+            return read
+        rows = [
+            row if complete[index % len(complete)] else _UNREADABLE for index, row in enumerate(read.rows)
+        ]
+        return ReadRows(rows, readable=read.readable)
 
 
 def _ages_seconds(contract: Contract, requests: Requests, read: ReadRows) -> NDArray[np.float32]:

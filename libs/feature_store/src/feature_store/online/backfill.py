@@ -74,7 +74,7 @@ class Backfill:
         self._views = views
         self._chosen = chosen
         self._outside = outside
-        self._group = group_of(views)
+        self._group = group_of(project, views)
         self._keeper = Keeper(
             self._group, project, versions_of(views), since or {}, {}, complete=False, began_us=now_us
         )

@@ -16,6 +16,7 @@ from feature_store.rows import VERSION_DIGITS
 
 if TYPE_CHECKING:
     from feature_store.definitions import View
+    from feature_store.project import Project
 
 Offsets = Mapping[int, int]
 """The next offset, by partition."""
@@ -28,14 +29,20 @@ def versions_of(views: Iterable[View]) -> dict[str, str]:
     return {view.name: view.digest.hex() for view in views}
 
 
-def group_of(views: Iterable[View]) -> str:
-    """Return the consumer group of the processes that keep these views.
+def group_of(project: str, views: Iterable[View]) -> str:
+    """Return the consumer group of the processes that keep a project's views.
 
-    `feature-`, then the first 8 hex digits of the SHA-256 over lines of a view's name, a space and its
-    digest in hex, sorted and joined by `|`.
+    `feature-`, then the first 8 hex digits of the SHA-256 over the project's module and, sorted, each view's
+    name, a space and its digest in hex, joined by `|`, in UTF-8.
     """
-    lines = sorted(f"{name} {digest}".encode() for name, digest in versions_of(views).items())
-    return f"feature-{hashlib.sha256(b'|'.join(lines)).hexdigest()[:VERSION_DIGITS]}"
+    lines = sorted(f"{name} {digest}" for name, digest in versions_of(views).items())
+    named = "|".join([project, *lines])
+    return f"feature-{hashlib.sha256(named.encode()).hexdigest()[:VERSION_DIGITS]}"
+
+
+def feature_group(project: Project) -> str:
+    """Return the consumer group of the `feature` processes of a project."""
+    return group_of(project.module, project.views.values())
 
 
 @dataclass(frozen=True, slots=True)
