@@ -94,7 +94,7 @@ async def test_a_barrier_that_fails_ends_the_replay_before_anything_is_asked(one
             raise TimeoutError(f"{group} is behind at {next(iter(targets))} after {timeout_s:g} s")
 
     world = Behind()
-    with pytest.raises(TimeoutError, match="feature is behind at"):
+    with pytest.raises(TimeoutError, match="keepers is behind at"):
         await _live(world, one_evening, exact_ends(one_evening)[5:])
     assert world.asked == []
 

@@ -61,6 +61,7 @@ class RedisRows:
         self._applier: Applier | None = None
         self._guard: Guard | None = None
         self._keeping: Keeping | None = None
+        self._away_because: str | None = None
 
     def is_complete(self, view: View) -> bool:
         """Return whether this version of a view is known to be up to date."""
@@ -68,8 +69,8 @@ class RedisRows:
 
     @property
     def not_whole_because(self) -> str | None:
-        """Why events wait, where rows are lost or being replaced."""
-        return self._guard.not_whole_because if self._guard is not None else None
+        """Why events wait, where rows are lost or being made, or could not be looked at before the first."""
+        return (self._guard.not_whole_because if self._guard is not None else None) or self._away_because
 
     async def apply(self, batch: EventBatch) -> Application:
         """See `Rows.apply`."""
@@ -89,8 +90,10 @@ class RedisRows:
         try:
             _, guard = await self._connected()
             await guard.check()
-        except (StoreUnavailable, Unavailable):
+        except (StoreUnavailable, Unavailable) as error:
+            self._away_because = str(error)
             return False
+        self._away_because = None
         return True
 
     async def beat(self) -> None:
