@@ -105,7 +105,7 @@ class RedisBackfillStore:
 
     async def staged_keys(self) -> AsyncIterator[Sequence[bytes]]:
         """See `BackfillStore.staged_keys`."""
-        async for part in self._scan(staged_prefix(self._group) + b"*"):
+        async for part in scan(self._client, staged_prefix(self._group) + b"*"):
             yield part
 
     async def copy_claims(self, positions: Positions) -> None:
@@ -124,13 +124,8 @@ class RedisBackfillStore:
         """See `BackfillStore.forget`."""
         claims = f"tm:c:{{{claimed_topic(staged_name(self._group), '*')}".encode()
         for pattern in (staged_prefix(self._group) + b"*", claims):
-            async for part in self._scan(pattern):
-                pipeline = self._client.pipeline(transaction=False)
-                for key in part:
-                    # Of a cluster, the pipeline's own `unlink` is a coroutine, which adds no command to it.
-                    pipeline.execute_command("UNLINK", key)
-                with store_errors():
-                    await pipeline.execute()
+            async for part in scan(self._client, pattern):
+                await unlink(self._client, part)
         with store_errors():
             await self._client.delete(self._key)
 
@@ -142,14 +137,34 @@ class RedisBackfillStore:
                 chosen = {field: owners[field] for field in fields[start : start + _FIELDS_A_CALL]}
                 await self._client.hset(target, mapping=chosen)
 
-    async def _scan(self, pattern: bytes) -> AsyncIterator[list[bytes]]:
-        part: list[bytes] = []
-        with store_errors():
-            found: Any = self._client.scan_iter(match=pattern, count=_KEYS_A_SCAN)
-            async for key in found:
-                part.append(key)
-                if len(part) == _KEYS_A_SCAN:
-                    yield part
-                    part = []
-        if part:
-            yield part
+
+async def scan(client: Redis | RedisCluster, pattern: bytes) -> AsyncIterator[list[bytes]]:
+    """Yield the keys that match, in parts; some may come twice.
+
+    Raises:
+        StoreUnavailable: the store is away.
+    """
+    part: list[bytes] = []
+    with store_errors():
+        found: Any = client.scan_iter(match=pattern, count=_KEYS_A_SCAN)
+        async for key in found:
+            part.append(key)
+            if len(part) == _KEYS_A_SCAN:
+                yield part
+                part = []
+    if part:
+        yield part
+
+
+async def unlink(client: Redis | RedisCluster, keys: Sequence[bytes]) -> None:
+    """Delete keys, wherever they lie.
+
+    Raises:
+        StoreUnavailable: the store is away; some may be deleted.
+    """
+    pipeline = client.pipeline(transaction=False)
+    for key in keys:
+        # Of a cluster, the pipeline's own `unlink` is a coroutine, which adds no command to it.
+        pipeline.execute_command("UNLINK", key)
+    with store_errors():
+        await pipeline.execute()
