@@ -62,6 +62,8 @@ def test_the_commands_are_those_that_the_manual_names() -> None:
         "tidemark features export",
         "tidemark features list",
         "tidemark features plan",
+        "tidemark features prune",
+        "tidemark features versions",
         "tidemark models list",
         "tidemark models register",
         "tidemark models show",
