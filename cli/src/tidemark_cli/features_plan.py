@@ -12,7 +12,7 @@ from training_sets import DatasetError
 from tidemark_cli.control_plane import ControlPlane
 from tidemark_cli.failures import Failure
 from tidemark_cli.features_described import Described, describe_project
-from tidemark_cli.features_versions import ask_store, look, served_versions, states
+from tidemark_cli.features_versions import Kept, ask_store, look, served_versions, states, view_names
 from tidemark_cli.lake import LakeHistory
 from tidemark_cli.options import AsJson, Lake, Packages, Project
 from tidemark_cli.output import print_json, print_table, say
@@ -53,8 +53,13 @@ def plan(
     found = project_named(project)
     planned = _planned(describe_project(found))
     if redis_url is not None:
-        served = served_versions(ControlPlane(control_plane), packages) if control_plane else {}
-        for name, one in _changes(found, redis_url, lake, served).items():
+        kept = ask_store(look(found, redis_url))
+        served = (
+            served_versions(ControlPlane(control_plane), packages, view_names(found, kept))
+            if control_plane
+            else {}
+        )
+        for name, one in _changes(found, kept, lake, served).items():
             planned[name] |= one
     if as_json:
         print_json(planned)
@@ -70,10 +75,10 @@ def _planned(described: Described) -> dict[str, dict[str, Any]]:
 
 
 def _changes(
-    project: FeatureProject, redis_url: str, lake: str, served: Mapping[str, Mapping[str, str]]
+    project: FeatureProject, kept: Kept, lake: str, served: Mapping[str, Mapping[str, str]]
 ) -> dict[str, dict[str, Any]]:
     """Returns what the store lacks of each view, by name."""
-    listed = states(project, ask_store(look(project, redis_url)))
+    listed = states(project, kept)
     current = {one["view"]: one["state"] for one in listed if one["current"]}
     lacking = {name for name, state in current.items() if state == "not begun"}
     records = asyncio.run(_records(project, lacking, lake))

@@ -1,7 +1,7 @@
 """`tidemark features versions` and `prune`: which versions of views live in the store, and for whom."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -119,8 +119,8 @@ def prune(
         tidemark features prune --project examples.flights --yes
     """
     found = project_named(project)
-    read = list(served_versions(ControlPlane(url), packages).values())
     kept = ask_store(look(found, redis_url))
+    read = list(served_versions(ControlPlane(url), packages, view_names(found, kept)).values())
     groups = [one.group for one in kept.keepers]
     running = ask_kafka(groups_with_members(reach_kafka(kafka), groups))
     mine = keeper_of(found)
@@ -204,12 +204,28 @@ def _word(keepers: Sequence[Keeper], kept: Kept, mine: str | None) -> str:
     return "not begun" if mine else "left over"
 
 
-def served_versions(control_plane: ControlPlane, packages: str) -> dict[str, Mapping[str, str]]:
+def view_names(project: FeatureProject, kept: Kept) -> set[str]:
+    """Returns the names of all views that a project has, or had while a group of it kept them."""
+    return {
+        *project.views,
+        *(name for one in kept.keepers if one.project == project.module for name in one.views),
+    }
+
+
+def served_versions(
+    control_plane: ControlPlane, packages: str, views: Collection[str]
+) -> dict[str, Mapping[str, str]]:
     """Returns the versions of views that each routed version of a model reads, by model and version.
+
+    Args:
+        control_plane: Knows the routes.
+        packages: Where packages are.
+        views: The names that are asked about: a package that does not say what it reads is no failure if its
+            features are of other views.
 
     Raises:
         OutOfReach: the control plane does not answer.
-        Failure: a package cannot be read, or does not say which versions it reads.
+        Failure: a package cannot be read, or does not say which versions of these views it reads.
     """
     found: dict[str, Mapping[str, str]] = {}
     store = PackageStore(packages)
@@ -220,21 +236,26 @@ def served_versions(control_plane: ControlPlane, packages: str) -> dict[str, Map
         for ref in [route["champion"], *(arm["version"] for arm in route["arms"]), *route["shadows"]]:
             name = f"{model['model']} {ref['version']}"
             if name not in found:
-                found[name] = _read_by(store, name, ref)
+                found[name] = _read_by(store, name, ref, views)
     return found
 
 
-def _read_by(store: PackageStore, name: str, ref: Mapping[str, str]) -> Mapping[str, str]:
+def _read_by(
+    store: PackageStore, name: str, ref: Mapping[str, str], views: Collection[str]
+) -> Mapping[str, str]:
     try:
-        document = store.open(ref["package_uri"], ref["digest"]).definitions
-        if document is None:
-            raise Failure(
-                f"the package of {name} is older than definitions in packages, so nobody knows which rows it "
-                "reads: train it anew and route the new version before you prune"
-            )
-        return versions_in(document)
+        package = store.open(ref["package_uri"], ref["digest"])
+        if package.definitions is not None:
+            return versions_in(package.definitions)
     except (PackageError, UnknownDocument) as error:
         raise Failure(f"what {name} reads is not known: {error}") from error
+    named = {feature.partition(".")[0] for feature in package.manifest.feature_names if "." in feature}
+    if named and named.isdisjoint(views):
+        return {}
+    raise Failure(
+        f"the package of {name} is older than definitions in packages, so nobody knows which rows it reads: "
+        "train it anew and route the new version first"
+    )
 
 
 async def _delete(chosen: Prunable, redis_url: str) -> None:
