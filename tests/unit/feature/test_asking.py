@@ -25,6 +25,9 @@ AT_US = 1_365_000_000_000_000
 ENTITIES = {"origin": "JFK", "destination": "LAX", "carrier": "AA", "tail_number": "N1"}
 
 
+DEFAULTED = FeatureStatus.FEATURE_STATUS_DEFAULTED
+
+
 @pytest.fixture(scope="module")
 def contracts() -> Contracts:
     return Contracts(load_project("examples.flights"))
@@ -59,6 +62,19 @@ async def test_a_model_is_answered_in_the_order_of_its_contract(contracts: Contr
     by_name = {one.name: one for one in got.features}
     assert by_name["distance_miles"].value == np.float32(2_475.0)
     assert by_name["origin_weather.humidity_percent"].status == FeatureStatus.FEATURE_STATUS_MISSING
+
+
+async def test_features_of_versions_that_are_not_up_to_date_are_defaulted(contracts: Contracts) -> None:
+    reader = MemoryRowReader(MemoryFeatureRows())
+    answers = Answers(reader, lambda view: view.name != "origin_weather")
+    request = asked()
+    question = question_of(request, field="", now_us=AT_US)
+    got = get_response(*await answers.answer_one(served_of(contracts, request), question))
+    defaulted = {one.name.partition(".")[0] for one in got.features if one.status == DEFAULTED}
+    assert defaulted == {"origin_weather"}
+    assert [one.view for one in got.views if not one.complete] == ["origin_weather"]
+    views = load_project("examples.flights").views
+    assert [one.version for one in got.views] == [views[one.view].digest.hex()[:8] for one in got.views]
 
 
 async def test_a_store_that_is_away_is_no_error(contracts: Contracts) -> None:

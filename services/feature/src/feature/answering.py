@@ -41,11 +41,15 @@ class Answer:
         vectors: A row a question.
         ages_seconds: The question's event time less that of the newest event in the row, float32[n, views];
             NaN where there is no readable row.
+        versions: The version of each view.
+        complete: Whether each view's version is up to date.
     """
 
     contract: Contract
     vectors: Vectors
     ages_seconds: NDArray[np.float32]
+    versions: Sequence[str]
+    complete: Sequence[bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,19 +122,19 @@ class Answers:
         """
         requests = requests_of(served.contract, questions)
         read = await self._reader.read(served.assembler.row_keys(requests))
-        read = self._withheld(served.contract, read)
+        complete = [self._is_complete(view) for view in served.contract.views]
+        read = _withheld(read, complete)
         vectors = served.assembler.assemble(requests, read.rows, readable=read.readable)
-        return Answer(served.contract, vectors, _ages_seconds(served.contract, requests, read))
+        ages_seconds = _ages_seconds(served.contract, requests, read)
+        return Answer(served.contract, vectors, ages_seconds, served.versions, complete)
 
-    def _withheld(self, contract: Contract, read: ReadRows) -> ReadRows:
-        """Return rows of versions that are not up to date as unreadable: their features are DEFAULTED."""
-        complete = [self._is_complete(view) for view in contract.views]
-        if all(complete):
-            return read
-        rows = [
-            row if complete[index % len(complete)] else _UNREADABLE for index, row in enumerate(read.rows)
-        ]
-        return ReadRows(rows, readable=read.readable)
+
+def _withheld(read: ReadRows, complete: Sequence[bool]) -> ReadRows:
+    """Return rows of versions that are not up to date as unreadable: their features are DEFAULTED."""
+    if all(complete):
+        return read
+    rows = [row if complete[index % len(complete)] else _UNREADABLE for index, row in enumerate(read.rows)]
+    return ReadRows(rows, readable=read.readable)
 
 
 def _ages_seconds(contract: Contract, requests: Requests, read: ReadRows) -> NDArray[np.float32]:
