@@ -33,7 +33,7 @@ from tidemark.features.v1 import feature_service_pb2 as pb
 from tidemark.features.v1 import feature_service_pb2_grpc as pb_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from bus.positions import Position
     from feature_store import EventBatch
@@ -86,9 +86,9 @@ class Town:
         self.processes.append(process)
         return process
 
-    async def backfill(self, project: Path) -> asyncio.subprocess.Process:
+    async def backfill(self, project: Path, *options: str) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tidemark_cli", "features", "backfill", "--json"),
+            *(sys.executable, "-m", "tidemark_cli", "features", "backfill", "--json", *options),
             *("--kafka", self.stack.kafka_bootstrap),
             env=self.environment(project),
             stdout=asyncio.subprocess.PIPE,
@@ -101,7 +101,7 @@ class Town:
         """Publish trips, one in ten of them twice."""
         async with KafkaPublisher(self.stack.kafka_bootstrap, client_id="upstream") as upstream:
             for _ in range(waves):
-                first = len({event.id for _, event in self.log})
+                first = max((int(event.id[5:]) + 1 for _, event in self.log), default=0)
                 wave = [*map(trip, range(first, first + WAVE)), *map(trip, range(first, first + WAVE, 10))]
                 self.log += zip(await upstream.publish_all(TOPIC, wave), wave, strict=True)
 
@@ -128,9 +128,13 @@ class Town:
             return all([has_passed(await offsets.commits(one), ends) for one in (group, "archiver")])
 
         await until(passed)
+        await self.drop({partition: end - 1 for partition, end in ends[TOPIC].items()})
+
+    async def drop(self, before: Mapping[int, int]) -> None:
+        """Let the topic drop what comes before these offsets."""
         doomed = {
-            KafkaTopicPartition(TOPIC, partition): RecordsToDelete(before_offset=end - 1)
-            for partition, end in ends[TOPIC].items()
+            KafkaTopicPartition(TOPIC, partition): RecordsToDelete(before_offset=offset)
+            for partition, offset in before.items()
         }
         async with admin_client(self.stack.kafka_bootstrap) as client:
             await client.delete_records(doomed)
@@ -312,3 +316,24 @@ async def is_served(features: pb_grpc.FeatureServiceStub) -> bool:
     asked.features.names.append("city_trips.trips_1h")
     asked.request_time.FromMicroseconds(AT_US)
     return (await features.Get(asked)).features[0].status != 4
+
+
+async def test_without_history_rows_begin_with_what_the_topic_holds(
+    town: Town, projects: tuple[Project, Project]
+) -> None:
+    project = projects[0]
+    await town.publish()
+    dropped = {partition: 20 + partition for partition in range(4)}
+    await town.drop(dropped)
+    town.log = [one for one in town.log if one[0].offset >= dropped[one[0].partition]]
+    backfill = await town.backfill(OLD, "--without-history")
+    out, errors = await backfill.communicate()
+    assert backfill.returncode == 0, errors.decode()
+    assert json.loads(out)["rows"] == 0
+    await town.start("feature", OLD)
+    await town.publish()
+    await until(lambda: town.holds_all(project))
+    client = await connect(town.stack.redis_url)
+    (keeper,) = await RedisKeepers(client).all()
+    await client.aclose()
+    assert keeper.since == {TOPIC: dropped}

@@ -243,7 +243,7 @@ logs = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(logs, st.data())
 def test_lost_rows_that_are_made_again_are_as_if_nothing_was_lost(
     log: list[tuple[int, str, int]], data: st.DataObject
@@ -278,7 +278,7 @@ async def lose_and_backfill(log: list[tuple[int, str, int]], data: st.DataObject
     assert world.held(OLD) == await quiet(events, OLD)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(logs, st.data())
 def test_versions_side_by_side_each_hold_every_event_once(
     log: list[tuple[int, str, int]], data: st.DataObject

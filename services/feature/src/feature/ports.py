@@ -30,7 +30,7 @@ class SourceOffsets(Protocol):
     """The sources' topics, and how far a group has come in them."""
 
     async def begins(self) -> Positions:
-        """Return the first offset that each partition still holds; 0 where it holds nothing.
+        """Return the first offset that each partition still holds; where it holds nothing, the next one.
 
         Raises:
             bus.errors.Unavailable: the log is away.

@@ -35,13 +35,13 @@ class GroupOffsets:
         self._topics = topics
 
     async def begins(self) -> Positions:
-        """Return the first offset that each partition still holds; 0 where it holds nothing.
+        """Return the first offset that each partition still holds; where it holds nothing, the next one.
 
         Raises:
             Unavailable: the broker is away, or a topic does not exist.
         """
-        begins, ends = await self._bounds()
-        return by_topic({where: begin if ends[where] > begin else 0 for where, begin in begins.items()})
+        begins, _ = await self._bounds()
+        return by_topic(begins)
 
     async def ends(self) -> Positions:
         """Return the offset after each partition's last record; 0 where it holds nothing.

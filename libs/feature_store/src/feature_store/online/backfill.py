@@ -155,7 +155,15 @@ class Backfill:
     async def _fill_first(self, staging: Staging) -> None:
         await self._live.write(held(self._note.run))
         await staging.read_on()
-        await staging.catch_up(await self._outside.log.begins())
+        await staging.catch_up(await self._left_in_the_topics())
+
+    async def _left_in_the_topics(self) -> Positions:
+        """Return what the lake has to have reached: nobody can read on where a topic holds nothing."""
+        begins, ends = await self._outside.log.begins(), await self._outside.log.ends()
+        return {
+            topic: {partition: min(begin, ends[topic][partition]) for partition, begin in held.items()}
+            for topic, held in begins.items()
+        }
 
     def _held(self) -> list[Epochs]:
         return [self._live, *map(self._outside.markers, self._note.plan.holds)]

@@ -36,7 +36,7 @@ class Log(Protocol):
     """The sources' topics, and how far groups have come in them."""
 
     async def begins(self) -> Positions:
-        """Return the first offset that each partition still holds."""
+        """Return the first offset that each partition still holds; where it holds nothing, the next one."""
         ...
 
     async def ends(self) -> Positions:
