@@ -15,7 +15,8 @@ from tidemark_cli.features_backfill import backfill
 from tidemark_cli.features_catalogue import catalogue, duration
 from tidemark_cli.features_described import Described, compare, describe_project
 from tidemark_cli.features_plan import plan
-from tidemark_cli.features_versions import prune, versions
+from tidemark_cli.features_prune import prune
+from tidemark_cli.features_versions import versions
 from tidemark_cli.options import AsJson, Project
 from tidemark_cli.output import note, print_json, print_table, say
 from tidemark_cli.projects import project_named

@@ -12,11 +12,12 @@ from training_sets import DatasetError
 from tidemark_cli.control_plane import ControlPlane
 from tidemark_cli.failures import Failure
 from tidemark_cli.features_described import Described, describe_project
-from tidemark_cli.features_versions import Kept, ask_store, look, served_versions, states, view_names
+from tidemark_cli.features_versions import Kept, ask_store, look, states, view_names
 from tidemark_cli.lake import LakeHistory
 from tidemark_cli.options import AsJson, Lake, Packages, Project
 from tidemark_cli.output import print_json, print_table, say
 from tidemark_cli.projects import project_named
+from tidemark_cli.served_versions import served_versions
 
 _COMPLETE = "complete"
 

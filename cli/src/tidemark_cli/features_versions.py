@@ -1,41 +1,28 @@
-"""`tidemark features versions` and `prune`: which versions of views live in the store, and for whom."""
+"""`tidemark features versions`: which versions of views live in the store, and for whom."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any, TypeVar
 
-import typer
-from bus.kafka.admin import groups_with_members
 from feature_store import Project as FeatureProject
-from feature_store.definition_document import UnknownDocument, versions_in
 from feature_store.online import StoreUnavailable
 from feature_store.online.epochs import Condition
 from feature_store.online.keepers import Keeper, feature_group, versions_of
-from feature_store.online.pruning import Prunable, RowCounts, prunable
+from feature_store.online.pruning import RowCounts
 from feature_store.online.redis import connect
 from feature_store.online.redis_backfill import RedisBackfillStore, RedisEpochs
 from feature_store.online.redis_keepers import RedisKeepers
 from feature_store.online.redis_versions import RedisVersions
 from feature_store.rows import VERSION_DIGITS
-from model_package import PackageError, PackageStore
 
-from tidemark_cli.control_plane import ControlPlane
-from tidemark_cli.failures import Failure, OutOfReach
-from tidemark_cli.options import (
-    DEFAULT_CONTROL_PLANE,
-    AsJson,
-    ControlPlaneUrl,
-    Kafka,
-    Packages,
-    Project,
-    Store,
-    ask_kafka,
-    reach_kafka,
-)
-from tidemark_cli.output import print_json, print_table, say
+from tidemark_cli.failures import OutOfReach
+from tidemark_cli.options import AsJson, Project, Store
+from tidemark_cli.output import print_json, print_table
 from tidemark_cli.projects import project_named
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,49 +81,13 @@ def versions(
     print_table(columns, rows, empty="The project declares no view, and the store holds none.")
 
 
-def prune(
-    *,
-    project: Project = None,
-    redis_url: Store = "redis://localhost:6379/0",
-    kafka: Kafka = None,
-    url: ControlPlaneUrl = DEFAULT_CONTROL_PLANE,
-    packages: Packages = "data/packages",
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Delete; otherwise it is only said what would be.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Delete the rows of versions that no running project keeps and no served model reads.
-
-    Versions of this project as it is now stay, and so do those of every group
-    that has a running process, of other projects, and of the models that some
-    route names. Nothing is deleted without --yes.
-
-    For example:
-
-        tidemark features prune --project examples.flights
-
-        tidemark features prune --project examples.flights --yes
-    """
-    found = project_named(project)
-    kept = ask_store(look(found, redis_url))
-    read = list(served_versions(ControlPlane(url), packages, view_names(found, kept)).values())
-    groups = [one.group for one in kept.keepers]
-    running = ask_kafka(groups_with_members(reach_kafka(kafka), groups))
-    mine = keeper_of(found)
-    chosen = prunable(mine, kept.keepers, running=running, read=read, rows=kept.rows)
-    if yes:
-        ask_store(_delete(chosen, redis_url))
-    _tell_pruned(chosen, deleted=yes, as_json=as_json)
-
-
 def keeper_of(project: FeatureProject) -> Keeper:
     """Returns what the project's own group is, or would be, registered as."""
     views = versions_of(project.views.values())
     return Keeper(feature_group(project), project.module, views, {}, {}, complete=False, began_us=0)
 
 
-def ask_store(work: Any) -> Any:
+def ask_store(work: Coroutine[Any, Any, Result]) -> Result:
     """Runs work that talks to the store.
 
     Raises:
@@ -210,77 +161,3 @@ def view_names(project: FeatureProject, kept: Kept) -> set[str]:
         *project.views,
         *(name for one in kept.keepers if one.project == project.module for name in one.views),
     }
-
-
-def served_versions(
-    control_plane: ControlPlane, packages: str, views: Collection[str]
-) -> dict[str, Mapping[str, str]]:
-    """Returns the versions of views that each routed version of a model reads, by model and version.
-
-    Args:
-        control_plane: Knows the routes.
-        packages: Where packages are.
-        views: The names that are asked about: a package that does not say what it reads is no failure if its
-            features are of other views.
-
-    Raises:
-        OutOfReach: the control plane does not answer.
-        Failure: a package cannot be read, or does not say which versions of these views it reads.
-    """
-    found: dict[str, Mapping[str, str]] = {}
-    store = PackageStore(packages)
-    for model in control_plane.items("/v1/models"):
-        if not model["revision"]:
-            continue
-        route = control_plane.get(f"/v1/models/{model['model']}/route")
-        for ref in [route["champion"], *(arm["version"] for arm in route["arms"]), *route["shadows"]]:
-            name = f"{model['model']} {ref['version']}"
-            if name not in found:
-                found[name] = _read_by(store, name, ref, views)
-    return found
-
-
-def _read_by(
-    store: PackageStore, name: str, ref: Mapping[str, str], views: Collection[str]
-) -> Mapping[str, str]:
-    try:
-        package = store.open(ref["package_uri"], ref["digest"])
-        if package.definitions is not None:
-            return versions_in(package.definitions)
-    except (PackageError, UnknownDocument) as error:
-        raise Failure(f"what {name} reads is not known: {error}") from error
-    named = {feature.partition(".")[0] for feature in package.manifest.feature_names if "." in feature}
-    if named and named.isdisjoint(views):
-        return {}
-    raise Failure(
-        f"the package of {name} is older than definitions in packages, so nobody knows which rows it reads: "
-        "train it anew and route the new version first"
-    )
-
-
-async def _delete(chosen: Prunable, redis_url: str) -> None:
-    client = await connect(redis_url)
-    try:
-        store = RedisVersions(client)
-        for group in chosen.groups:
-            await store.forget(group)
-        for view, version in chosen.rows:
-            await store.delete_rows(view, version)
-    finally:
-        await client.aclose()
-
-
-def _tell_pruned(chosen: Prunable, *, deleted: bool, as_json: bool) -> None:
-    listed = [
-        {"view": view, "version": version, "rows": rows}
-        for (view, version), rows in sorted(chosen.rows.items())
-    ]
-    if as_json:
-        print_json({"deleted": deleted, "groups": list(chosen.groups), "versions": listed})
-        return
-    rows = [(view, version or "none", f"{count:,}") for (view, version), count in sorted(chosen.rows.items())]
-    print_table(["view", "version", "rows #"], rows, empty="Every version in the store is kept or read.")
-    if chosen.groups:
-        say(f"{'Forgotten' if deleted else 'To be forgotten'}: {', '.join(chosen.groups)}.")
-    if rows or chosen.groups:
-        say("Deleted." if deleted else "Nothing was deleted: run it again with --yes.")
