@@ -68,3 +68,10 @@ async def test_a_version_that_is_being_made_or_was_never_made_is_refused(
     with pytest.raises(VersionRefused, match="run `tidemark features backfill`") as refused:
         await scene.versions().load(DURABLE_MODEL, scene.ref())
     assert refused.value.reason == "VIEWS_NOT_READY"
+
+
+async def test_a_model_that_reads_no_rows_waits_for_nobody(scene: Scene) -> None:
+    scene.keep(dict.fromkeys(scene.stock.project.views, "00"), complete=False)
+    put = scene.stock.version(model="marker")
+    ref = VersionRef(put.version, put.digest, put.package_uri)
+    assert (await scene.versions().load("marker", ref)).ref == ref

@@ -50,9 +50,11 @@ class ReadyVersions:
         return await self._versions.load(model, ref)
 
     async def _check(self, model: str, ref: VersionRef) -> None:
+        wanted = versions_of(self._project.contract(model).views)
+        if not wanted:
+            return
         keepers = [one for one in await self._who_keeps() if one.project == self._project.module]
         complete = complete_versions(keepers)
-        wanted = versions_of(self._project.contract(model).views)
         lacking = sorted(name for name, digest in wanted.items() if (name, digest) not in complete)
         if keepers and lacking:
             raise VersionRefused(
