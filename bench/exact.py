@@ -33,6 +33,7 @@ from feature_store import (
     load_project,
 )
 from feature_store.offline import Applied, point_in_time
+from feature_store.online.keepers import feature_group
 from feature_store.online.redis import RedisRowReader, connect
 from local_stack import LocalStack
 from rich.progress import Progress
@@ -167,7 +168,7 @@ class Year:
                     process.kill()
                     await process.wait()
                     process = await self._start()
-                await tracker.reached("feature", targets, timeout_s=120)
+                await tracker.reached(feature_group(self.project), targets, timeout_s=120)
                 until = int(np.searchsorted(self.asked.time_us, end_us, "right"))
                 for start in range(asked, until, AT_ONCE):
                     some = self.asked.take(np.arange(start, min(start + AT_ONCE, until)))

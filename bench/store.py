@@ -25,6 +25,7 @@ from bus.tracker import ProgressTracker
 from feature.__main__ import topics_of
 from feature.settings import FeatureSettings
 from feature_store import load_project
+from feature_store.online.keepers import feature_group
 from local_stack import LocalStack
 from prometheus_client import CollectorRegistry
 
@@ -146,7 +147,7 @@ async def processes_rate(stack: LocalStack, count: int) -> float:
 async def rate_between(tracker: ProgressTracker, first: int, last: int) -> float:
     start, begun = 0.0, 0
     while True:
-        done = sum(mark.next_offset for mark in tracker.marks("feature").values())
+        done = sum(mark.next_offset for mark in tracker.marks(feature_group(load_project(PROJECT))).values())
         if done >= first and not start:
             start, begun = time.perf_counter(), done
         if done >= last:

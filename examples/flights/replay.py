@@ -93,7 +93,7 @@ class Replay:
     ask: Ask
     pace: Pace
     clock: Clock
-    group: str = "feature"
+    group: str
     timeout_seconds: float = 60.0
     settle: Settle = _never
 

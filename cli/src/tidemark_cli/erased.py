@@ -34,7 +34,7 @@ def known_erased(bootstrap: str, project: Project, key_file: str) -> KnowErased:
 
 
 class ErasedHistory:
-    """`feature_store.online.rebuild.History` without the events of erased subjects.
+    """`feature_store.online.backfill_ports.History` without the events of erased subjects.
 
     Who was erased is asked when a source is first read: then a rebuild has noted that it has begun, and an
     erasure that comes later sees that note (`privacy.rows`).

@@ -1,4 +1,4 @@
-"""`tidemark features`: what a project declares, what changed, and rows made again."""
+"""`tidemark features`: what a project declares, what changed, and rows made from the lake."""
 
 import json
 import subprocess
@@ -11,20 +11,25 @@ from feature_store.errors import did_you_mean
 
 from tidemark_cli.documents import print_document
 from tidemark_cli.failures import FAILED, Failure
+from tidemark_cli.features_backfill import backfill
 from tidemark_cli.features_catalogue import catalogue, duration, entity_of, objective
 from tidemark_cli.features_described import Described, compare, describe_project
-from tidemark_cli.features_rebuild import rebuild
+from tidemark_cli.features_plan import plan
+from tidemark_cli.features_prune import prune
+from tidemark_cli.features_versions import versions
 from tidemark_cli.options import AsJson, Project
 from tidemark_cli.output import note, print_json, print_table, say
 from tidemark_cli.projects import project_named
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""Look at a project's features, compare versions of them, and make their rows again.
+    help="""Look at a project's features, compare versions of them, and make their rows.
 
-    All but `rebuild` read the definitions only: nothing has to run.""",
+    `versions`, `backfill`, `prune` and `plan --redis` ask a store; the others read
+    the definitions only, and nothing has to run.""",
 )
-app.command()(rebuild)
+for command in (plan, versions, backfill, prune):
+    app.command()(command)
 
 
 @app.command("list")
@@ -81,37 +86,6 @@ def describe(
         print_json(found)
     else:
         print_document(found)
-
-
-@app.command()
-def plan(*, project: Project = None, as_json: AsJson = False) -> None:
-    """Show what the store keeps: a row's words and bytes by view, and the topics that are read.
-
-    For example:
-
-        tidemark features plan --project examples.flights
-    """
-    described = describe_project(project_named(project))
-    if as_json:
-        print_json(
-            {name: {"source": one["source"], **one["row"]} for name, one in described["views"].items()}
-        )
-        return
-    rows = [
-        (
-            name,
-            one["source"],
-            str(one["row"]["partitions"]),
-            str(one["row"]["header_words"]),
-            str(one["row"]["tile_words"]),
-            f"{one['row']['bytes']:,}",
-            one["digest"][:16],
-        )
-        for name, one in described["views"].items()
-    ]
-    columns = ["view", "topic", "partitions #", "header words #", "tile words #", "bytes #", "definition"]
-    print_table(columns, rows, empty="The project declares no view.")
-    say("A view whose definition changed has other rows: `tidemark features rebuild --view NAME` fills them.")
 
 
 @app.command()
@@ -241,7 +215,7 @@ def _print_changes(found: Described) -> None:
             one["change"],
             ", ".join([*one["fields"], *(f"{kept} {change}" for kept, change in one["features"].items())]),
             f"{one['bytes']['from']} to {one['bytes']['to']}",
-            "to be rebuilt" if one["rebuild_rows"] else "of no more use",
+            "to be backfilled" if one["backfill"] else "of no more use",
             ", ".join(one["models"]) or "-",
         )
         for name, one in found["views"].items()

@@ -54,7 +54,7 @@ def _describe_view(project: Project, view: View) -> Described:
         "meaning": view.description,
         "declared_at": str(view.location or ""),
         "row": {
-            "key": key_prefix(view.name).decode() + SEPARATOR.join(_key_names(view.entity)),
+            "key": key_prefix(view.name, view.digest).decode() + SEPARATOR.join(_key_names(view.entity)),
             "partitions": layout.partitions,
             "header_words": layout.words - len(layout.initial),
             "tile_words": len(layout.initial),
@@ -116,7 +116,7 @@ def users(project: Project, view: View) -> dict[str, list[str]]:
 def compare(old: Described, new: Described) -> Described:
     """Return what differs between two descriptions, and whether something served would change.
 
-    A view whose digest differs keeps other rows: they have to be rebuilt before its models are right.
+    A view whose digest differs keeps other rows: they have to be backfilled before its models are right.
     """
     models = _compare_models(old["models"], new["models"])
     views = {
@@ -150,7 +150,7 @@ def _compare_view(old: Described | None, new: Described | None) -> Described:
     shape = ("entity", "key", "source", "ttl_us")
     return {
         "change": _change(old, new),
-        "rebuild_rows": new is not None,
+        "backfill": new is not None,
         "bytes": {"from": _bytes(old), "to": _bytes(new)},
         "fields": [name for name in shape if old and new and old[name] != new[name]],
         "features": {

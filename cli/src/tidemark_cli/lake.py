@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LakeHistory:
-    """`feature_store.online.rebuild.History` in Delta tables below a URI."""
+    """`feature_store.online.backfill_ports.History` in Delta tables below a URI."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri

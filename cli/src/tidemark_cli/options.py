@@ -37,6 +37,9 @@ Kafka = Annotated[
 Lake = Annotated[
     str, typer.Option(envvar="LAKE_URI", metavar="URI", help="The lake that the archiver keeps.")
 ]
+Packages = Annotated[
+    str, typer.Option(envvar="PACKAGES_URI", metavar="URI", help="Where packages of models are kept.")
+]
 RedisUrl = Annotated[
     str,
     typer.Option("--redis", envvar="REDIS_URL", metavar="URL", help="The store; of a cluster, any node."),

@@ -18,14 +18,17 @@ _SECONDS = 300.0
 class Drain:
     """Knows who reads what, in the order in which effects flow."""
 
-    def __init__(self, bootstrap: str, tracker: ProgressTracker, sources: Sequence[str]) -> None:
+    def __init__(
+        self, bootstrap: str, tracker: ProgressTracker, feature_group: str, sources: Sequence[str]
+    ) -> None:
         self._bootstrap = bootstrap
         self._tracker = tracker
+        self._feature_group = feature_group
         self._sources = tuple(sources)
 
     async def learned(self) -> None:
         """Returns when features and lake hold everything published."""
-        await self._through("feature", self._sources)
+        await self._through(self._feature_group, self._sources)
         await self.archived()
 
     async def archived(self) -> None:
@@ -36,7 +39,7 @@ class Drain:
         """Returns when every outcome is joined, compared and archived, and what was served is recomputed."""
         made, shadow = topics.PREDICTIONS_MADE.name, topics.SHADOW_MADE.name
         outcomes, resolved = topics.OUTCOMES_OBSERVED.name, topics.PREDICTIONS_RESOLVED.name
-        await self._through("feature", self._sources)
+        await self._through(self._feature_group, self._sources)
         await self._through("inference-shadow", (made,))
         await self._through("shadow-comparator", (made, shadow, outcomes))
         compared = topics.VARIANTS_COMPARED.name

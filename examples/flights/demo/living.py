@@ -7,6 +7,9 @@ from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from feature_store import load_project
+from feature_store.online.keepers import feature_group
+
 from examples.flights.demo import services
 from examples.flights.demo.client import Backend
 from examples.flights.demo.display import day
@@ -82,7 +85,8 @@ class Living:
             )
             clock = SystemClock()
             pace = Pace(self._options.speed, clock)
-            replay = Replay(publisher, tracker, backend.ask, pace, clock, settle=settler.settle)
+            group = feature_group(load_project(self._options.project))
+            replay = Replay(publisher, tracker, backend.ask, pace, clock, group, settle=settler.settle)
             started = time.monotonic()
             await self._live(replay, streams, backend)
             await settler.settle(streams.to_us - 1)

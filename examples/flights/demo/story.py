@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from bus.producer import KafkaPublisher
 from bus.topics import CATALOGUE, ensure_topics
 from bus.tracker import ProgressTracker
+from feature_store import load_project
+from feature_store.online.keepers import feature_group
 from local_stack import KafkaOptions, LocalStack, ValkeyOptions
 from tidemark_cli.platform import Platform
 
@@ -91,7 +93,8 @@ class Story:
         self._display.step("starting feature, archiver and control-plane, each a process of its own")
         await platform.start_all(services.learning_services(self._options))
         tracker = await stack.enter_async_context(ProgressTracker(bootstrap))
-        drain = Drain(bootstrap, tracker, [topic.name for topic in publishing.topics()])
+        group = feature_group(load_project(self._options.project))
+        drain = Drain(bootstrap, tracker, group, [topic.name for topic in publishing.topics()])
         await self._learn(publisher, drain)
         url = platform.processes[services.CONTROL_PLANE].url("HTTP_PORT")
         governance = await stack.enter_async_context(Governance.at(url, MODEL))

@@ -22,6 +22,7 @@ from bus.topics import ensure_topics
 from bus.tracker import ProgressTracker
 from feature.__main__ import topics_of
 from feature_store import load_project
+from feature_store.online.keepers import feature_group
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -55,6 +56,7 @@ class Rig:
     folder: Path
     publisher: KafkaPublisher
     tracker: ProgressTracker
+    group: str
     process: asyncio.subprocess.Process | None = None
     told: int = 0
 
@@ -82,12 +84,12 @@ class Rig:
         self.told += 1
         began = time.perf_counter()
         positions = await self.publisher.publish_all(SOUND, [event(self.told)])
-        await self.tracker.reached("feature", targets_of(positions), timeout_s=60)
+        await self.tracker.reached(self.group, targets_of(positions), timeout_s=60)
         return (time.perf_counter() - began) * 1e3
 
     def flood_done(self) -> int:
         """Return how many of the flood's records have been dealt with."""
-        marks = self.tracker.marks("feature").items()
+        marks = self.tracker.marks(self.group).items()
         return sum(mark.next_offset for where, mark in marks if where.topic == BROKEN)
 
     async def flood(self) -> None:
@@ -129,12 +131,13 @@ async def rig(
 ) -> AsyncIterator[Rig]:
     monkeypatch.syspath_prepend(str(FOLDER))
     stack = await own_stack()
-    await ensure_topics(stack.kafka_bootstrap, topics_of(load_project("bulkhead_project")))
+    project = load_project("bulkhead_project")
+    await ensure_topics(stack.kafka_bootstrap, topics_of(project))
     async with (
         KafkaPublisher(stack.kafka_bootstrap, client_id="producers") as publisher,
         ProgressTracker(stack.kafka_bootstrap) as tracker,
     ):
-        rig = Rig(stack, tmp_path, publisher, tracker)
+        rig = Rig(stack, tmp_path, publisher, tracker, feature_group(project))
         await rig.start()
         yield rig
         await rig.stop()

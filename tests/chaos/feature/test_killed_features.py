@@ -21,9 +21,10 @@ from bus.tracker import ProgressTracker
 from feature.__main__ import topics_of
 from feature_store import Incoming, Project, decode_events, load_project
 from feature_store.online import Applier, MemoryClaims, MemoryFeatureRows
+from feature_store.online.keepers import feature_group
 from feature_store.online.redis import RedisFeatureRows, connect
 from feature_store.plans import plan_of
-from feature_store.rows import REVISION
+from feature_store.rows import REVISION, key_prefix
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -87,7 +88,9 @@ class Taxis:
     async def until_some_rows(self) -> None:
         """Return when the processes have begun to write."""
         rows = RedisFeatureRows(client := await connect(self.stack.redis_url))
-        while not any(await rows.read([b"tm:f:city_trips:c1"])):
+        while not any(
+            await rows.read([key_prefix("city_trips", self.project.views["city_trips"].digest) + b"c1"])
+        ):
             assert all(process.returncode is None for process in self.processes[-2:]), "a process gave up"
             await asyncio.sleep(0.01)
         await client.aclose()
@@ -96,7 +99,7 @@ class Taxis:
         """Return when every record has had its effect."""
         targets = targets_of(position for position, _ in self.log)
         async with ProgressTracker(self.stack.kafka_bootstrap) as tracker:
-            await tracker.reached("feature", targets, timeout_s=120)
+            await tracker.reached(feature_group(self.project), targets, timeout_s=120)
 
     async def assert_rows_are_those_of_one_quiet_run(self) -> None:
         quiet = MemoryFeatureRows()

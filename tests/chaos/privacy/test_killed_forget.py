@@ -15,7 +15,6 @@ pytestmark = pytest.mark.stack
 ANNA, BEN = "anna-who-leaves", "ben-who-stays"
 ORDERS = 60
 EVENTS = f"sources/{TOPIC}"
-ROW = b"tm:f:customer_orders:"
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ async def test_whenever_it_is_killed_it_ends_the_same(deployment: Deployment) ->
     await deployment.until_kept(EVENTS, ORDERS)
     await deployment.until_kept("predictions_made", 2)
     await deployment.until_kept("outcomes_observed", ORDERS)
-    row_of_ben = await deployment.until_stored(ROW + BEN.encode())
+    row_of_ben = await deployment.until_stored(deployment.row_key(BEN))
     asked = await deployment.cli.read("forget", "customer", ANNA, "--as", "ada")
     await deployment.cli.show("approve", asked["approval_id"], "--as", "bo")
 
@@ -65,6 +64,6 @@ async def test_whenever_it_is_killed_it_ends_the_same(deployment: Deployment) ->
     assert await deployment.redis_keys_with(ANNA) == []
     assert deployment.column(EVENTS, "customer") == [BEN] * (ORDERS - ORDERS // 3)
     assert len(deployment.column("outcomes_observed", "_offset")) == ORDERS - ORDERS // 3
-    assert await deployment.until_stored(ROW + BEN.encode()) == row_of_ben
+    assert await deployment.until_stored(deployment.row_key(BEN)) == row_of_ben
     completed = [one for one in await deployment.cli.read("audit", "list") if "completed" in one["action"]]
     assert len(completed) == 1

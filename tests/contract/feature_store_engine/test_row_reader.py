@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from feature_store.online import FeatureRows
     from redis.asyncio import Redis, RedisCluster
 
+DIGEST = bytes(32)
+
 
 @pytest.fixture
 def stores(client: Redis | RedisCluster | None) -> tuple[FeatureRows, RowReader]:
@@ -23,9 +25,9 @@ def stores(client: Redis | RedisCluster | None) -> tuple[FeatureRows, RowReader]
 
 async def test_rows_are_read_in_the_order_asked(stores: tuple[FeatureRows, RowReader], own: str) -> None:
     rows, reader = stores
-    keys = [row_key(own, str(number)) for number in range(20)]
+    keys = [row_key(own, DIGEST, str(number)) for number in range(20)]
     await rows.replace(keys, [b""] * 20, [str(number).encode() for number in range(20)])
-    read = await reader.read([*reversed(keys), row_key(own, "none")])
+    read = await reader.read([*reversed(keys), row_key(own, DIGEST, "none")])
     assert read.readable
     assert list(read.rows) == [*(str(number).encode() for number in reversed(range(20))), None]
 

@@ -19,8 +19,10 @@ from bus.topics import ALERTS_CHANGED, CATALOGUE, MONITORS_MEASURED, PREDICTIONS
 from bus.tracker import ProgressTracker
 from feature_store import load_project
 from feature_store.online import VectorAssembler
+from feature_store.online.keepers import feature_group
 from feature_store.online.redis import RedisFeatureRows, connect
 from feature_store.requests import Requests
+from feature_store.rows import row_key
 from tidemark.monitoring.v1.alert_pb2 import AlertChanged, AlertState
 from tidemark.monitoring.v1.monitor_pb2 import ASSESSMENT_BREACHED, ASSESSMENT_OK, MonitorMeasured
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureVector, RowPosition
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 
 FOLDER = Path(__file__).parent
-ROW = b"tm:f:rider_rides:r0"
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 START_US = 15_700 * DAY_US
@@ -48,7 +49,8 @@ class Stage:
 
     def __init__(self, stack: LocalStack, folder: Path) -> None:
         self.stack, self.folder = stack, folder
-        self.contract = load_project("rides_project").contract("fares")
+        project = load_project("rides_project")
+        self.contract, self.group = project.contract("fares"), feature_group(project)
         self.assembler = VectorAssembler(self.contract)
         self._processes: list[asyncio.subprocess.Process] = []
         self._closing = AsyncExitStack()
@@ -70,6 +72,12 @@ class Stage:
                 process.kill()
             await process.wait()
         await self._closing.aclose()
+
+    @property
+    def row(self) -> bytes:
+        """The key of the row of rider r0."""
+        [view] = [one for one in self.contract.views if one.name == "rider_rides"]
+        return row_key(view.name, view.digest, "r0")
 
     async def start(self, service: str) -> asyncio.subprocess.Process:
         """Start a service of the platform."""
@@ -97,7 +105,7 @@ class Stage:
         data = json.dumps({**fields, "fare": 5.0 + number, "at": f"{np.datetime64(at_us, 'us')}Z"}).encode()
         event = Event(f"ride-{hours}", "ride", "t", "", at_us, at_us, fields["driver"].encode(), data)
         positions = await self.publisher.publish_all("rides.ended.v1", [event])
-        await self.tracker.reached("feature", targets_of(positions), SECONDS)
+        await self.tracker.reached(self.group, targets_of(positions), SECONDS)
 
     async def ask(self, hours: float, number: int) -> None:
         """A request is answered from the rows in Valkey, as `inference` does it, and logged."""
@@ -171,17 +179,17 @@ async def test_a_spoilt_row_and_a_lost_one_are_told_alerted_and_over_again_and_a
         await stage.start("feature")
         await stage.start("archiver")
         await stage.hour(10)
-        whole = await stage.client.get(ROW)
+        whole = await stage.client.get(stage.row)
         assert whole is not None
         twice = (int.from_bytes(whole[-8:], "little", signed=True) + (1 << 52)).to_bytes(8, "little")
 
-        await stage.client.set(ROW, whole[:-8] + twice)
+        await stage.client.set(stage.row, whole[:-8] + twice)
         for number in range(3):
             await stage.ask(11.5 + number / 20, 0)
-        await stage.client.delete(ROW)
+        await stage.client.delete(stage.row)
         for number in range(3):
             await stage.ask(12.5 + number / 20, 0)
-        await stage.client.set(ROW, whole)
+        await stage.client.set(stage.row, whole)
         await stage.hour(13)
         await stage.ask(14.5, 1)
 

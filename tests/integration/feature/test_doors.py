@@ -1,4 +1,4 @@
-"""`FeatureService`, a flush of Valkey, and `tidemark features rebuild`, with real processes and servers."""
+"""`FeatureService`, a flush of Valkey, and `tidemark features backfill`, with real processes and servers."""
 
 from __future__ import annotations
 
@@ -140,8 +140,8 @@ async def stored(redis_url: str, keys: Sequence[bytes]) -> dict[bytes, bytes]:
     return dict(zip(keys, map(bare, rows), strict=True))
 
 
-async def rebuild(environment: dict[str, str]) -> asyncio.subprocess.Process:
-    command = [sys.executable, "-m", "tidemark_cli", "features", "rebuild", "--json"]
+async def backfill(environment: dict[str, str]) -> asyncio.subprocess.Process:
+    command = [sys.executable, "-m", "tidemark_cli", "features", "backfill", "--json"]
     return await asyncio.create_subprocess_exec(
         *command,
         "--kafka",
@@ -152,7 +152,7 @@ async def rebuild(environment: dict[str, str]) -> asyncio.subprocess.Process:
     )
 
 
-async def test_a_flush_is_noticed_and_a_rebuild_killed_and_repeated_restores_every_bit(
+async def test_a_flush_is_noticed_and_a_backfill_killed_and_repeated_restores_every_bit(
     stack: LocalStack, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(FOLDER))
@@ -169,7 +169,7 @@ async def test_a_flush_is_noticed_and_a_rebuild_killed_and_repeated_restores_eve
 
         async def lost() -> bool:
             reply = await http.get(f"{url}/readyz")
-            return reply.status_code == 503 and "tidemark features rebuild" in reply.text
+            return reply.status_code == 503 and "tidemark features backfill" in reply.text
 
         async def caught_up() -> bool:
             expected = await expected_rows(stack.kafka_bootstrap, published)
@@ -185,21 +185,23 @@ async def test_a_flush_is_noticed_and_a_rebuild_killed_and_repeated_restores_eve
             await client.flushall()
             await client.aclose()
         await until(lost)
-        assert (await logged(feature, "feature rows are not whole"))["command"] == "tidemark features rebuild"
+        assert (await logged(feature, "feature rows are not whole"))[
+            "command"
+        ] == "tidemark features backfill"
         assert "tidemark_feature_rows_lost 1.0" in (await http.get(f"{url}/metrics")).text
         # Published while rows are lost: repeats of old ones, and new ones.
         await upstream.publish_all(TOPIC, [*map(trip, range(580, 700))])
         published += 120
 
-        first = await rebuild(environment)
+        first = await backfill(environment)
         await asyncio.sleep(1.2)
         if first.returncode is None:
             first.kill()
         await first.communicate()
-        second = await rebuild(environment)
+        second = await backfill(environment)
         out, errors = await second.communicate()
         assert second.returncode == 0, errors.decode()
-        assert json.loads(out)["views"] == ["city_trips", "driver_trips"]
+        assert [*json.loads(out)["views"]] == ["city_trips", "driver_trips"]
 
         await until(ready)
         assert "tidemark_feature_rows_lost 0.0" in (await http.get(f"{url}/metrics")).text

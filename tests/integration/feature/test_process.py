@@ -169,7 +169,6 @@ async def test_it_starts_while_redis_is_away_and_waits_for_it(
         async def joined() -> bool:
             return (await http.get(f"{url}/readyz")).status_code == 200
 
-        await until(joined)
         async with KafkaPublisher(stack.kafka_bootstrap, client_id="upstream") as publisher:
             await publisher.publish(TOPIC, trip(0))
 

@@ -11,7 +11,7 @@ from feature_store import Count, Entity, FeatureView, Incoming, Json, Source, de
 from feature_store.online import Applier, MemoryClaims, MemoryFeatureRows, StoreUnavailable
 from feature_store.online.epochs import Condition
 from feature_store.online.redis import RedisClaims, RedisFeatureRows, RedisRowReader, connect
-from feature_store.online.redis_rebuild import RedisEpochs
+from feature_store.online.redis_backfill import RedisEpochs
 from feature_store.rows import row_key
 from local_stack import LocalStack, ValkeyOptions
 from redis.asyncio import Redis
@@ -149,7 +149,7 @@ async def test_rows_lie_on_every_node_and_are_read_together(cluster: LocalStack)
         async with Redis.from_url(f"redis://{node.address}") as alone:
             assert 50 < await alone.dbsize() < 250
     reader = RedisRowReader(client, deadline_s=5.0, on_failure=lambda error: pytest.fail(repr(error)))
-    keys = [row_key("user_clicks", f"u{number}") for number in range(300)]
+    keys = [row_key("user_clicks", UserClicks.view.digest, f"u{number}") for number in range(300)]
     read = await reader.read([*keys, b"none", keys[0]])
     assert read.readable
     assert list(read.rows) == [*(await RedisFeatureRows(client).read(keys)), None, read.rows[0]]

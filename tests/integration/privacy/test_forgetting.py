@@ -7,7 +7,6 @@ from tidemark_cli.platform import ProcessSpec
 ANNA, BEN, CARL = "anna-who-leaves", "ben-who-stays", "carl-who-returns"
 EVENTS, PREDICTIONS, OUTCOMES = f"sources/{TOPIC}", "predictions_made", "outcomes_observed"
 ORDERS = 40
-ROW = b"tm:f:customer_orders:"
 
 
 async def live(deployment: Deployment, leaving: str, first: int) -> None:
@@ -23,7 +22,7 @@ async def live(deployment: Deployment, leaving: str, first: int) -> None:
     await deployment.until_kept(EVENTS, kept[EVENTS] + ORDERS)
     await deployment.until_kept(PREDICTIONS, kept[PREDICTIONS] + 2)
     await deployment.until_kept(OUTCOMES, kept[OUTCOMES] + ORDERS)
-    await deployment.until_stored(ROW + leaving.encode())
+    await deployment.until_stored(deployment.row_key(leaving))
 
 
 async def test_what_is_sensitive_is_written_nowhere_and_who_is_forgotten_is_gone(
@@ -73,7 +72,7 @@ async def test_topics_read_again_bring_nobody_back_and_later_events_begin_anew(
     await live(deployment, CARL, 2000)
     erased = await deployment.forget("customer", CARL)
     await deployment.publish([order(3000, CARL, at_us=erased["until_us"] + 60 * SECOND_US)])
-    row = await deployment.until_stored(ROW + CARL.encode())
+    row = await deployment.until_stored(deployment.row_key(CARL))
     await until(lambda: CARL in deployment.column(EVENTS, "customer"))
     kept = deployment.column(EVENTS, "_id")
 
@@ -90,9 +89,9 @@ async def test_topics_read_again_bring_nobody_back_and_later_events_begin_anew(
     # Rows that were lost are made again of the lake: the same as those that were served.
     async with deployment.redis() as client:
         await client.flushdb()
-    result = await deployment.cli.run("features", "rebuild", "--json", "--lake", str(again))
+    result = await deployment.cli.run("features", "backfill", "--json", "--lake", str(again))
     assert result.exit_code == 0, result.output
-    made = await deployment.until_stored(ROW + CARL.encode())
+    made = await deployment.until_stored(deployment.row_key(CARL))
     assert made[24:] == row[24:]
 
 

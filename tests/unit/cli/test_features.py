@@ -121,7 +121,7 @@ def test_a_changed_feature_breaks_its_models_and_needs_rows(shop: Callable[..., 
     assert found["breaking"] is True
     assert found["models"] == {"lateness": "changed"}
     assert found["views"]["who_orders"]["features"] == {"orders_24h": "changed"}
-    assert found["views"]["who_orders"]["rebuild_rows"] is True
+    assert found["views"]["who_orders"]["backfill"] is True
     assert list(found["views"]) == ["who_orders"]
 
 
@@ -146,7 +146,7 @@ def test_views_that_come_and_go_break_no_model_that_stays(shop: Callable[..., di
     less = {**ours, "views": {name: one for name, one in ours["views"].items() if name != "daily"}}
     assert compare(less, ours)["views"]["daily"]["change"] == "added"
     gone = compare(ours, less)["views"]["daily"]
-    assert (gone["change"], gone["rebuild_rows"], gone["bytes"]["to"]) == ("removed", False, 0)
+    assert (gone["change"], gone["backfill"], gone["bytes"]["to"]) == ("removed", False, 0)
     assert compare(ours, less)["breaking"] is False
     assert compare(ours, {**ours, "models": {}})["breaking"] is True
 

@@ -25,6 +25,9 @@ AT_US = 1_365_000_000_000_000
 ENTITIES = {"origin": "JFK", "destination": "LAX", "carrier": "AA", "tail_number": "N1"}
 
 
+DEFAULTED = FeatureStatus.FEATURE_STATUS_DEFAULTED
+
+
 @pytest.fixture(scope="module")
 def contracts() -> Contracts:
     return Contracts(load_project("examples.flights"))
@@ -44,7 +47,9 @@ async def get(contracts: Contracts, request: pb.GetRequest, *, away: bool = Fals
     reader = MemoryRowReader(MemoryFeatureRows())
     reader.away = away
     question = question_of(request, field="", now_us=AT_US)
-    return get_response(*await Answers(reader).answer_one(served_of(contracts, request), question))
+    return get_response(
+        *await Answers(reader, lambda _: True).answer_one(served_of(contracts, request), question)
+    )
 
 
 async def test_a_model_is_answered_in_the_order_of_its_contract(contracts: Contracts) -> None:
@@ -59,6 +64,19 @@ async def test_a_model_is_answered_in_the_order_of_its_contract(contracts: Contr
     assert by_name["origin_weather.humidity_percent"].status == FeatureStatus.FEATURE_STATUS_MISSING
 
 
+async def test_features_of_versions_that_are_not_up_to_date_are_defaulted(contracts: Contracts) -> None:
+    reader = MemoryRowReader(MemoryFeatureRows())
+    answers = Answers(reader, lambda view: view.name != "origin_weather")
+    request = asked()
+    question = question_of(request, field="", now_us=AT_US)
+    got = get_response(*await answers.answer_one(served_of(contracts, request), question))
+    defaulted = {one.name.partition(".")[0] for one in got.features if one.status == DEFAULTED}
+    assert defaulted == {"origin_weather"}
+    assert [one.view for one in got.views if not one.complete] == ["origin_weather"]
+    views = load_project("examples.flights").views
+    assert [one.version for one in got.views] == [views[one.view].digest.hex()[:8] for one in got.views]
+
+
 async def test_a_store_that_is_away_is_no_error(contracts: Contracts) -> None:
     got = await get(contracts, asked(), away=True)
     kept = [one for one in got.features if "." in one.name]
@@ -67,7 +85,7 @@ async def test_a_store_that_is_away_is_no_error(contracts: Contracts) -> None:
 
 async def test_questions_asked_at_once_get_each_their_own_answer(contracts: Contracts) -> None:
     reader = MemoryRowReader(MemoryFeatureRows())
-    answers = Answers(reader)
+    answers = Answers(reader, lambda _: True)
     requests = [asked() for _ in range(40)]
     for number, request in enumerate(requests):
         request.context["distance_miles"].number = float(number)

@@ -19,14 +19,16 @@ class Scene:
         self.registry = CollectorRegistry()
         self.committed: bool | None = committed
         self.forgotten = 0
-        self.guard = Guard(
-            self.epochs, self._has_committed, self._forget, Metrics(self.registry), structlog.get_logger()
-        )
+        self.topics_shortened: list[str] = []
+        self.guard = Guard(self.epochs, self, self._forget, Metrics(self.registry), structlog.get_logger())
 
-    async def _has_committed(self) -> bool:
+    async def has_committed(self) -> bool:
         if self.committed is None:
             raise Unavailable("Kafka is away")
         return self.committed
+
+    async def shortened(self) -> list[str]:
+        return self.topics_shortened
 
     def _forget(self) -> None:
         self.forgotten += 1
@@ -45,9 +47,21 @@ async def test_a_new_store_is_marked_and_whole() -> None:
 
 async def test_an_unmarked_store_of_a_group_that_committed_has_lost_its_rows() -> None:
     scene = Scene(committed=True)
-    with pytest.raises(RowsNotWhole, match=r"feature rows were lost.*run `tidemark features rebuild`"):
+    with pytest.raises(RowsNotWhole, match=r"feature rows were lost.*run `tidemark features backfill`"):
         await scene.guard.check()
     assert scene.lost == 1.0
+
+
+async def test_new_rows_of_topics_that_lack_their_first_events_wait_for_a_backfill() -> None:
+    scene = Scene(committed=False)
+    scene.topics_shortened = ["rides", "trips"]
+    with pytest.raises(RowsNotWhole, match=r"rides, trips begins later.*run `tidemark features backfill`"):
+        await scene.guard.check()
+    assert scene.epochs.markers == [None, None]
+    assert not scene.guard.is_whole
+    await scene.epochs.write(b"run@1")
+    await scene.guard.check()
+    assert scene.guard.is_whole
 
 
 async def test_a_flush_before_the_first_commit_is_noticed_too() -> None:
@@ -67,11 +81,11 @@ async def test_while_kafka_is_away_an_unmarked_store_is_not_judged() -> None:
     assert scene.lost == 0.0
 
 
-async def test_after_a_rebuild_what_was_cached_is_dropped_once() -> None:
+async def test_after_a_backfill_what_was_cached_is_dropped_once() -> None:
     scene = Scene(committed=False)
     await scene.guard.check()
     await scene.epochs.write(held("run"))
-    with pytest.raises(RowsNotWhole, match="a rebuild is replacing"):
+    with pytest.raises(RowsNotWhole, match="a backfill is making"):
         await scene.guard.check()
     assert scene.lost == 0.0
     await scene.epochs.write(b"run@1")

@@ -17,6 +17,7 @@ from feature.handlers import Features
 from feature.metrics import Metrics
 from feature_store import Check, Count, Entity, FeatureView, Json, Label, Mean, Project, Source, field
 from feature_store.online import Applier, MemoryClaims, MemoryFeatureRows
+from feature_store.rows import key_prefix
 from prometheus_client import CollectorRegistry
 from tidemark.outcomes.v1.outcome_pb2 import OutcomeObserved
 
@@ -46,6 +47,7 @@ class CardLogins(FeatureView):
     logins_1h = Count(window="1h")
 
 
+PAYMENTS = key_prefix("card_payments", CardPayments.view.digest)
 fraud = Label(
     "fraud", source=payments, request_key="payment_id", value=field("fraud"), when=~field("fraud").is_null()
 )
@@ -116,7 +118,7 @@ def received(source: Source, number: int, data: bytes, **changes: Any) -> Receiv
 async def test_valid_events_reach_the_rows_of_every_view_of_their_source(store: Store) -> None:
     batch = [payment(0), received(logins, 0, b'{"card": "c1"}'), payment(1, card="c2")]
     assert await store.features.on_events(batch) == []
-    keys = {b"tm:f:card_payments:c1", b"tm:f:card_payments:c2", b"tm:f:card_logins:c1"}
+    keys = {PAYMENTS + b"c1", PAYMENTS + b"c2", key_prefix("card_logins", CardLogins.view.digest) + b"c1"}
     assert set(store.rows.stored) == keys
     assert store.count("feature_events_total", source=payments.topic) == 2
     assert store.count("feature_rows_written_total", source=payments.topic) == 2
@@ -166,9 +168,9 @@ async def test_an_event_that_was_not_stored_is_not_counted_as_readable(store: St
 
 
 async def test_a_row_that_cannot_be_read_is_counted_and_begun_anew(store: Store) -> None:
-    store.rows.stored[b"tm:f:card_payments:c1"] = b"TM\x02\x00 of a later format"
+    store.rows.stored[PAYMENTS + b"c1"] = b"TM\x02\x00 of a later format"
     assert await store.features.on_events([payment(0)]) == []
-    assert store.rows.stored[b"tm:f:card_payments:c1"].startswith(b"TM\x01\x00")
+    assert store.rows.stored[PAYMENTS + b"c1"].startswith(b"TM\x01\x00")
     assert store.count("feature_rows_unreadable_total", source=payments.topic) == 1
 
 
@@ -287,4 +289,4 @@ async def test_outcomes_that_could_not_be_told_are_told_when_the_batch_is_handle
     await features.on_events([payment(0), payment(1)])
     assert outcomes.told == ["fraud:p0:0", "fraud:p1:0"]
     assert store.rows.stored == rows
-    assert np.frombuffer(rows[b"tm:f:card_payments:c1"], "<i8")[2] == 1
+    assert np.frombuffer(rows[PAYMENTS + b"c1"], "<i8")[2] == 1

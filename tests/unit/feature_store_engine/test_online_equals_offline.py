@@ -487,7 +487,7 @@ def states(rows: MemoryFeatureRows) -> dict[bytes, list[int]]:
     """What the rows hold, apart from their revisions and from room for partitions without events."""
     found = {}
     for key, row in rows.stored.items():
-        view = next(view for view in VIEWS if key.startswith(key_prefix(view.name)))
+        view = next(view for view in VIEWS if key.startswith(key_prefix(view.name, view.digest)))
         _, matrix = plan_of(view).layout.with_partitions(3).decode([row])
         matrix[:, REVISION] = 0
         found[key] = matrix[0].tolist()

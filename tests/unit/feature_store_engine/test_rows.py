@@ -4,7 +4,15 @@ import struct
 
 import numpy as np
 import pytest
-from feature_store.rows import FORMAT_VERSION, HASH_BYTES, RowLayout, key_prefix, revision_of, row_key
+from feature_store.rows import (
+    FORMAT_VERSION,
+    HASH_BYTES,
+    RowLayout,
+    key_prefix,
+    revision_of,
+    row_key,
+    version_of,
+)
 from feature_store.tiles import EMPTY_US
 
 HASH = bytes(range(0xA0, 0xA8))
@@ -70,6 +78,8 @@ def test_a_revision_is_compared_as_its_bytes() -> None:
     assert revision_of(None) == b""
 
 
-def test_keys_are_the_view_and_the_entity_in_utf_8() -> None:
-    assert row_key("origin_departures", "Zürich") == b"tm:f:origin_departures:Z\xc3\xbcrich"
-    assert row_key("v", "") == key_prefix("v")
+def test_keys_are_the_view_its_version_and_the_entity_in_utf_8() -> None:
+    digest = bytes.fromhex("0a1b2c3d" + 28 * "ff")
+    assert row_key("origin_departures", digest, "Zürich") == b"tm:f:origin_departures:0a1b2c3d:Z\xc3\xbcrich"
+    assert row_key("v", digest, "") == key_prefix("v", digest)
+    assert version_of(digest) == "0a1b2c3d"

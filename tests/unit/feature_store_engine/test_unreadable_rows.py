@@ -10,12 +10,14 @@ from feature_store.plans import plan_of
 from feature_store.rows import row_key
 
 SENSED = Source("sensed", format=Json({"sensor": "text", "at": "time"}), event_time="at", partitions=1)
-KEY = row_key("sensor_things", "s")
 
 
 class SensorThings(FeatureView):
     source, entity = SENSED, Entity("sensor")
     things_all = Count(window="all")
+
+
+KEY = row_key("sensor_things", SensorThings.view.digest, "s")
 
 
 def sensed(offset: int) -> Incoming:

@@ -34,7 +34,7 @@ class World:
     asked: list[tuple[ScoringRequest, int, int]] = field(default_factory=list)
 
     async def reached(self, group: str, targets: Mapping[tuple[str, int], int], timeout_s: float) -> None:
-        assert (group, timeout_s) == ("feature", 60.0)
+        assert (group, timeout_s) == ("keepers", 60.0)
         for where, next_offset in targets.items():
             known = self.publisher.log.read(TopicPartition(*where))
             assert len(known) == next_offset
@@ -52,7 +52,7 @@ class World:
 
 async def _live(world: World, streams: Streams, ends: NDArray[np.int64]) -> list[Lived]:
     clock = SystemClock()
-    replay = Replay(world.publisher, world, world.ask, Pace(None, clock), clock)
+    replay = Replay(world.publisher, world, world.ask, Pace(None, clock), clock, "keepers")
     return [lived async for lived in replay.live(streams, ends)]
 
 
@@ -94,7 +94,7 @@ async def test_a_barrier_that_fails_ends_the_replay_before_anything_is_asked(one
             raise TimeoutError(f"{group} is behind at {next(iter(targets))} after {timeout_s:g} s")
 
     world = Behind()
-    with pytest.raises(TimeoutError, match="feature is behind at"):
+    with pytest.raises(TimeoutError, match="keepers is behind at"):
         await _live(world, one_evening, exact_ends(one_evening)[5:])
     assert world.asked == []
 

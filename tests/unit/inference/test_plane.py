@@ -11,6 +11,7 @@ import structlog
 from feature_store import Pseudonyms
 from feature_store.concealment import Concealment
 from feature_store.online import ReadRows
+from feature_store.rows import key_prefix
 from inference.adapters.wire import asked_of, route_of
 from inference.domain.batching import Line
 from inference.domain.errors import (
@@ -162,6 +163,10 @@ async def test_what_arrives_while_a_batch_is_scored_is_the_next_batch(stage: Sta
     assert [scored.asked.prediction_id for scored in stage.predictions.offered] == ids
 
 
+def prefix(stage: Stage, view: str) -> bytes:
+    return key_prefix(view, stage.stock.project.views[view].digest)
+
+
 async def test_what_is_kept_hashed_is_looked_up_and_logged_hashed(tmp_path: Path) -> None:
     names = Pseudonyms(b"a secret of sixteen bytes or more")
     inputs = frozenset({"asked_at", "gift", "basket", "channel"})
@@ -176,7 +181,10 @@ async def test_what_is_kept_hashed_is_looked_up_and_logged_hashed(tmp_path: Path
         keys = list(stage.rows.asked[0])
         stage.rows.come()
     assert isinstance(asked.result(), Scored)
-    assert keys == [f"tm:f:user_orders:{names.of('ann')}".encode(), b"tm:f:item_orders:nothing"]
+    assert keys == [
+        prefix(stage, "user_orders") + names.of("ann").encode(),
+        prefix(stage, "item_orders") + b"nothing",
+    ]
     [scored] = stage.predictions.offered
     assert scored.asked.entities == {"user": names.of("ann"), "item": "nothing"}
     assert scored.asked.context["channel"] == names.of("web")
@@ -193,7 +201,8 @@ async def test_a_batch_asks_for_a_row_that_many_need_once(stage: Stage) -> None:
         await _turns()
         keys = list(stage.rows.asked[1])
         stage.rows.come()
-    assert keys == [b"tm:f:user_orders:b", b"tm:f:item_orders:nothing", b"tm:f:user_orders:c"]
+    users, items = prefix(stage, "user_orders"), prefix(stage, "item_orders")
+    assert keys == [users + b"b", items + b"nothing", users + b"c"]
 
 
 async def test_a_batch_is_bounded(stage: Stage) -> None:
@@ -252,7 +261,7 @@ async def test_a_request_whose_deadline_passed_in_the_line_is_not_scored(stage: 
         stage.now_s += 5.0
         stage.rows.come()
         await _turns()
-        assert next(iter(stage.rows.asked[1])) == b"tm:f:user_orders:c"
+        assert next(iter(stage.rows.asked[1])) == prefix(stage, "user_orders") + b"c"
         stage.rows.come()
     assert isinstance(hasty.result(), DeadlinePassed)
     assert isinstance(patient.result(), Scored)

@@ -8,9 +8,10 @@ import pytest
 from feature_store import Count, Entity, EventBatch, FeatureView, Incoming, Json, Source, decode_events
 from feature_store import field as read
 from feature_store.online import Applier
+from feature_store.online.backfill_plan import Plan
+from feature_store.online.backfill_ports import Note
 from feature_store.online.epochs import MemoryEpochs
 from feature_store.online.memory import MemoryClaims, MemoryFeatureRows
-from feature_store.online.rebuild import Note
 from feature_store.rows import revision_of, row_key
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +32,7 @@ class Orders(FeatureView):
 
 
 VIEW = Orders.view
-KEY = row_key(VIEW.name, "ann")
+KEY = row_key(VIEW.name, VIEW.digest, "ann")
 
 
 def orders(*told: tuple[str, int, int]) -> EventBatch:
@@ -115,9 +116,9 @@ async def kept(events: EventBatch) -> Kept:
 
 async def test_a_row_of_the_past_alone_is_deleted_and_writers_forget_it() -> None:
     store = await kept(EVENTS.take(np.arange(3)))
-    other = store.rows.stored[row_key(VIEW.name, "bob")]
+    other = store.rows.stored[row_key(VIEW.name, VIEW.digest, "bob")]
     assert await store.erase(5) == {"orders": RowFate.DELETED}
-    assert store.rows.stored == {row_key(VIEW.name, "bob"): other}
+    assert store.rows.stored == {row_key(VIEW.name, VIEW.digest, "bob"): other}
     assert (await store.epochs.read()).detail != "fresh"
     assert await store.erase(5) == {"orders": RowFate.ABSENT}
 
@@ -158,10 +159,10 @@ async def test_it_waits_until_the_lake_has_what_the_row_has() -> None:
     assert store.history.looks > 2
 
 
-async def test_rows_that_a_rebuild_is_replacing_are_left_alone() -> None:
+async def test_rows_that_a_backfill_is_replacing_are_left_alone() -> None:
     store = await kept(EVENTS)
-    store.noted = Note("r", 1, {}, {})
-    with pytest.raises(RowsHeld, match="rebuild"):
+    store.noted = Note("r", 1, Plan({}, again=False, holds=[], limits={}, begins=False), {})
+    with pytest.raises(RowsHeld, match="backfill"):
         await store.erase(5)
     assert KEY in store.rows.stored
 

@@ -75,10 +75,12 @@ class Forgetting:
         tables = await asyncio.to_thread(self._erase_tables)
         datasets = await asyncio.to_thread(self._erase_datasets)
         rows = await self._erase_rows()
+        other_versions = await self._places.erase_other_versions()
         waiting = await self._erase_waiting()
         await asyncio.to_thread(self._sweep_tables, tables)
         now_us = self._clock_us()
         return self._receipt(began_us, now_us, tables, datasets, rows) | {
+            "feature_rows_of_other_versions": other_versions,
             "waiting_predictions": waiting,
             "topics": await gone_by(
                 self._places.bootstrap, self._places.project, self._places.entity, now_us

@@ -8,12 +8,16 @@ from typing import Any
 
 from deltalake import DeltaTable
 from feature_store import Project, View
+from feature_store.online.backfill_ports import Note
+from feature_store.online.keepers import feature_group
 from feature_store.online.redis import RedisFeatureRows, connect
-from feature_store.online.redis_rebuild import RedisEpochs, RedisRebuildStore
+from feature_store.online.redis_backfill import RedisBackfillStore, RedisEpochs
+from feature_store.online.redis_keepers import RedisKeepers
 from feature_store.rows import row_key
 from feature_store.subjects import rows_of
-from privacy.redis import RedisErasableRows
+from privacy.redis import RedisErasableRows, delete_other_versions
 from privacy.rows import Store
+from redis.asyncio import Redis, RedisCluster
 from training_sets import DatasetShelf, Manifest
 from training_sets.erasing import count_rows
 
@@ -138,11 +142,25 @@ class Places:
             yield Store(
                 rows=RedisFeatureRows(client),
                 erasable=RedisErasableRows(client),
-                epochs=RedisEpochs(client, self.project.module),
-                note=RedisRebuildStore(client, self.project.module).note,
+                epochs=RedisEpochs(client, feature_group(self.project)),
+                note=lambda: _note_of_any(client, feature_group(self.project)),
                 history=LakeHistory(self.lake_uri),
                 pause=lambda: asyncio.sleep(_LOOK_AGAIN_SECONDS),
             )
+        finally:
+            await client.aclose()
+
+    async def erase_other_versions(self) -> int:
+        """Delete the subject's rows of versions that this project does not declare; return how many.
+
+        They cannot be made again of what is left: who still keeps such a version begins the row anew.
+
+        Raises:
+            StoreUnavailable: the store is away.
+        """
+        client = await connect(self.redis_url)
+        try:
+            return await delete_other_versions(client, self.views, self.key)
         finally:
             await client.aclose()
 
@@ -164,7 +182,7 @@ class Places:
         datasets = await asyncio.to_thread(self._count_datasets)
         async with self.store() as store:
             views = self.views
-            found = await store.rows.read([row_key(view.name, self.key) for view in views])
+            found = await store.rows.read([row_key(view.name, view.digest, self.key) for view in views])
         rows = {view.name: int(row is not None) for view, row in zip(views, found, strict=True)}
         return Found(tables, datasets, rows, await self.erase_waiting(None))
 
@@ -195,3 +213,10 @@ class Places:
             if one.examples.source.topic == topic
         ]
         return sorted({*labels, *examples})
+
+
+async def _note_of_any(client: Redis | RedisCluster, own: str) -> Note | None:
+    """Return the note of a backfill that has begun, of whatever group."""
+    groups = {own, *(keeper.group for keeper in await RedisKeepers(client).all())}
+    notes = [await RedisBackfillStore(client, group).note() for group in sorted(groups)]
+    return next((note for note in notes if note is not None), None)

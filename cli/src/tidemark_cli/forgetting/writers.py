@@ -9,13 +9,13 @@ from bus.kafka.admin import committed_offsets
 from bus.topics import CATALOGUE, OUTCOMES_OBSERVED, PREDICTIONS_MADE, SHADOW_MADE
 from deltalake import DeltaTable
 from feature_store import Project
+from feature_store.online.keepers import feature_group
 from feature_store.subjects import named_in
 
 from tidemark_cli.forgetting.tables import ENTITIES, platform_path
 from tidemark_cli.lake import positions_of
 
 Partition = tuple[str, int]
-_FEATURE = "feature"
 _SHADOW_COMPARATOR = "shadow-comparator"
 
 
@@ -31,6 +31,7 @@ class Writers:
 
     def __init__(self, project: Project, entity: str, lake_uri: str, bootstrap: str) -> None:
         self._bootstrap = bootstrap
+        self._feature = feature_group(project)
         self._lake_uri = lake_uri.rstrip("/")
         self._sources = sorted(named_in(project.views.values(), project.models.values()).get(entity, {}))
         self._platform = [OUTCOMES_OBSERVED.name] + [
@@ -60,12 +61,12 @@ class Writers:
         archived = await asyncio.to_thread(self._archived, ends)
         reached = [(ends, archived)]
         for group, topics in (
-            (_FEATURE, self._sources),
+            (self._feature, self._sources),
             (_SHADOW_COMPARATOR, [PREDICTIONS_MADE.name, SHADOW_MADE.name]),
         ):
             committed = await committed_offsets(self._bootstrap, group)
             # A group that never committed has nothing in hand, unless it is `feature`, which has to run.
-            if committed or group == _FEATURE:
+            if committed or group == self._feature:
                 own = {where: end for where, end in ends.items() if where[0] in topics}
                 offsets = {(one.topic, one.partition): offset for one, offset in committed.items()}
                 reached.append((own, offsets))

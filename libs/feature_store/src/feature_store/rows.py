@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MAGIC: Final = b"TM"
 FORMAT_VERSION: Final = 1
 HASH_BYTES: Final = 8
+ROWS: Final = "tm:f:"
+"""What the key of every row begins with."""
+VERSION_DIGITS: Final = 8
 WORD_BYTES: Final = 8
 WORD: Final = np.dtype("<i8")
 NOTHING_APPLIED: Final = -1
@@ -40,14 +43,19 @@ REVISION_BYTES: Final = slice(REVISION * WORD_BYTES, (REVISION + 1) * WORD_BYTES
 _PREFIX: Final = struct.Struct("<2sHI8s")
 
 
-def key_prefix(view: str) -> bytes:
-    """Return what the keys of a view's rows begin with; the entity's key, in UTF-8, follows."""
-    return f"tm:f:{view}:".encode()
+def version_of(digest: bytes) -> str:
+    """Return how a version of a view is called in keys: the first 8 hex digits of the view's digest."""
+    return digest.hex()[:VERSION_DIGITS]
 
 
-def row_key(view: str, entity: str) -> bytes:
-    """Return the key under which a view keeps an entity's row. The empty entity has no row."""
-    return key_prefix(view) + entity.encode()
+def key_prefix(view: str, digest: bytes) -> bytes:
+    """Return what the row keys of one version of a view begin with; the entity's key, in UTF-8, follows."""
+    return f"{ROWS}{view}:{version_of(digest)}:".encode()
+
+
+def row_key(view: str, digest: bytes, entity: str) -> bytes:
+    """Return the key under which a version of a view keeps an entity's row. The empty entity has no row."""
+    return key_prefix(view, digest) + entity.encode()
 
 
 def revision_of(row: bytes | None) -> bytes:

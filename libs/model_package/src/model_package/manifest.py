@@ -23,6 +23,7 @@ MANIFEST: Final = "manifest.json"
 MODEL: Final = "model.onnx"
 REFERENCE_PROFILE: Final = "reference_profile.json"
 GOLDEN: Final = "golden.json"
+DEFINITIONS: Final = "definitions.json"
 REQUIRED: Final = frozenset({MODEL, REFERENCE_PROFILE, GOLDEN})
 
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")

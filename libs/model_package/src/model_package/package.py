@@ -8,6 +8,7 @@ from typing import Any
 from model_package.errors import DigestMismatch, MalformedPackage, MissingFile
 from model_package.golden import Golden, parse_golden
 from model_package.manifest import (
+    DEFINITIONS,
     GOLDEN,
     MANIFEST,
     MODEL,
@@ -47,6 +48,11 @@ class Package:
     def model(self) -> bytes:
         """The ONNX graph."""
         return self.files[MODEL]
+
+    @property
+    def definitions(self) -> bytes | None:
+        """What its features are, as the feature store wrote it; None in packages older than that."""
+        return self.files.get(DEFINITIONS)
 
     @property
     def version(self) -> str:

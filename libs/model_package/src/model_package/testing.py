@@ -71,7 +71,12 @@ def facts(
 
 
 def write_logistic_package(
-    folder: Path, *, facts: Facts, weights: Sequence[float], bias: float = 0.0
+    folder: Path,
+    *,
+    facts: Facts,
+    weights: Sequence[float],
+    bias: float = 0.0,
+    definitions: bytes | None = None,
 ) -> Manifest:
     """Write a package of a logistic model whose golden rows are true."""
     rng = np.random.default_rng(facts.seed)
@@ -82,4 +87,5 @@ def write_logistic_package(
         model=logistic_model(weights, bias),
         golden=Golden(vectors, logistic_scores(vectors, weights, bias)),
         reference_profile={"features": {}},
+        definitions=definitions,
     )

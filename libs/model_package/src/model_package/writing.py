@@ -6,6 +6,7 @@ from typing import Any
 
 from model_package.golden import Golden
 from model_package.manifest import (
+    DEFINITIONS,
     FORMAT_VERSION,
     GOLDEN,
     MANIFEST,
@@ -27,6 +28,7 @@ def write_package(
     golden: Golden,
     reference_profile: Mapping[str, Any],
     served: Served | None = None,
+    definitions: bytes | None = None,
 ) -> Manifest:
     """Write the files of a package; the same inputs give the same bytes and digest.
 
@@ -37,6 +39,7 @@ def write_package(
         golden: Rows to check a runtime with.
         reference_profile: A JSON object.
         served: The graph from readings to score, where there is one.
+        definitions: What its features are and which rows they are read from, as the feature store writes it.
 
     Returns:
         The manifest, whose `digest` and `version` name the package.
@@ -53,6 +56,7 @@ def write_package(
         GOLDEN: golden.to_bytes(),
         REFERENCE_PROFILE: canonical_json(reference_profile),
         **(served.files() if served is not None else {}),
+        **({DEFINITIONS: definitions} if definitions is not None else {}),
     }
     manifest = Manifest(
         **facts.model_dump(),

@@ -1,7 +1,7 @@
 """Takes a subject's past out of its feature rows, while events go on being applied.
 
 A row that has applied nothing later than the erasure is deleted. One that has is replaced by the row of its
-later events alone, read from the lake: what is then served is what a rebuild would make. Either is done by
+later events alone, read from the lake: what is then served is what a backfill would make. Either is done by
 compare-and-set on the row's revision, and done again where a writer was faster. Afterwards the markers get a
 new epoch, so that writers drop what they had cached.
 """
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from feature_store import EventBatch, View
     from feature_store.definitions import Source
+    from feature_store.online.backfill_ports import Note
     from feature_store.online.epochs import Epochs
     from feature_store.online.ports import FeatureRows
-    from feature_store.online.rebuild import Note
 
 _REVISION: Final = struct.Struct("<q")
 _FIRST_OFFSET: Final = 5
@@ -36,7 +36,7 @@ _ATTEMPTS: Final = 100
 
 
 class RowsHeld(Exception):
-    """Rows are being replaced by a rebuild, which has read what is to be erased."""
+    """Rows are being replaced by a backfill, which has read what is to be erased."""
 
 
 class RowFate(StrEnum):
@@ -79,7 +79,7 @@ class Store:
         rows: The rows.
         erasable: The same, for deletion.
         epochs: The markers that writers heed.
-        note: Tells of a rebuild that has begun.
+        note: Tells of a backfill that has begun.
         history: The lake, without what is erased.
         pause: Waits between two looks at the lake.
     """
@@ -108,28 +108,28 @@ async def erase_subject(
         What became of each view's row.
 
     Raises:
-        RowsHeld: a rebuild has begun; nothing was done, or it has to be done again.
+        RowsHeld: a backfill has begun; nothing was done, or it has to be done again.
         StoreUnavailable: the store is away.
     """
-    await _refuse_rebuild(store)
+    await _refuse_backfill(store)
     fates = {view.name: await _erase_row(view, key, until_us, store, now_us) for view in views}
     epoch = await store.epochs.read()
     if epoch.condition is Condition.WHOLE and any(one is not RowFate.ABSENT for one in fates.values()):
         await store.epochs.write(f"erased@{now_us}".encode())
-    await _refuse_rebuild(store)
+    await _refuse_backfill(store)
     return fates
 
 
-async def _refuse_rebuild(store: Store) -> None:
+async def _refuse_backfill(store: Store) -> None:
     if await store.note() is not None:
         raise RowsHeld(
-            "a rebuild of feature rows has begun, and may have read what is to be erased: "
-            "let it end (run `tidemark features rebuild` again), then run the same again"
+            "a backfill of feature rows has begun, and may have read what is to be erased: "
+            "let it end (run `tidemark features backfill` again), then run the same again"
         )
 
 
 async def _erase_row(view: View, key: str, until_us: int, store: Store, now_us: int) -> RowFate:
-    at = row_key(view.name, key)
+    at = row_key(view.name, view.digest, key)
     for _ in range(_ATTEMPTS):
         [row] = await store.rows.read([at])
         if row is None:
@@ -161,7 +161,7 @@ async def _made_of_later(view: View, key: str, row: bytes, until_us: int, store:
     rows = MemoryFeatureRows()
     ordered = events.take(np.lexsort((events.offset, events.partition)))
     await Applier([view], rows, MemoryClaims()).apply(ordered)
-    [made] = await rows.read([row_key(view.name, key)])
+    [made] = await rows.read([row_key(view.name, view.digest, key)])
     return made
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from bus.errors import Unavailable
+from bus.kafka.group_offsets import GroupOffsets
 from bus.producer import KafkaPublisher
 from bus.runner import Batching, ConsumerRunner
 from bus.topics import OUTCOMES_OBSERVED, PROGRESSED, SUBJECTS_ERASED, Topic, ensure_topics
 from feature_store import DefinitionError, MissingKey, Project, load_project
 from feature_store.concealment import Concealment
 from feature_store.online.coalescing import CoalescingReader
+from feature_store.online.keepers import feature_group
 from feature_store.secret_file import pseudonyms_for
 from privacy.erased import ErasedSubjects
 from privacy.listing import ErasedList
@@ -48,14 +50,17 @@ async def keep_fresh(service: Service, settings: FeatureSettings, project: Proje
     erased = ErasedSubjects.of(project, pseudonyms)
     listed = ErasedList.on_kafka(erased, bootstrap, service.name)
     metrics = Metrics(service.metrics)
-    rows = RedisRows(project, settings, group=service.name, metrics=metrics, log=service.log)
+    offsets = GroupOffsets(bootstrap, list(project.sources))
+    rows = RedisRows(
+        project, settings, offsets=offsets, metrics=metrics, log=service.log, now_us=_wall_clock_us
+    )
     publisher = KafkaPublisher(bootstrap, client_id=service.name)
     privacy = Privacy(pseudonyms, erased, listed.up_to_date)
     freshness = FreshnessHistogram(project.views.values(), service.metrics)
     features = Features(project, rows, KafkaOutcomes(publisher), metrics, privacy, freshness=freshness)
     runner = ConsumerRunner(
         bootstrap=bootstrap,
-        group=service.name,
+        group=feature_group(project),
         topics=list(project.sources),
         handler=features.on_events,
         publisher=publisher,
@@ -69,27 +74,29 @@ async def keep_fresh(service: Service, settings: FeatureSettings, project: Proje
     async with AsyncExitStack() as clients:
         clients.push_async_callback(rows.close)
         clients.push_async_callback(publisher.close)
-        await clients.enter_async_context(answering(service, settings, project, pseudonyms))
+        await clients.enter_async_context(answering(service, settings, project, rows, pseudonyms))
         await clients.enter_async_context(listed.followed())
         await clients.enter_async_context(_beating(rows, settings.rows_beat_s))
         await _ensure_topics(service, bootstrap, topics_of(project))
+        await _begun(service, rows, settings.rows_beat_s)
         await runner.run(service.stop)
 
 
 @asynccontextmanager
 async def answering(
-    service: Service, settings: FeatureSettings, project: Project, pseudonyms: Pseudonyms | None
+    service: Service,
+    settings: FeatureSettings,
+    project: Project,
+    rows: RedisRows,
+    pseudonyms: Pseudonyms | None,
 ) -> AsyncIterator[None]:
     """Answer `FeatureService` beside the body; afterwards calls in hand are ended first."""
     metrics = DoorMetrics(service.metrics)
     reader = LateRowReader(settings, lambda _: metrics.unreadable.inc())
     pushes = KafkaPublisher(settings.kafka_bootstrap_servers, client_id=f"{service.name}-pushes")
-    servicer = FeatureServicer(
-        Contracts(project),
-        Answers(CoalescingReader(reader), Concealment.of(project, pseudonyms)),
-        Door(project, pushes, pseudonyms),
-        _wall_clock_us,
-    )
+    answers = Answers(CoalescingReader(reader), rows.is_complete, Concealment.of(project, pseudonyms))
+    door = Door(project, pushes, pseudonyms)
+    servicer = FeatureServicer(Contracts(project), answers, door, _wall_clock_us)
     server = GrpcServer(servicer, metrics, f"{settings.feature_grpc_host}:{settings.feature_grpc_port}")
     service.log.info("listening", grpc_port=await server.start())
     try:
@@ -137,6 +144,14 @@ async def _ensure_topics(service: Service, bootstrap: str, topics: Sequence[Topi
             await asyncio.sleep(_TOPIC_RETRY_SECONDS)
         else:
             return
+
+
+async def _begun(service: Service, rows: RedisRows, look_again_s: float) -> None:
+    """Wait, outside the group, until rows are whole: where a group without members goes on can be set."""
+    while not service.stop.is_set() and not await rows.are_whole():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(look_again_s):
+                await service.stop.wait()
 
 
 def main() -> None:

@@ -8,18 +8,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from feature_store.online import ReadRows
 from feature_store.plans import plan_of
 from feature_store.rows import NEWEST, WORD, WORD_BYTES
 
 from feature.domain.questions import check, requests_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from feature_store import Requests
+    from feature_store import Requests, View
     from feature_store.concealment import Concealment
     from feature_store.contract import Contract
-    from feature_store.online import ReadRows, RowReader
+    from feature_store.online import RowReader
     from feature_store.vectors import Vectors
     from numpy.typing import NDArray
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 MOST_TOGETHER: Final = 256
 _SECOND_US: Final = 1e6
+_UNREADABLE: Final = b""
 _NEWEST_BYTES = slice(NEWEST * WORD_BYTES, (NEWEST + 1) * WORD_BYTES)
 
 
@@ -40,11 +42,15 @@ class Answer:
         vectors: A row a question.
         ages_seconds: The question's event time less that of the newest event in the row, float32[n, views];
             NaN where there is no readable row.
+        versions: The version of each view.
+        complete: Whether each view's version is up to date.
     """
 
     contract: Contract
     vectors: Vectors
     ages_seconds: NDArray[np.float32]
+    versions: Sequence[str]
+    complete: Sequence[bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,12 +67,19 @@ class Answers:
 
     Args:
         reader: Reads rows, within a deadline.
+        is_complete: Whether a view's version is up to date.
         concealment: Hashes the keys and inputs that are kept hashed; None where nothing is.
     """
 
-    def __init__(self, reader: RowReader, concealment: Concealment | None = None) -> None:
+    def __init__(
+        self,
+        reader: RowReader,
+        is_complete: Callable[[View], bool],
+        concealment: Concealment | None = None,
+    ) -> None:
         self._concealment = concealment
         self._reader = reader
+        self._is_complete = is_complete
         self._waiting: list[_Waiting] = []
         self._answering: asyncio.Task[None] | None = None
 
@@ -119,8 +132,19 @@ class Answers:
             questions = [_concealed(one, self._concealment) for one in questions]
         requests = requests_of(served.contract, questions)
         read = await self._reader.read(served.assembler.row_keys(requests))
+        complete = [self._is_complete(view) for view in served.contract.views]
+        read = _withheld(read, complete)
         vectors = served.assembler.assemble(requests, read.rows, readable=read.readable)
-        return Answer(served.contract, vectors, _ages_seconds(served.contract, requests, read))
+        ages_seconds = _ages_seconds(served.contract, requests, read)
+        return Answer(served.contract, vectors, ages_seconds, served.versions, complete)
+
+
+def _withheld(read: ReadRows, complete: Sequence[bool]) -> ReadRows:
+    """Return rows of versions that are not up to date as unreadable: their features are DEFAULTED."""
+    if all(complete):
+        return read
+    rows = [row if complete[index % len(complete)] else _UNREADABLE for index, row in enumerate(read.rows)]
+    return ReadRows(rows, readable=read.readable)
 
 
 def _concealed(question: Question, concealment: Concealment) -> Question:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from feature_store.contract import Contract
 from feature_store.definitions import AnyFeature, Feature
 from feature_store.errors import did_you_mean
 from feature_store.online import VectorAssembler
+from feature_store.rows import version_of
 
 from feature.domain.errors import InvalidRequest, NotDeclared
 
@@ -25,10 +26,17 @@ _LISTS_KEPT: Final = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Served:
-    """A contract with what makes its vectors."""
+    """A contract with what makes its vectors, and the versions of its views."""
 
     contract: Contract
     assembler: VectorAssembler
+    versions: tuple[str, ...]
+
+    @classmethod
+    def of(cls, contract: Contract) -> Self:
+        """Return a contract that is ready to be asked for."""
+        versions = tuple(version_of(view.digest) for view in contract.views)
+        return cls(contract, VectorAssembler(contract), versions)
 
 
 class Contracts:
@@ -57,7 +65,7 @@ class Contracts:
                 hint = did_you_mean(model, self._project.models)
                 raise NotDeclared("model", f"there is no {model!r}. {hint}")
             contract = self._project.contract(model)
-            self._models[model] = Served(contract, VectorAssembler(contract))
+            self._models[model] = Served.of(contract)
         return self._models[model]
 
     def of_features(self, names: tuple[str, ...]) -> Served:
@@ -82,7 +90,7 @@ class Contracts:
 
     def _make(self, names: tuple[str, ...]) -> Served:
         contract = Contract.over("", [self._features[name] for name in names], self._inputs)
-        return Served(contract, VectorAssembler(contract))
+        return Served.of(contract)
 
 
 def _features_of(project: Project) -> Mapping[str, AnyFeature]:

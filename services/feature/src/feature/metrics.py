@@ -39,7 +39,7 @@ class Metrics:
         self._outcomes = counter("outcomes", "Outcomes published", "label")
         self.rows_lost = Gauge(
             "tidemark_feature_rows_lost",
-            "1 while the store has lost rows and events wait for `tidemark features rebuild`",
+            "1 while the store has lost rows and events wait for `tidemark features backfill`",
             registry=registry,
         )
         self.apply_seconds = Histogram(

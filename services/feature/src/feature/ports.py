@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from feature_store import EventBatch
     from feature_store.online import Application
+    from feature_store.online.keepers import Positions
 
     from feature.domain.outcomes import Outcome
 
@@ -21,6 +22,34 @@ class Rows(Protocol):
 
         Raises:
             bus.errors.Unavailable: the store is away.
+        """
+        ...
+
+
+class SourceOffsets(Protocol):
+    """The sources' topics, and how far a group has come in them."""
+
+    async def begins(self) -> Positions:
+        """Return the first offset that each partition still holds; where it holds nothing, the next one.
+
+        Raises:
+            bus.errors.Unavailable: the log is away.
+        """
+        ...
+
+    async def ends(self) -> Positions:
+        """Return where each partition ends; 0 where it holds nothing.
+
+        Raises:
+            bus.errors.Unavailable: the log is away.
+        """
+        ...
+
+    async def commits(self, group: str) -> Positions:
+        """Return what a group has committed.
+
+        Raises:
+            bus.errors.Unavailable: the log is away.
         """
         ...
 

@@ -20,7 +20,7 @@ from feature_store.secret_file import pseudonyms_for
 from model_package import PackageStore
 from service_kit import Service, run
 
-from inference.adapters.redis import open_rows
+from inference.adapters.redis import open_rows, who_keeps
 from inference.roles import Outside, running, serve, shadow
 from inference.settings import InferenceSettings
 
@@ -47,6 +47,7 @@ async def run_serving(service: Service, settings: InferenceSettings, project: Pr
             open_rows=partial(open_rows, settings.redis_url, settings.redis_deadline_ms / 1000),
             later=buffered,
             now=now,
+            who_keeps=partial(who_keeps, settings.redis_url),
         )
         await clients.enter_async_context(running(_ensure_topics(service, bootstrap)))
         await serve(

@@ -24,6 +24,7 @@ from inference.following import Herald
 from inference.handlers import on_predictions_made, shadows_from
 from inference.metrics import Metrics
 from inference.plane import ScoringPlane
+from inference.readiness import ReadyVersions, nobody
 from inference.routing import RouteTable, arms_of, shadows_of
 from inference.serving import ServedModels
 from inference.versions import PackageVersions, any_contract
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from service_kit import Service
 
     from inference.adapters.redis import Connect
+    from inference.readiness import WhoKeeps
     from inference.serving import ServedModel
     from inference.settings import InferenceSettings
 
@@ -57,6 +59,7 @@ class Outside:
         open_rows: Connects to the feature rows.
         later: Takes predictions that no reply waits for.
         now: Takes predictions that replies wait for.
+        who_keeps: Asks which versions of views are kept up to date.
     """
 
     routes: Tail
@@ -64,6 +67,7 @@ class Outside:
     open_rows: Connect
     later: BufferedPublisher
     now: Publisher
+    who_keeps: WhoKeeps = nobody
 
 
 async def serve(
@@ -79,7 +83,9 @@ async def serve(
     models = ServedModels(project, Concealment.of(project, pseudonyms))
     herald = _herald(settings, outside.now, "serve")
     table = RouteTable(
-        versions=PackageVersions(outside.packages, models.contract_hash),
+        versions=ReadyVersions(
+            PackageVersions(outside.packages, models.contract_hash), project, outside.who_keeps
+        ),
         needs=arms_of,
         build=models.build,
         herald=herald,

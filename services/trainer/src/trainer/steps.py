@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from feature_store import ModelSpec, Project
+from feature_store.definition_document import document_of
 from model_package import (
     Facts,
     Golden,
@@ -112,6 +113,7 @@ def keep(training: Training, dataset: Dataset, fitted: Fitted, packages: Package
                 golden=Golden(values[golden], fitted.scores[golden], TOLERANCE),
                 reference_profile=profile,
                 served=served,
+                definitions=document_of(contract),
             )
             return read_folder(folder)
 

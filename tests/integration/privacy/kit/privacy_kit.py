@@ -15,6 +15,8 @@ from bus.producer import KafkaPublisher
 from bus.times import format_rfc3339
 from bus.topics import CATALOGUE, PREDICTIONS_MADE, Topic, ensure_topics
 from deltalake import DeltaTable
+from feature_store import load_project
+from feature_store.rows import row_key
 from google.protobuf.timestamp_pb2 import Timestamp
 from local_stack import LocalStack
 from redis.asyncio import Redis
@@ -119,6 +121,11 @@ class Deployment:
     async def until_kept(self, path: str, rows: int, lake: Path | None = None) -> None:
         """Wait until a table has so many rows."""
         await until(lambda: len(self.column(path, "_offset", lake)) >= rows)
+
+    def row_key(self, customer: str) -> bytes:
+        """Return the key of a customer's row."""
+        view = load_project("private_shop").views["customer_orders"]
+        return row_key(view.name, view.digest, customer)
 
     async def until_stored(self, key: bytes) -> bytes:
         """Wait until there is a feature row."""

@@ -113,6 +113,18 @@ async def offsets_by_group(bootstrap: str) -> dict[str, dict[TopicPartition, int
     }
 
 
+async def groups_with_members(bootstrap: str, groups: Sequence[str]) -> set[str]:
+    """Ask which of these groups have members.
+
+    Raises:
+        Unavailable: the broker is away.
+    """
+    async with admin_client(bootstrap) as client:
+        responses = await client.describe_consumer_groups(list(groups)) if groups else []
+    # A group's error, name, state, protocol type, protocol and members.
+    return {one[1] for response in responses for one in response.groups if one[5]}
+
+
 async def topic_configs(bootstrap: str, topics: Sequence[str]) -> dict[str, dict[str, str]]:
     """Ask for the settings of topics, by name.
 

@@ -33,7 +33,7 @@ class VectorAssembler:
         self._plan = VectorPlan(contract)
         # A key of one part, as most are, is in the requests as it is.
         self._keys = [
-            (key_prefix(view.name), "" if view.entity.keys else view.entity.name, view.entity)
+            (key_prefix(view.name, view.digest), "" if view.entity.keys else view.entity.name, view.entity)
             for view in contract.views
         ]
         self._expect([view.layout for view in self._plan.views])

@@ -2,13 +2,13 @@
 
 A store that was flushed, restarted empty, or lost a node answers every read with "no row", which a writer
 cannot tell from an entity's first event. So a value, the epoch, is kept under marker keys on every node,
-beside the rows. Only `tidemark features rebuild` changes it once it is there:
+beside the rows. Only `tidemark features backfill` changes it once it is there:
 
 | markers | rows are |
 |---|---|
 | all the same epoch | whole |
-| `held:...`, or of different epochs | being replaced by a rebuild: writers wait |
-| some missing, or `lost:...` | lost: writers wait for a rebuild |
+| `held:...`, or of different epochs | being made by a backfill: writers wait |
+| some missing, or `lost:...` | lost: writers wait for a backfill |
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FRESH: Final = b"fresh"
-"""The epoch of a store that nothing was ever rebuilt in."""
+"""The epoch of a store that a group that began with its topics."""
 _HELD: Final = b"held:"
 _LOST: Final = b"lost:"
 
@@ -50,7 +50,7 @@ class Epoch:
 
 
 class Epochs(Protocol):
-    """The markers of one project's rows."""
+    """The markers of one group's rows."""
 
     async def read(self) -> Epoch:
         """Return what the markers say.
@@ -86,7 +86,7 @@ class Epochs(Protocol):
 
 
 def held(by: str) -> bytes:
-    """Return the epoch that makes writers wait for a rebuild."""
+    """Return the epoch that makes writers wait for a backfill."""
     return _HELD + by.encode()
 
 
@@ -107,7 +107,7 @@ def epoch_of(markers: Sequence[bytes | None]) -> Epoch:
         missing = len(markers) - len(found)
         return Epoch(Condition.LOST, f"{missing} of {len(markers)} markers are gone")
     if found[0].startswith(_HELD) or len(set(found)) > 1:
-        return Epoch(Condition.HELD, "a rebuild is replacing rows")
+        return Epoch(Condition.HELD, "a backfill is making rows")
     return Epoch(Condition.WHOLE, found[0].decode())
 
 

@@ -28,7 +28,7 @@ class CachedView:
     def __init__(self, view: View, cached_rows: int) -> None:
         self.view = view
         self.plan = plan_of(view)
-        self.prefix = key_prefix(view.name)
+        self.prefix = key_prefix(view.name, view.digest)
         self.cache = RowCache(self.plan.layout, cached_rows)
 
 

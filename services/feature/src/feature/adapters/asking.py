@@ -62,11 +62,21 @@ def get_response(answer: Answer, row: int) -> pb.GetResponse:
     found = zip(
         contract.feature_names, vectors.values[row].tolist(), vectors.statuses[row].tolist(), strict=True
     )
-    ages = zip(contract.views, answer.ages_seconds[row].tolist(), strict=True)
+    views = zip(
+        contract.views, answer.ages_seconds[row].tolist(), answer.versions, answer.complete, strict=True
+    )
     return pb.GetResponse(
         contract_hash=contract.hash,
         features=[pb.Feature(name=name, value=value, status=status) for name, value, status in found],
-        views=[pb.ViewAge(view=view.name, age_seconds=None if np.isnan(age) else age) for view, age in ages],
+        views=[
+            pb.ViewAge(
+                view=view.name,
+                age_seconds=None if np.isnan(age) else age,
+                version=version,
+                complete=complete,
+            )
+            for view, age, version, complete in views
+        ],
     )
 
 
@@ -80,6 +90,8 @@ def get_batch_response(answer: Answer) -> pb.GetBatchResponse:
         statuses=vectors.statuses.tobytes(),
         views=[view.name for view in contract.views],
         ages_seconds=answer.ages_seconds.astype("<f4", copy=False).tobytes(),
+        versions=answer.versions,
+        complete=answer.complete,
     )
 
 

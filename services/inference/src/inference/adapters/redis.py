@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from feature_store.online.ports import ReadRows, StoreUnavailable
 from feature_store.online.redis import RedisRowReader
 from feature_store.online.redis import connect as connect_client
+from feature_store.online.redis_keepers import RedisKeepers
 from redis.asyncio import RedisCluster
 
 from inference.adapters import resp
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     import structlog
+    from feature_store.online.keepers import Keeper
     from feature_store.online.ports import RowReader
 
     from inference.domain.breaker import Breaker
@@ -150,6 +152,18 @@ async def open_rows(url: str, deadline_s: float, on_failure: OnFailure) -> Async
         yield resp.RespRows(connection, on_failure=on_failure)
     finally:
         connection.close()
+
+
+async def who_keeps(url: str) -> Sequence[Keeper]:
+    """Return who keeps rows in the server at `url`; nobody where it does not answer."""
+    try:
+        client = await connect_client(url, timeout_s=_CONNECT_SECONDS)
+        try:
+            return await RedisKeepers(client).all()
+        finally:
+            await client.aclose()
+    except StoreUnavailable:
+        return ()
 
 
 async def _answers(rows: FeatureRows) -> bool:

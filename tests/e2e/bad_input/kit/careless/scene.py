@@ -13,6 +13,7 @@ from bus.progress import targets_of
 from bus.topics import CATALOGUE, ensure_topics
 from bus.tracker import ProgressTracker
 from feature_store import Project, load_project
+from feature_store.online.keepers import feature_group
 from local_stack import KafkaOptions, LocalStack, ValkeyOptions
 from tidemark_cli.platform import Platform
 
@@ -74,9 +75,10 @@ class Scene:
         ]
         return [Position(one.topic, one.partition, one.offset) for one in [await each for each in sent]]
 
-    async def settled(self, positions: Sequence[Position], *groups: str) -> None:
-        """Return when these groups are done with what is at these positions."""
-        for group in groups:
+    async def settled(self, positions: Sequence[Position], *services: str) -> None:
+        """Return when these services' groups are done with what is at these positions."""
+        for name in services:
+            group = feature_group(self.project) if name == "feature" else name
             await self.tracker.reached(group, targets_of(positions), _SETTLED_SECONDS)
 
     async def letters(self, topic: str) -> list[DeadLetter]:

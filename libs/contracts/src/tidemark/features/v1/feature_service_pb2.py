@@ -27,7 +27,7 @@ from tidemark.common.v1 import value_pb2 as tidemark_dot_common_dot_v1_dot_value
 from tidemark.scoring.v1 import feature_vector_pb2 as tidemark_dot_scoring_dot_v1_dot_feature__vector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*tidemark/features/v1/feature_service.proto\x12\x14tidemark.features.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etidemark/common/v1/value.proto\x1a(tidemark/scoring/v1/feature_vector.proto\"\x1d\n\x0c\x46\x65\x61tureNames\x12\r\n\x05names\x18\x01 \x03(\t\"\x8f\x03\n\nGetRequest\x12\x0f\n\x05model\x18\x01 \x01(\tH\x00\x12\x36\n\x08\x66\x65\x61tures\x18\x02 \x01(\x0b\x32\".tidemark.features.v1.FeatureNamesH\x00\x12@\n\x08\x65ntities\x18\x03 \x03(\x0b\x32..tidemark.features.v1.GetRequest.EntitiesEntry\x12>\n\x07\x63ontext\x18\x04 \x03(\x0b\x32-.tidemark.features.v1.GetRequest.ContextEntry\x12\x30\n\x0crequest_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rEntitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aI\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tidemark.common.v1.Value:\x02\x38\x01\x42\x08\n\x06wanted\"Z\n\x07\x46\x65\x61ture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02\x12\x32\n\x06status\x18\x03 \x01(\x0e\x32\".tidemark.scoring.v1.FeatureStatus\"A\n\x07ViewAge\x12\x0c\n\x04view\x18\x01 \x01(\t\x12\x18\n\x0b\x61ge_seconds\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x0e\n\x0c_age_seconds\"\x83\x01\n\x0bGetResponse\x12\x15\n\rcontract_hash\x18\x01 \x01(\x0c\x12/\n\x08\x66\x65\x61tures\x18\x02 \x03(\x0b\x32\x1d.tidemark.features.v1.Feature\x12,\n\x05views\x18\x03 \x03(\x0b\x32\x1d.tidemark.features.v1.ViewAge\"\xcb\x02\n\x0f\x46\x65\x61tureQuestion\x12\x45\n\x08\x65ntities\x18\x01 \x03(\x0b\x32\x33.tidemark.features.v1.FeatureQuestion.EntitiesEntry\x12\x43\n\x07\x63ontext\x18\x02 \x03(\x0b\x32\x32.tidemark.features.v1.FeatureQuestion.ContextEntry\x12\x30\n\x0crequest_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rEntitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aI\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tidemark.common.v1.Value:\x02\x38\x01\"\x9e\x01\n\x0fGetBatchRequest\x12\x0f\n\x05model\x18\x01 \x01(\tH\x00\x12\x36\n\x08\x66\x65\x61tures\x18\x02 \x01(\x0b\x32\".tidemark.features.v1.FeatureNamesH\x00\x12\x38\n\tquestions\x18\x03 \x03(\x0b\x32%.tidemark.features.v1.FeatureQuestionB\x08\n\x06wanted\"\x82\x01\n\x10GetBatchResponse\x12\x15\n\rcontract_hash\x18\x01 \x01(\x0c\x12\x10\n\x08\x66\x65\x61tures\x18\x02 \x03(\t\x12\x0e\n\x06values\x18\x03 \x01(\x0c\x12\x10\n\x08statuses\x18\x04 \x01(\x0c\x12\r\n\x05views\x18\x05 \x03(\t\x12\x14\n\x0c\x61ges_seconds\x18\x06 \x01(\x0c\"\x97\x01\n\x0bPushedEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0b\n\x03key\x18\x03 \x01(\t\x12.\n\nevent_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rrecorded_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x0bPushRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x31\n\x06\x65vents\x18\x02 \x03(\x0b\x32!.tidemark.features.v1.PushedEvent\"3\n\x0ePushedPosition\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x0e\n\x06offset\x18\x02 \x01(\x03\"G\n\x0cPushResponse\x12\x37\n\tpositions\x18\x01 \x03(\x0b\x32$.tidemark.features.v1.PushedPosition2\x86\x02\n\x0e\x46\x65\x61tureService\x12J\n\x03Get\x12 .tidemark.features.v1.GetRequest\x1a!.tidemark.features.v1.GetResponse\x12Y\n\x08GetBatch\x12%.tidemark.features.v1.GetBatchRequest\x1a&.tidemark.features.v1.GetBatchResponse\x12M\n\x04Push\x12!.tidemark.features.v1.PushRequest\x1a\".tidemark.features.v1.PushResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*tidemark/features/v1/feature_service.proto\x12\x14tidemark.features.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etidemark/common/v1/value.proto\x1a(tidemark/scoring/v1/feature_vector.proto\"\x1d\n\x0c\x46\x65\x61tureNames\x12\r\n\x05names\x18\x01 \x03(\t\"\x8f\x03\n\nGetRequest\x12\x0f\n\x05model\x18\x01 \x01(\tH\x00\x12\x36\n\x08\x66\x65\x61tures\x18\x02 \x01(\x0b\x32\".tidemark.features.v1.FeatureNamesH\x00\x12@\n\x08\x65ntities\x18\x03 \x03(\x0b\x32..tidemark.features.v1.GetRequest.EntitiesEntry\x12>\n\x07\x63ontext\x18\x04 \x03(\x0b\x32-.tidemark.features.v1.GetRequest.ContextEntry\x12\x30\n\x0crequest_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rEntitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aI\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tidemark.common.v1.Value:\x02\x38\x01\x42\x08\n\x06wanted\"Z\n\x07\x46\x65\x61ture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02\x12\x32\n\x06status\x18\x03 \x01(\x0e\x32\".tidemark.scoring.v1.FeatureStatus\"d\n\x07ViewAge\x12\x0c\n\x04view\x18\x01 \x01(\t\x12\x18\n\x0b\x61ge_seconds\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x10\n\x08\x63omplete\x18\x04 \x01(\x08\x42\x0e\n\x0c_age_seconds\"\x83\x01\n\x0bGetResponse\x12\x15\n\rcontract_hash\x18\x01 \x01(\x0c\x12/\n\x08\x66\x65\x61tures\x18\x02 \x03(\x0b\x32\x1d.tidemark.features.v1.Feature\x12,\n\x05views\x18\x03 \x03(\x0b\x32\x1d.tidemark.features.v1.ViewAge\"\xcb\x02\n\x0f\x46\x65\x61tureQuestion\x12\x45\n\x08\x65ntities\x18\x01 \x03(\x0b\x32\x33.tidemark.features.v1.FeatureQuestion.EntitiesEntry\x12\x43\n\x07\x63ontext\x18\x02 \x03(\x0b\x32\x32.tidemark.features.v1.FeatureQuestion.ContextEntry\x12\x30\n\x0crequest_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rEntitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aI\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tidemark.common.v1.Value:\x02\x38\x01\"\x9e\x01\n\x0fGetBatchRequest\x12\x0f\n\x05model\x18\x01 \x01(\tH\x00\x12\x36\n\x08\x66\x65\x61tures\x18\x02 \x01(\x0b\x32\".tidemark.features.v1.FeatureNamesH\x00\x12\x38\n\tquestions\x18\x03 \x03(\x0b\x32%.tidemark.features.v1.FeatureQuestionB\x08\n\x06wanted\"\xa6\x01\n\x10GetBatchResponse\x12\x15\n\rcontract_hash\x18\x01 \x01(\x0c\x12\x10\n\x08\x66\x65\x61tures\x18\x02 \x03(\t\x12\x0e\n\x06values\x18\x03 \x01(\x0c\x12\x10\n\x08statuses\x18\x04 \x01(\x0c\x12\r\n\x05views\x18\x05 \x03(\t\x12\x14\n\x0c\x61ges_seconds\x18\x06 \x01(\x0c\x12\x10\n\x08versions\x18\x07 \x03(\t\x12\x10\n\x08\x63omplete\x18\x08 \x03(\x08\"\x97\x01\n\x0bPushedEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0b\n\x03key\x18\x03 \x01(\t\x12.\n\nevent_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rrecorded_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x0bPushRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x31\n\x06\x65vents\x18\x02 \x03(\x0b\x32!.tidemark.features.v1.PushedEvent\"3\n\x0ePushedPosition\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x0e\n\x06offset\x18\x02 \x01(\x03\"G\n\x0cPushResponse\x12\x37\n\tpositions\x18\x01 \x03(\x0b\x32$.tidemark.features.v1.PushedPosition2\x86\x02\n\x0e\x46\x65\x61tureService\x12J\n\x03Get\x12 .tidemark.features.v1.GetRequest\x1a!.tidemark.features.v1.GetResponse\x12Y\n\x08GetBatch\x12%.tidemark.features.v1.GetBatchRequest\x1a&.tidemark.features.v1.GetBatchResponse\x12M\n\x04Push\x12!.tidemark.features.v1.PushRequest\x1a\".tidemark.features.v1.PushResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,27 +53,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FEATURE']._serialized_start=608
   _globals['_FEATURE']._serialized_end=698
   _globals['_VIEWAGE']._serialized_start=700
-  _globals['_VIEWAGE']._serialized_end=765
-  _globals['_GETRESPONSE']._serialized_start=768
-  _globals['_GETRESPONSE']._serialized_end=899
-  _globals['_FEATUREQUESTION']._serialized_start=902
-  _globals['_FEATUREQUESTION']._serialized_end=1233
+  _globals['_VIEWAGE']._serialized_end=800
+  _globals['_GETRESPONSE']._serialized_start=803
+  _globals['_GETRESPONSE']._serialized_end=934
+  _globals['_FEATUREQUESTION']._serialized_start=937
+  _globals['_FEATUREQUESTION']._serialized_end=1268
   _globals['_FEATUREQUESTION_ENTITIESENTRY']._serialized_start=474
   _globals['_FEATUREQUESTION_ENTITIESENTRY']._serialized_end=521
   _globals['_FEATUREQUESTION_CONTEXTENTRY']._serialized_start=523
   _globals['_FEATUREQUESTION_CONTEXTENTRY']._serialized_end=596
-  _globals['_GETBATCHREQUEST']._serialized_start=1236
-  _globals['_GETBATCHREQUEST']._serialized_end=1394
-  _globals['_GETBATCHRESPONSE']._serialized_start=1397
-  _globals['_GETBATCHRESPONSE']._serialized_end=1527
-  _globals['_PUSHEDEVENT']._serialized_start=1530
-  _globals['_PUSHEDEVENT']._serialized_end=1681
-  _globals['_PUSHREQUEST']._serialized_start=1683
-  _globals['_PUSHREQUEST']._serialized_end=1763
-  _globals['_PUSHEDPOSITION']._serialized_start=1765
-  _globals['_PUSHEDPOSITION']._serialized_end=1816
-  _globals['_PUSHRESPONSE']._serialized_start=1818
-  _globals['_PUSHRESPONSE']._serialized_end=1889
-  _globals['_FEATURESERVICE']._serialized_start=1892
-  _globals['_FEATURESERVICE']._serialized_end=2154
+  _globals['_GETBATCHREQUEST']._serialized_start=1271
+  _globals['_GETBATCHREQUEST']._serialized_end=1429
+  _globals['_GETBATCHRESPONSE']._serialized_start=1432
+  _globals['_GETBATCHRESPONSE']._serialized_end=1598
+  _globals['_PUSHEDEVENT']._serialized_start=1601
+  _globals['_PUSHEDEVENT']._serialized_end=1752
+  _globals['_PUSHREQUEST']._serialized_start=1754
+  _globals['_PUSHREQUEST']._serialized_end=1834
+  _globals['_PUSHEDPOSITION']._serialized_start=1836
+  _globals['_PUSHEDPOSITION']._serialized_end=1887
+  _globals['_PUSHRESPONSE']._serialized_start=1889
+  _globals['_PUSHRESPONSE']._serialized_end=1960
+  _globals['_FEATURESERVICE']._serialized_start=1963
+  _globals['_FEATURESERVICE']._serialized_end=2225
 # @@protoc_insertion_point(module_scope)

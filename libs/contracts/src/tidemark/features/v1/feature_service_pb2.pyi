@@ -160,18 +160,26 @@ class ViewAge(_message.Message):
 
     VIEW_FIELD_NUMBER: _builtins.int
     AGE_SECONDS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
     view: _builtins.str
     age_seconds: _builtins.float
     """Event time of the request less that of the newest event in the row, in seconds; unset where there is no readable row."""
+    version: _builtins.str
+    """The version of the view that was read: the first 8 hex digits of its digest, as in the keys of its rows."""
+    complete: _builtins.bool
+    """Whether rows of this version hold all that was known when they were begun. Where not, its features are DEFAULTED."""
     def __init__(
         self,
         *,
         view: _builtins.str = ...,
         age_seconds: _builtins.float | None = ...,
+        version: _builtins.str = ...,
+        complete: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_age_seconds", b"_age_seconds", "age_seconds", b"age_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_age_seconds", b"_age_seconds", "age_seconds", b"age_seconds", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_age_seconds", b"_age_seconds", "age_seconds", b"age_seconds", "complete", b"complete", "version", b"version", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__age_seconds: _TypeAlias = _typing.Literal["age_seconds"]  # noqa: Y015
     _WhichOneofArgType__age_seconds: _TypeAlias = _typing.Literal["_age_seconds", b"_age_seconds"]  # noqa: Y015
@@ -321,6 +329,8 @@ class GetBatchResponse(_message.Message):
     STATUSES_FIELD_NUMBER: _builtins.int
     VIEWS_FIELD_NUMBER: _builtins.int
     AGES_SECONDS_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
     contract_hash: _builtins.bytes
     values: _builtins.bytes
     """Little-endian float32, questions x features."""
@@ -332,6 +342,12 @@ class GetBatchResponse(_message.Message):
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def views(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One a view; see ViewAge."""
+
+    @_builtins.property
+    def complete(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]: ...
     def __init__(
         self,
         *,
@@ -341,10 +357,12 @@ class GetBatchResponse(_message.Message):
         statuses: _builtins.bytes = ...,
         views: _abc.Iterable[_builtins.str] | None = ...,
         ages_seconds: _builtins.bytes = ...,
+        versions: _abc.Iterable[_builtins.str] | None = ...,
+        complete: _abc.Iterable[_builtins.bool] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ages_seconds", b"ages_seconds", "contract_hash", b"contract_hash", "features", b"features", "statuses", b"statuses", "values", b"values", "views", b"views"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ages_seconds", b"ages_seconds", "complete", b"complete", "contract_hash", b"contract_hash", "features", b"features", "statuses", b"statuses", "values", b"values", "versions", b"versions", "views", b"views"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
