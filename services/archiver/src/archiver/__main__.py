@@ -13,6 +13,7 @@ from archiver.adapters.delta import DeltaLake
 from archiver.adapters.platform import KEPT_TOPICS, PlatformKeeper
 from archiver.adapters.sources import SourceKeeper
 from archiver.adapters.upkeep import Upkeep
+from archiver.fitting import fitting
 from archiver.handlers import Archive
 from archiver.keeping import Keeper
 from archiver.metrics import Metrics
@@ -21,13 +22,12 @@ from archiver.settings import ArchiverSettings
 
 async def archive(service: Service, settings: ArchiverSettings, project: Project) -> None:
     """Keep until told to stop."""
-    keepers = keepers_of(project)
     lake = DeltaLake(settings.lake_uri, Upkeep(history_days=settings.history_days))
-    for keeper in keepers:
-        lake.prepare(keeper.table)
+    metrics = Metrics(service.metrics)
+    keepers = fitting(lake, keepers_of(project), metrics)
     bootstrap = settings.kafka_bootstrap_servers
     await ensure_topics(bootstrap, topics_of(project))
-    keeping = Archive(lake, keepers, Metrics(service.metrics), service.stop)
+    keeping = Archive(lake, keepers, metrics, service.stop)
     async with KafkaPublisher(bootstrap, client_id=service.name) as publisher:
         runner = ConsumerRunner(
             bootstrap=bootstrap,
@@ -44,8 +44,8 @@ async def archive(service: Service, settings: ArchiverSettings, project: Project
         )
         service.health.watch("archive", lambda: runner.not_ready_because)
         await runner.run(service.stop)
-    if keeping.rewound is not None:
-        raise keeping.rewound
+    if keeping.ended_by is not None:
+        raise keeping.ended_by
 
 
 def keepers_of(project: Project) -> list[Keeper]:

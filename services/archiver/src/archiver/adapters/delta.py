@@ -100,6 +100,7 @@ class DeltaLake:
         moves = advanced(positions, reached)
         if not moves:
             return 0
+        _add_columns(opened, table)  # none, unless another process changed the table meanwhile
         fresh = new_rows(rows, positions)
         transactions = [
             transaction
