@@ -26,7 +26,7 @@ $(UV):
 
 install: .venv/.installed ## Make .venv with everything the project needs
 
-.PHONY: demo test test-fast check lint format types imports proto proto-check docs-check bench up down logs clean
+.PHONY: demo test test-fast check lint format types imports proto proto-check docs-check bench bench-peers up down logs clean
 demo: install ## Watch a year of real flights run through a real Kafka and a real Valkey (TO=2013-08-01 to choose how far)
 	@$(RUN)/tidemark demo $(if $(TO),--to $(TO)) $(DEMO_ARGS)
 
@@ -63,6 +63,10 @@ deploy-check: install ## Lint the compose file against its schema, and every Doc
 
 bench: install ## Measure against floors and peers in the same run; ONLY=store|scoring|bus for one area
 	@$(RUN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+bench-peers: $(UV) ## Make the environments of the peers that `make bench` measures against (Feast; about 700 MB)
+	@$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" bench/peers/feast/.venv
+	@$(UV) pip install --quiet --python bench/peers/feast/.venv/bin/python --requirement bench/peers/feast/requirements.txt
 
 up: install ## Start a local Kafka and Valkey and leave them running
 	@$(RUN)/tidemark stack up

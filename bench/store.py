@@ -29,6 +29,8 @@ from local_stack import LocalStack
 from prometheus_client import CollectorRegistry
 
 from bench.store_events import EVENTS, MODEL, PROJECT, TOPIC, Row, departures, row
+from bench.store_feast import measure_feast_reading, measure_feast_writing
+from bench.store_history import measure_history
 from bench.store_limits import measure_limits
 from bench.store_reading import measure_past, measure_reading
 
@@ -54,7 +56,9 @@ async def measure() -> list[Row]:
         rekeyed = await rekey_rate(stack, events)
         alone = await processes_rate(stack, 1)
         reading = await measure_reading(stack.redis_url, project.contract(MODEL))
-        reading += await asyncio.to_thread(measure_limits, stack.redis_url, project, MODEL)
+        limits = await asyncio.to_thread(measure_limits, stack.redis_url, project, MODEL)
+        reading += limits
+        reading += await asyncio.to_thread(measure_feast_reading, stack.redis_url, limits)
     async with filled_stack(events) as stack:
         together = await processes_rate(stack, 2)
     empty = "the bus's runner with an empty handler"
@@ -64,7 +68,9 @@ async def measure() -> list[Row]:
         row("store.feature_two_processes", together, "events/s", ("one process", alone)),
         row("store.rekeyed_events", rekeyed, "events/s", ("one process that merges", alone)),
         *reading,
+        *await measure_feast_writing(project, events),
         *measure_past(project, events),
+        *await asyncio.to_thread(measure_history),
     ]
 
 
