@@ -156,7 +156,8 @@ def history(folder: Path) -> dict[str, float]:
     """Join the requests of `requests.parquet` with every other file, each one view by its first column."""
     store = store_of(folder, {"type": "sqlite", "path": str(folder / "online.db")})
     asked = pd.read_parquet(folder / "requests.parquet")
-    views, entities = [], {}
+    views: list[FeatureView] = []
+    entities: dict[str, Entity] = {}
     for path in sorted(folder.glob("view_*.parquet")):
         columns = [str(one) for one in pd.read_parquet(path).columns]
         key, features = columns[0], columns[2:]

@@ -192,8 +192,8 @@ class Past:
         start_us, end_us = oldest * ring.width_us, np.maximum(as_of + 1, oldest) * ring.width_us
         start = self._history.position(self._known.entity, start_us)
         end = self._history.position(self._known.entity, end_us)
-        known = np.where(self._known.end_known < 0, len(self._history), self._known.end_known)
-        end = np.minimum(end, known)
+        no_further = np.where(self._known.end_known < 0, len(self._history), self._known.end_known)
+        end = np.minimum(end, no_further)
         start = np.minimum(start, end)
         return Window(ring, slice(None), start[:, None], end[:, None], start_us, end_us, as_of)
 

@@ -195,7 +195,8 @@ def _buckets(keys: NDArray[np.object_], buckets: int) -> NDArray[np.int64]:
     bucket = [
         xxh64_intdigest(key.encode()) % buckets if key else -1 for key in encoded.dictionary.to_pylist()
     ]
-    return np.array([*bucket, -1], np.int64)[encoded.indices.fill_null(len(bucket)).to_numpy()]
+    of_keys: NDArray[np.int64] = np.array([*bucket, -1])[encoded.indices.fill_null(len(bucket)).to_numpy()]
+    return of_keys
 
 
 def _held(contract: Callable[[], Contract], view: int, requests: pa.Table, events: pa.Table) -> pa.Table:
