@@ -76,9 +76,16 @@ def readiness(url: str) -> tuple[int, str]:
         return refused.code, refused.read().decode()
 
 
-async def until_ready(url: str, status: int) -> str:
+async def until_ready(url: str) -> None:
     async with asyncio.timeout(60):
-        while (told := await asyncio.to_thread(readiness, url))[0] != status:  # noqa: ASYNC110
+        while (await asyncio.to_thread(readiness, url))[0] != 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def until_told(url: str, reason: str) -> str:
+    """Wait until it is not ready for a reason, and give it whole."""
+    async with asyncio.timeout(60):
+        while (told := await asyncio.to_thread(readiness, url))[0] != 503 or reason not in told[1]:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     return told[1]
 
@@ -115,16 +122,15 @@ async def test_a_full_disk_is_told_and_nothing_is_lost(
     kafka = (await own_stack(valkey=None)).kafka_bootstrap
     await ensure_topics(kafka, topics_of(load_project("clicks_project")))
     async with archiver(kafka, tmp_path) as (process, url):
-        await until_ready(url, 200)
+        await until_ready(url)
         published = await publish(kafka, 0, 100)
         await until_kept(tmp_path, published)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (FULL_BYTES, resource.RLIM_INFINITY))
         published += await publish(kafka, 100, 100)
-        reason = await until_ready(url, 503)
-        assert f"lake table sources/{TOPIC}" in reason
+        reason = await until_told(url, f"lake table sources/{TOPIC}")
         assert "File too large" in reason
         assert kept(tmp_path).total() == 100
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         await until_kept(tmp_path, published)
-        await until_ready(url, 200)
+        await until_ready(url)
     assert process.returncode == 0

@@ -96,7 +96,7 @@ def point_in_time(
             `point_in_time` asks for.
         requests: The columns of `request_schema`; `_request` is a number of each, unique.
         buckets: How many parts entities, and then requests, are shuffled into. One part has to fit into a
-            worker's memory: about 300 bytes an event and 100 a request and feature. An entity is never
+            worker's memory: about 1 kB an event, and 100 bytes a request and feature. An entity is never
             divided, so the largest one has to fit too.
 
     Returns:

@@ -46,10 +46,13 @@ class Upkeep:
         }
 
     def differing(self, table: DeltaTable) -> dict[str, str]:
-        """The properties that a table has otherwise: it was made with other settings."""
-        found = table.metadata().configuration
-        wanted = self.configuration()
-        return {name: value for name, value in wanted.items() if value and found.get(name) != value}
+        """The retentions that a table has otherwise: it was made with other settings."""
+        found, wanted = table.metadata().configuration, self.configuration()
+        return {
+            name: value
+            for name, value in wanted.items()
+            if value and name.endswith("RetentionDuration") and found.get(name) != value
+        }
 
     def tidy(self, table: DeltaTable, compactions: int) -> int:
         """Join small files of one month where there are many, vacuum now and then; return the compactions.
