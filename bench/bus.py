@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import statistics
 import tempfile
 import time
 from datetime import timedelta
@@ -19,6 +21,9 @@ from bus.runner import ConsumerRunner
 from bus.topics import PROGRESSED, Topic, ensure_topics
 from bus.tracker import ProgressTracker
 from local_stack import LocalStack
+from service_kit.frame import COLLECT_AFTER
+
+from bench.bus_loop import bare_loop_rate, loop_rate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -32,11 +37,14 @@ WARM_UP_TICKS = 100
 EVENT_TIME_US = 1_357_017_300_000_000
 FILLED = Topic("bench.filled.v1", None, "k", PARTITIONS, timedelta(days=1))
 COPIED = Topic("bench.copied.v1", None, "k", PARTITIONS, timedelta(days=1))
+LOOPED = Topic("bench.looped.v1", None, "k", PARTITIONS, timedelta(days=1))
 TICKED = Topic("bench.ticked.v1", None, "k", PARTITIONS, timedelta(days=1))
 
 
 def run() -> list[dict[str, Any]]:
-    """Measure everything on a stack of its own."""
+    """Measure everything on a stack of its own, with the collector as services have it."""
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
     return uvloop.run(measure())
 
 
@@ -44,12 +52,13 @@ async def measure() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         async with LocalStack(Path(folder), valkey=None) as stack:
             bootstrap = stack.kafka_bootstrap
-            await ensure_topics(bootstrap, [FILLED, COPIED, TICKED, PROGRESSED])
+            await ensure_topics(bootstrap, [FILLED, COPIED, LOOPED, TICKED, PROGRESSED])
             publishing = await publish(bootstrap)
             raw = await best_of(3, lambda: read(bootstrap, lambda records: records))
             parsed = await best_of(3, lambda: read(bootstrap, parse))
             running = await best_of(3, lambda: consume(bootstrap))
             raw_publishing = await publish_raw(bootstrap)
+            loop, bare_loop = await loops(bootstrap)
             round_trips_ms = await round_trips(bootstrap)
     p50_ms, p99_ms = quantile(round_trips_ms, 0.5), quantile(round_trips_ms, 0.99)
     floor = "aiokafka getmany alone"
@@ -73,6 +82,15 @@ async def measure() -> list[dict[str, Any]]:
             met=running / raw >= 0.25,
         ),
         row("bus.publish_all", publishing, "events/s", "aiokafka send alone", raw_publishing),
+        row(
+            "bus.loop",
+            loop,
+            "events/s",
+            "the same with aiokafka alone",
+            bare_loop,
+            "ratio >= 0.8",
+            met=loop / bare_loop >= 0.8,
+        ),
         row("bus.progress_round_trip_p50", p50_ms, "ms", must="value <= 6", met=p50_ms <= 6),
         row("bus.progress_round_trip_p99", p99_ms, "ms"),
     ]
@@ -146,6 +164,15 @@ async def publish_raw(bootstrap: str) -> float:
                 *[await producer.send(COPIED.name, b"d" * 350, key=b"UA-%d" % (i % 5003)) for i in events]
             )
         return EVENTS / (time.perf_counter() - start)
+
+
+async def loops(bootstrap: str) -> tuple[float, float]:
+    """Return the events a second of consuming and producing, through the bus and bare, in turns."""
+    measured: tuple[list[float], list[float]] = ([], [])
+    for _ in range(3):
+        for rates, rate_of in zip(measured, (loop_rate, bare_loop_rate), strict=True):
+            rates.append(await rate_of(bootstrap, FILLED.name, LOOPED.name, EVENTS // 2))
+    return statistics.median(measured[0]), statistics.median(measured[1])
 
 
 async def read(bootstrap: str, work: Callable[[list[Any]], object]) -> float:

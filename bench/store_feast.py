@@ -3,7 +3,7 @@
 Feast runs in its own environment, which `make bench-peers` makes; without it there are no such rows, and a
 word that says so. Its clients run where ours ran (`store_limits`): pinned to a core, with the server on
 another or on the same one. Feast's views hold four ready-made floats an entity. Ours computes windows of the
-departures as it writes, with a compare-and-set a row.
+departures as it writes, with a compare-and-set a row: four rows an event of `store.update`.
 """
 
 from __future__ import annotations
@@ -12,30 +12,22 @@ import asyncio
 import json
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from feature_store import Incoming, decode_events
-from feature_store.online import Applier, MemoryClaims
-from feature_store.online.redis import RedisFeatureRows, connect
 from local_stack import LocalStack
 
-from bench.store_events import MODEL, TOPIC, Row, row
+from bench.store_events import Row, row
 from bench.store_limits import MANY, OTHER, SAME, placed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bus.events import Event
-    from feature_store import Project
-
 PEER = Path(__file__).parent / "peers" / "feast"
 PYTHON = PEER / ".venv" / "bin" / "python"
 LEAST = {("one", OTHER): 2.2, ("one", SAME): 5.0, ("many", OTHER): 20.0, ("many", SAME): 40.0}
 """How many times as fast as Feast's `online_read` a read has to be."""
-WRITTEN, A_BATCH = 40_000, 2_000
+ROWS_AN_EVENT = 4
 
 
 def feast_is_here() -> bool:
@@ -81,42 +73,14 @@ def measure_feast_reading(redis_url: str, ours: Sequence[Row]) -> list[Row]:
     return rows
 
 
-async def measure_feast_writing(project: Project, events: Sequence[Event]) -> list[Row]:
-    """Write rows of both into a Valkey of their own, on another core."""
+async def measure_feast_writing(ours: Sequence[Row]) -> list[Row]:
+    """Set what `measure_updating` found against Feast's writes into a Valkey of their own."""
     if not feast_is_here():
         return []
     with tempfile.TemporaryDirectory() as folder:
         async with LocalStack(Path(folder), kafka=None) as stack:
             address = stack.redis_url.removeprefix("redis://").split("/")[0]
-            with placed(int(address.split(":")[1]), same=False):
-                touched = await rows_a_second(stack.redis_url, project, events[:WRITTEN])
-                told = await asyncio.to_thread(feast, "online", address, folder)
+            told = await asyncio.to_thread(feast, "online", address, folder)
+    (events,) = [one["value"] for one in ours if one["name"] == "store.update"]
     against = ("Feast's online_write_batch, ready-made rows", told["rows_a_second"])
-    return [row("store.update_rows", touched, "rows/s, windows computed, compare-and-set", against)]
-
-
-async def rows_a_second(redis_url: str, project: Project, events: Sequence[Event]) -> float:
-    """Return how many rows a second are brought up to date, an event touching four."""
-    source = project.sources[TOPIC]
-    views = [view for view in project.contract(MODEL).views if view.source is source]
-    partition = np.arange(len(events)) % source.partitions
-    batch, _ = decode_events(
-        source,
-        Incoming(
-            values=[event.data for event in events],
-            ids=[event.id for event in events],
-            keys=[event.key for event in events],
-            event_time_us=[event.time_us for event in events],
-            recorded_time_us=[event.recorded_time_us for event in events],
-            partitions=partition.tolist(),
-            offsets=(np.arange(len(events)) // source.partitions).tolist(),
-        ),
-    )
-    client = await connect(redis_url)
-    applier = Applier(views, RedisFeatureRows(client), MemoryClaims())
-    start = time.perf_counter()
-    for begin in range(0, len(batch), A_BATCH):
-        await applier.apply(batch.take(np.arange(begin, min(begin + A_BATCH, len(batch)))))
-    took = time.perf_counter() - start
-    await client.aclose()
-    return len(batch) * len(views) / took
+    return [row("store.update_rows", ROWS_AN_EVENT * events, "rows/s, windows computed", against)]

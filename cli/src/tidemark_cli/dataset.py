@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from bus.clocks import wall_clock_us
-from feature_store import DefinitionError, Project, load_project
+from feature_store import Project as FeatureProject
 from rich.console import Console
 from training_sets import (
     Dataset,
@@ -26,11 +26,12 @@ from training_sets import (
     find_model,
     lineage,
 )
+from training_sets.moments import parse_moment
 
-from tidemark_cli.failures import Failure, WrongUsage
-from tidemark_cli.options import AsJson
+from tidemark_cli.failures import Failure
+from tidemark_cli.options import AsJson, Project
 from tidemark_cli.output import print_facts, print_json, print_table, say
-from tidemark_cli.projects import see_working_folder
+from tidemark_cli.projects import project_named
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,19 +48,13 @@ _MOST_SHOWN = 20
 
 def _moment(text: str) -> int:
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no ISO 8601 time, such as 2013-04-01T00:00:00Z") from None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return (found - _EPOCH) // timedelta(microseconds=1)
+        return parse_moment(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 Lake = Annotated[
     str, typer.Option("--lake", envvar="LAKE_URI", metavar="URI", help="The lake that the archiver writes.")
-]
-Module = Annotated[
-    str,
-    typer.Option("--project", envvar="TIDEMARK_PROJECT", metavar="MODULE", help="Declares the model."),
 ]
 Name = Annotated[
     str, typer.Argument(help="A name from `tidemark dataset list`, or its beginning.", show_default=False)
@@ -86,7 +81,7 @@ def build_dataset(
     model: Annotated[str, typer.Argument(help="A model of the project.", show_default=False)],
     *,
     until: Until,
-    project: Module,
+    project: Project = None,
     lake: Lake,
     from_: From = None,
     like: Annotated[
@@ -104,7 +99,7 @@ def build_dataset(
         tidemark dataset build flight-delay --until 2013-04-01
     """
     with _told():
-        shelf, declared = DatasetShelf(lake), _load(project)
+        shelf, declared = DatasetShelf(lake), project_named(project)
         spec, period = find_model(declared, model), Period(from_, until)
         at = shelf.open(like).sources if like else None
         with _busy(f"reading the lake and computing the features of {model}"):
@@ -158,7 +153,7 @@ def show_dataset(name: Name, *, lake: Lake, as_json: AsJson = False) -> None:
 
 
 @app.command("verify")
-def verify_dataset(name: Name, *, project: Module, lake: Lake, as_json: AsJson = False) -> None:
+def verify_dataset(name: Name, *, project: Project = None, lake: Lake, as_json: AsJson = False) -> None:
     """Build a kept training set again, from what the lake held then, and compare.
 
     Exit code 1 when it comes out otherwise; the message says whether the
@@ -171,7 +166,7 @@ def verify_dataset(name: Name, *, project: Module, lake: Lake, as_json: AsJson =
     with _told():
         kept = DatasetShelf(lake).open(name)
         with _busy(f"building {kept.name} again"):
-            made = build_again(_load(project), kept, DeltaEvents(lake))
+            made = build_again(project_named(project), kept, DeltaEvents(lake))
     if as_json:
         print_json({"name": kept.name, "rows": len(made), "rows_hash": kept.rows_hash, "verified": True})
     else:
@@ -200,7 +195,7 @@ def diff_datasets(before: Name, after: Name, *, lake: Lake, as_json: AsJson = Fa
 def tell_lineage(
     name: Name,
     *,
-    project: Module,
+    project: Project = None,
     lake: Lake,
     kafka: Annotated[
         str, typer.Option("--kafka", envvar="KAFKA_BOOTSTRAP_SERVERS", help="Names the topics' broker.")
@@ -221,7 +216,7 @@ def tell_lineage(
         tidemark dataset lineage flight-delay-3e6f --json | jq '.[].job.name'
     """
     with _told():
-        kept, declared = DatasetShelf(lake).open(name), _load(project)
+        kept, declared = DatasetShelf(lake).open(name), project_named(project)
         views = declared.contract(find_model(declared, kept.model).name).views
         events = list(lineage.lineage_of(kept, views, lake=_uri(lake), kafka=kafka))
     if emit:
@@ -291,13 +286,8 @@ def _show_difference(before: Manifest, after: Manifest, found: Difference) -> No
     )
 
 
-def _described(made: Dataset, project: Project, model: str, period: Period) -> Manifest:
+def _described(made: Dataset, project: FeatureProject, model: str, period: Period) -> Manifest:
     return Manifest.of(made, project, project.models[model], period, created_us=wall_clock_us())
-
-
-def _load(module: str) -> Project:
-    see_working_folder()
-    return load_project(module)
 
 
 def _placed(found: Mapping[str, Any]) -> str:
@@ -326,7 +316,5 @@ def _busy(what: str) -> Iterator[None]:
 def _told() -> Iterator[None]:
     try:
         yield
-    except DefinitionError as error:
-        raise WrongUsage(str(error)) from error
     except DatasetError as error:
         raise Failure(f"{type(error).__name__}: {error}") from error

@@ -93,10 +93,10 @@ async def test_positions_say_where_each_event_is(world: World) -> None:
 
 
 async def test_events_of_a_key_are_in_one_partition_in_order(world: World) -> None:
-    for begin in range(0, 60, 20):
-        numbers = range(begin, begin + 20)
+    # Few at a time, and so many that they fill several batches of the client's.
+    for numbers in (range(20), range(20, 40), range(40, 2_000), range(2_000, 2_010)):
         await world.publisher.publish_all(
-            world.topic, [event(number, key=f"k{number % 7}") for number in numbers]
+            world.topic, [event(number, key=f"k{number % 7}", data=b"d" * 500) for number in numbers]
         )
     by_key: dict[bytes, list[Position]] = {}
     for position, found in sorted((await world.events()).items(), key=lambda pair: int(pair[1].id)):
@@ -108,10 +108,11 @@ async def test_events_of_a_key_are_in_one_partition_in_order(world: World) -> No
 
 async def test_publishers_side_by_side_lose_and_double_nothing(world: World) -> None:
     async with asyncio.TaskGroup() as tasks:
-        for begin in range(0, 200, 20):
-            batch = [event(number, key=str(number)) for number in range(begin, begin + 20)]
-            tasks.create_task(world.publisher.publish_all(world.topic, batch))
-    assert sorted(int(found.id) for found in (await world.events()).values()) == list(range(200))
+        for begin in range(0, 1_000, 100):
+            for numbers in (range(begin, begin + 10), range(begin + 10, begin + 100)):
+                batch = [event(number, key=str(number)) for number in numbers]
+                tasks.create_task(world.publisher.publish_all(world.topic, batch))
+    assert sorted(int(found.id) for found in (await world.events()).values()) == list(range(1_000))
 
 
 async def test_nothing_to_publish_is_nothing_done(world: World) -> None:

@@ -58,6 +58,22 @@ async def test_what_the_broker_refuses_is_named_and_what_follows_is_published(
     assert "fresh producer" in caplog.text
 
 
+async def test_a_refusal_among_many_is_named_and_what_follows_is_published(
+    kafka_bootstrap: str, narrow_topic: str, publisher: KafkaPublisher
+) -> None:
+    many = [event(number) for number in range(100)]
+    with pytest.raises(EventTooLarge, match=r"max\.message\.bytes"):
+        await publisher.publish_all(narrow_topic, [*many[:50], oversize(7), *many[50:]])
+    await publisher.publish_all(narrow_topic, [event(number) for number in range(100, 140)])
+    # All the others lay in the one batch that was refused.
+    assert await ids(kafka_bootstrap, narrow_topic, 40) == [str(number) for number in range(100, 140)]
+
+
+async def test_many_for_a_topic_that_is_not_there_are_refused_by_name(publisher: KafkaPublisher) -> None:
+    with pytest.raises(Unavailable, match="does not exist"):
+        await publisher.publish_all("nowhere", [event(number) for number in range(100)])
+
+
 async def test_a_refusal_in_one_topic_costs_nothing_in_another(
     kafka_bootstrap: str, narrow_topic: str, publisher: KafkaPublisher
 ) -> None:
@@ -78,12 +94,12 @@ async def test_a_refusal_in_one_topic_costs_nothing_in_another(
 
 async def test_a_buffer_drops_only_what_the_broker_refuses(kafka_bootstrap: str, narrow_topic: str) -> None:
     async with BufferedPublisher(KafkaPublisher(kafka_bootstrap, client_id="b"), name=narrow_topic) as buffer:
-        for number in range(20):
+        for number in range(100):
             buffer.offer(narrow_topic, oversize(7) if number == 7 else event(number))
         async with asyncio.timeout(30):
             await buffer.flush()
-    assert set(await ids(kafka_bootstrap, narrow_topic, 19)) == {
-        str(number) for number in range(20) if number != 7
+    assert set(await ids(kafka_bootstrap, narrow_topic, 99)) == {
+        str(number) for number in range(100) if number != 7
     }
 
 

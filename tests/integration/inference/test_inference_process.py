@@ -20,6 +20,7 @@ from inference_kit.stock import MODEL, Stock, question, route_event
 from local_stack import LocalStack
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureStatus
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade, Role
+from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
 pytestmark = pytest.mark.stack
@@ -109,12 +110,23 @@ async def test_a_replica_whose_route_cannot_be_served_is_not_ready_but_serves_th
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await ScoringServiceStub(channel).Score(question())
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-        await ScoringServiceStub(channel).Score(MARKER_QUESTION)
+        await _answered(ScoringServiceStub(channel), MARKER_QUESTION)
 
         hidden.rename(package)
         await replica.says(re.compile('"event": "ready"'))
         reply = await ScoringServiceStub(channel).Score(question())
     assert reply.version == late.version
+
+
+async def _answered(stub: ScoringServiceStub, asked: ScoreRequest) -> None:
+    """Wait until a model is served: each is loaded for itself."""
+    async with asyncio.timeout(20):
+        while True:
+            call = stub.Score(asked)
+            if (code := await call.code()) is grpc.StatusCode.OK:
+                return
+            assert code is grpc.StatusCode.UNAVAILABLE
+            await asyncio.sleep(0.05)
 
 
 async def test_replicas_may_share_a_port(plane: ProcessPlane, tmp_path: Path) -> None:

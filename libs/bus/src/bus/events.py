@@ -8,6 +8,7 @@ the recorded time is taken; a source with an event-time field of its own overrid
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Self
 
 from bus.errors import MalformedEvent
@@ -78,6 +79,12 @@ class Event:
         )
 
 
+@lru_cache(maxsize=1024)
+def _encoded(text: str) -> bytes:
+    """Encode what most events have in common."""
+    return text.encode()
+
+
 def to_headers(event: Event) -> Headers:
     """Write the envelope; empty optional attributes are left out."""
     time = format_rfc3339(event.time_us).encode()
@@ -87,15 +94,15 @@ def to_headers(event: Event) -> Headers:
     headers = [
         ("ce_specversion", SPEC_VERSION),
         ("ce_id", event.id.encode()),
-        ("ce_type", event.type.encode()),
-        ("ce_source", event.source.encode()),
+        ("ce_type", _encoded(event.type)),
+        ("ce_source", _encoded(event.source)),
         ("ce_time", time),
         ("ce_recordedtime", recorded),
     ]
     if event.subject:
         headers.append(("ce_subject", event.subject.encode()))
     if event.content_type:
-        headers.append(("content-type", event.content_type.encode()))
+        headers.append(("content-type", _encoded(event.content_type)))
     if event.traceparent:
         headers.append(("traceparent", event.traceparent.encode()))
     return headers

@@ -24,26 +24,6 @@ _MISSING: Final = np.uint8(Status.MISSING)
 _DEFAULTED: Final = np.uint8(Status.DEFAULTED)
 
 
-def settle(
-    numbers: NDArray[np.float64], statuses: NDArray[np.uint8], defaults: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Return values as float32, -0 as 0, and statuses: what is present but not finite as float32 is MISSING.
-
-    Args:
-        numbers: float64[n, F].
-        statuses: uint8[n, F]; written to.
-        defaults: float32[F], which stand where a feature is not present.
-    """
-    values = _rounded(numbers)
-    # A zero has no sign: runtimes do not agree on which they keep.
-    values += np.float32(0.0)
-    there = statuses == _PRESENT
-    usable = there & np.isfinite(values)
-    np.copyto(statuses, _MISSING, where=there != usable)
-    np.copyto(values, defaults, where=~usable)
-    return values, statuses
-
-
 class Derivation:
     """A contract's derived features, to be computed in their order.
 
@@ -53,6 +33,9 @@ class Derivation:
     """
 
     def __init__(self, contract: Contract) -> None:
+        from feature_store import kernels  # noqa: PLC0415 - it takes a second, which not every command needs
+
+        self._kernels = kernels
         self._leaves = len(contract.leaves)
         self.names = tuple(feature.full_name for feature in (*contract.leaves, *contract.derived))
         self.vector = np.array([self.names.index(name) for name in contract.feature_names], np.intp)
@@ -86,7 +69,9 @@ class Derivation:
             computed = self._compute(feature, {**requests.context, **read}, len(requests))
             numbers[:, at] = np.nan if computed is None else computed
             _mark(numbers[:, at], statuses[:, at], _DEFAULTED if computed is None else worst)
-        return settle(numbers.take(self.vector, axis=1), statuses.take(self.vector, axis=1), self._defaults)
+        return self._kernels.settle(
+            numbers.take(self.vector, axis=1), statuses.take(self.vector, axis=1), self._defaults
+        )
 
     def _compute(
         self, feature: Derived | Opaque, columns: Mapping[str, NDArray[Any]], n: int

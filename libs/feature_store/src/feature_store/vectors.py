@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from feature_store.aggregations import ADDED, from_sortable
+from feature_store.aggregations import ADDED
 from feature_store.definitions import Feature, RequestTime
-from feature_store.derivation import Derivation, settle
+from feature_store.derivation import Derivation
 from feature_store.plans import plan_of, ring_of
 from feature_store.readings import Combined, Reading, reading_of
-from feature_store.statuses import Status
-from feature_store.tiles import EMPTY_US
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,12 +29,8 @@ if TYPE_CHECKING:
     from feature_store.requests import Requests
 
 
-# An enum's member costs a tenth of a microsecond to look up and more to compare: the hot path keeps them as
-# numbers.
-_PRESENT: Final = np.uint8(Status.PRESENT)
-_MISSING: Final = np.uint8(Status.MISSING)
-_STALE: Final = np.uint8(Status.STALE)
-_DEFAULTED: Final = np.uint8(Status.DEFAULTED)
+_ALL: Final = np.empty((0, 0), np.bool_)
+"""For the rows that could be read: every one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,6 +146,9 @@ class VectorPlan:
     """
 
     def __init__(self, contract: Contract) -> None:
+        from feature_store import kernels  # noqa: PLC0415 - it takes a second, which not every command needs
+
+        self._kernels = kernels
         self.contract = contract
         self.views = tuple(plan_of(view) for view in contract.views)
         self.totals: list[Read] = []
@@ -177,11 +174,27 @@ class VectorPlan:
             for at, feature in enumerate(contract.leaves)
             if isinstance(feature, RequestTime)
         ]
-        # Values are made in this order: totals, lasts, computed ones, combined ones.
-        made_at = [*self._total_at, *self._last_at]
-        made_at += [at for at, _ in self._computed] + [at for at, _, _ in self._combined]
-        self._order = np.argsort(made_at)
+        made_at = [at for at, _ in self._computed] + [at for at, _, _ in self._combined]
+        self._order = np.argsort([*self._total_at, *self._last_at, *made_at])
+        self._leaves, self._leaf_scale = self._table(made_at)
         self._derivation = Derivation(contract) if contract.derived else None
+
+    def _table(self, made_at: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return how each leaf is made, as `kernels.make_numbers` and `kernels.mark_rows` want it."""
+        form = self._kernels.Form
+        leaves = np.zeros((len(self._status_from), 4), np.int64)
+        scale = np.ones(len(leaves))
+        for number, at in enumerate(self._total_at):
+            leaves[at, :2] = form.TOTAL, self._numerator[number]
+            if number < len(self._denominator):
+                leaves[at, :3] = form.QUOTIENT, self._numerator[number], self._denominator[number]
+            scale[at] = self._scale[number]
+        for number, at in enumerate(self._last_at):
+            leaves[at, :2] = form.KEPT, self._last[number]
+        for number, at in enumerate(made_at):
+            leaves[at, :2] = form.MADE, number
+        leaves[:, 3] = self._status_from
+        return leaves, scale
 
     def _read_totals(self, readings: list[tuple[int, Feature, Reading]]) -> None:
         """Prepare `value = total * scale`, and the division by another total of the first, which have one."""
@@ -258,6 +271,8 @@ class VectorPlan:
         """Return the features that need no row, float64[n, request-time features]; NaN where null."""
         n = len(requests)
         computed = np.empty((n, len(self._computed)))
+        if not self._computed:
+            return computed
         with np.errstate(all="ignore"):
             for number, (_, expression) in enumerate(self._computed):
                 computed[:, number] = expression.evaluate(requests.context, n)
@@ -280,31 +295,23 @@ class VectorPlan:
         """
         if computed is None:
             computed = self.compute(requests)
-        with np.errstate(all="ignore"):
-            # A division by zero, a last that is not there, a computed value that is null: none is finite.
-            kept = readings.totals.take(self._numerator, axis=1) * self._scale
-            kept[:, : len(self._denominator)] /= readings.totals.take(self._denominator, axis=1)
-            lasts = from_sortable(readings.lasts.take(self._last, axis=1))
-            made = [kept, lasts, computed]
-            if self._combined:
-                made.append(self._combine(readings, requests.time_us))
-            leaves = np.concatenate(made, axis=1).take(self._order, axis=1)
-        statuses = self._row_statuses(readings, requests, readable).take(self._status_from, axis=1)
+        made = computed
+        if self._combined:
+            with np.errstate(all="ignore"):
+                made = np.concatenate((computed, self._combine(readings, requests.time_us)), axis=1)
+        n = len(requests)
+        numbers = np.empty((n, len(self._leaves)))
+        statuses = np.empty(numbers.shape, np.uint8)
+        self._kernels.make_numbers(
+            readings.totals, readings.lasts, made, self._leaves, self._leaf_scale, numbers
+        )
+        readable = _ALL if readable is None else readable
+        self._kernels.mark_rows(
+            readings.newest_us, requests.time_us, readable, self._leaves, self._ttl_us, statuses
+        )
         if self._derivation is not None:
-            return self._derivation.finish(leaves, statuses, requests)
-        return settle(leaves, statuses, self.contract.defaults)
-
-    def _row_statuses(
-        self, readings: Readings, requests: Requests, readable: NDArray[np.bool_] | None
-    ) -> NDArray[np.uint8]:
-        """Return the status that each view's row gives its features, uint8[n, views + 1]; last, no row's."""
-        statuses = np.full((len(requests), len(self.views) + 1), _PRESENT)
-        of_rows = statuses[:, :-1]
-        of_rows[requests.time_us[:, None] - readings.newest_us > self._ttl_us] = _STALE
-        of_rows[readings.newest_us == EMPTY_US] = _MISSING
-        if readable is not None:
-            of_rows[~readable] = _DEFAULTED
-        return statuses
+            return self._derivation.finish(numbers, statuses, requests)
+        return self._kernels.settle(numbers, statuses, self.contract.defaults)
 
 
 def _indexes(numbers: Iterable[int]) -> NDArray[np.intp]:

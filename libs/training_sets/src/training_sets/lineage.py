@@ -6,7 +6,6 @@ from what it made, so that telling it again is the same run and not another.
 
 import uuid
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from feature_store import View
@@ -21,12 +20,13 @@ from openlineage.client.facet_v2 import (
 from openlineage.client.serde import Serde
 
 from training_sets.manifests import Manifest
+from training_sets.moments import show_moment
 
 PRODUCER: Final = "urn:tidemark:training-sets"
 FEATURES: Final = "tidemark://features"
 MODELS: Final = "tidemark://models"
 _JOBS: Final = "tidemark"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 _RUNS: Final = uuid.uuid5(uuid.NAMESPACE_URL, PRODUCER)
 
 
@@ -74,7 +74,7 @@ def lineage_of_training(model: str, version: str, snapshot: str, *, lake: str, a
         at_us: The cut of the training.
     """
     return RunEvent(
-        eventTime=_time(at_us),
+        eventTime=show_moment(at_us),
         producer=PRODUCER,
         run=Run(str(uuid.uuid5(_RUNS, f"train/{version}"))),
         job=Job(_JOBS, f"train.{model}"),
@@ -98,7 +98,7 @@ def emit(events: Sequence[RunEvent]) -> None:
 
 def _run(job: str, kept: Manifest, inputs: list[InputDataset], output: OutputDataset) -> RunEvent:
     return RunEvent(
-        eventTime=_time(kept.created_us),
+        eventTime=show_moment(kept.created_us),
         producer=PRODUCER,
         run=Run(str(uuid.uuid5(_RUNS, f"{job}/{kept.snapshot}"))),
         job=Job(_JOBS, job),
@@ -125,7 +125,3 @@ def _version(version: str) -> dict[str, DatasetFacet]:
 def _schema(names: Sequence[str]) -> dict[str, DatasetFacet]:
     fields = [schema_dataset.SchemaDatasetFacetFields(name=name, type="float32") for name in names]
     return {"schema": schema_dataset.SchemaDatasetFacet(fields=fields)}
-
-
-def _time(time_us: int) -> str:
-    return (_EPOCH + timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")

@@ -22,8 +22,8 @@ from feature_store import Project
 from google.protobuf.message import DecodeError
 from service_kit import Service
 from tidemark.retraining.v1.retrain_pb2 import RetrainApproved
+from training_sets.moments import show_moment
 
-from trainer.console import show_time
 from trainer.settings import TrainerSettings
 
 _GROUP: Final = "trainer"
@@ -118,9 +118,9 @@ class Approvals:
 
 
 def _arguments(approved: RetrainApproved) -> list[str]:
-    arguments = ["train", approved.model, "--until", show_time(approved.train_until.ToMicroseconds())]
+    arguments = ["train", approved.model, "--until", show_moment(approved.train_until.ToMicroseconds())]
     if approved.HasField("train_from"):
-        arguments += ["--from", show_time(approved.train_from.ToMicroseconds())]
+        arguments += ["--from", show_moment(approved.train_from.ToMicroseconds())]
     if approved.algorithm:
         arguments += ["--algorithm", approved.algorithm]
     return [*arguments, "--json", "--as", "trainer", "--request-id", approved.request_id]

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import typer
@@ -12,10 +11,9 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from training_sets.datasets import Dataset
+from training_sets.moments import parse_moment, show_moment
 
 from trainer.judging import Evidence
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ConsoleSteps:
@@ -53,16 +51,9 @@ def parse_time(text: str) -> int:
         typer.BadParameter: it is none.
     """
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no ISO 8601 time, such as 2013-04-01T00:00:00Z") from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def show_time(time_us: int) -> str:
-    """An ISO 8601 time, UTC."""
-    return (_EPOCH + timedelta(microseconds=time_us)).isoformat().replace("+00:00", "Z")
+        return parse_moment(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def version_result(package: Package, evidence: Evidence) -> dict[str, Any]:
@@ -77,8 +68,8 @@ def version_result(package: Package, evidence: Evidence) -> dict[str, Any]:
         "seed": facts.seed,
         "metrics": facts.metrics,
         "training_rows": facts.training_rows,
-        "trained_from": show_time(facts.trained_from_us),
-        "trained_until": show_time(facts.trained_until_us),
+        "trained_from": show_moment(facts.trained_from_us),
+        "trained_until": show_moment(facts.trained_until_us),
         "dataset_snapshot": facts.dataset_snapshot,
         "code_commit": facts.code_commit,
         "gates": [asdict(gate) for gate in evidence.gates],
@@ -93,8 +84,8 @@ def snapshot_result(dataset: Dataset) -> dict[str, Any]:
         "dataset_snapshot": dataset.snapshot(),
         "rows": len(dataset),
         "base_rate": float(dataset.labelled.labels.mean()),
-        "first_request": show_time(int(times_us.min())),
-        "last_request": show_time(int(times_us.max())),
+        "first_request": show_moment(int(times_us.min())),
+        "last_request": show_moment(int(times_us.max())),
         "dataset": dataset.describe(),
     }
 

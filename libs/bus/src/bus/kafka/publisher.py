@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     KafkaError,
-    KafkaTimeoutError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
     ProducerClosed,
@@ -23,8 +22,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from bus.errors import EventTooLarge, Unavailable
 from bus.kafka.partitioning import partition_of_key
+from bus.kafka.sending import BATCH_BYTES, NeverSent, send_all
 from bus.metrics import PublisherMetrics
-from bus.positions import Position
 from bus.records import DEFAULT_MAX_EVENT_BYTES, check_sizes, outgoing
 
 if TYPE_CHECKING:
@@ -32,20 +31,14 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bus.events import Event
+    from bus.positions import Position
     from bus.records import OutgoingRecord
-
-    class _Sent(Protocol):
-        """What the untyped client says of an acknowledged record."""
-
-        partition: int
-        offset: int
 
 
 _log = logging.getLogger(__name__)
 
 # Dead letters carry an original of up to the edge's bound and headers that say why.
 _MAX_REQUEST_BYTES: Final = 2 * 1024 * 1024
-_BATCH_BYTES: Final = 128 * 1024
 _REQUEST_TIMEOUT_MS: Final = 15_000
 _CLOSE_SECONDS: Final = 10.0
 # What others have on its way through a producer that is replaced is given so long to arrive.
@@ -53,10 +46,6 @@ _REPLACE_SECONDS: Final = 2.0
 # After any refusal the client's sequence numbers no longer match the broker's, and all that follows is
 # refused with one of these: nothing of it was written, so a fresh producer may send it again.
 _OUT_OF_STEP: Final = (OutOfOrderSequenceNumber, UnknownProducerId, ProducerFenced, ProducerClosed)
-
-
-class _NeverSent(Exception):
-    """Refused on this side, by its cause: no sequence number was used up."""
 
 
 class KafkaPublisher:
@@ -120,20 +109,21 @@ class KafkaPublisher:
     async def publish_records(self, topic: str, records: Sequence[OutgoingRecord]) -> list[Position]:
         """See `RecordPublisher.publish_records`."""
         positions: dict[int, Position] = {}
-        while len(positions) < len(records):
+        waiting: Sequence[int] = range(len(records))
+        while waiting:
             producer = await self._connected()
-            waiting = [index for index in range(len(records)) if index not in positions]
-            outcomes = await _send_all(producer, topic, [records[index] for index in waiting])
-            failures = []
+            failures: list[BaseException] = []
+            outcomes = await send_all(producer, topic, [records[index] for index in waiting])
             for index, outcome in zip(waiting, outcomes, strict=True):
                 if isinstance(outcome, BaseException):
                     failures.append(outcome)
                 else:
-                    positions[index] = Position(topic, outcome.partition, outcome.offset)
+                    positions[index] = outcome
             if failures:
-                if not all(isinstance(failure, _NeverSent) for failure in failures):
+                if not all(isinstance(failure, NeverSent) for failure in failures):
                     await self._replace(producer)
                 _raise_unless_out_of_step(topic, failures)
+            waiting = [index for index in waiting if index not in positions] if failures else ()
         self._metrics.published(topic, len(records))
         return [positions[index] for index in range(len(records))]
 
@@ -153,7 +143,7 @@ class KafkaPublisher:
             acks="all",
             compression_type="lz4",
             linger_ms=self._linger_ms,
-            max_batch_size=_BATCH_BYTES,
+            max_batch_size=BATCH_BYTES,
             max_request_size=_MAX_REQUEST_BYTES,
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
             partitioner=partition_of_key,
@@ -173,39 +163,9 @@ class KafkaPublisher:
                 await _stop(broken, _REPLACE_SECONDS)
 
 
-async def _send_all(
-    producer: AIOKafkaProducer, topic: str, records: Sequence[OutgoingRecord]
-) -> list[_Sent | BaseException]:
-    sent: list[asyncio.Future[_Sent]] = []
-    refused: BaseException | None = None
-    for record in records:
-        try:
-            sent.append(await _send(producer, topic, record))
-        except (MessageSizeTooLargeError, UnknownTopicOrPartitionError) as error:
-            refused = _NeverSent()
-            refused.__cause__ = error
-            break
-        except KafkaError as error:
-            refused = error
-            break
-    outcomes: list[_Sent | BaseException] = await asyncio.gather(*sent, return_exceptions=True)
-    # What comes after a refused record must not overtake it.
-    return outcomes + [refused] * (len(records) - len(sent)) if refused else outcomes
-
-
-async def _send(producer: AIOKafkaProducer, topic: str, record: OutgoingRecord) -> asyncio.Future[_Sent]:
-    while True:
-        # Its own buffer is full because the broker is away, and the record was not taken: offer it again.
-        with suppress(KafkaTimeoutError):
-            sent: asyncio.Future[_Sent] = await producer.send(
-                topic, value=record.value, key=record.key, headers=record.headers
-            )
-            return sent
-
-
 def _raise_unless_out_of_step(topic: str, failures: Sequence[BaseException]) -> None:
     for found in failures:
-        failure = (found.__cause__ or found) if isinstance(found, _NeverSent) else found
+        failure = (found.__cause__ or found) if isinstance(found, NeverSent) else found
         if isinstance(failure, (MessageSizeTooLargeError, RecordTooLargeError)):
             raise EventTooLarge(topic, str(failure)) from failure
         if isinstance(failure, UnknownTopicOrPartitionError):

@@ -1,13 +1,13 @@
-"""From rows to vectors: all the rows of many requests as one matrix, and no Python per feature."""
+"""From rows to vectors: all the rows of many requests as one matrix, and no Python per request or feature."""
 
 from __future__ import annotations
 
 from itertools import cycle
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from feature_store.online.row_map import RowMap, RowReadings
+from feature_store.online.row_map import RowMap
 from feature_store.rows import WORD, WORD_BYTES, key_prefix
 from feature_store.vectors import VectorPlan, Vectors
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from feature_store.contract import Contract
     from feature_store.requests import Requests
     from feature_store.rows import RowLayout
-
-REQUESTS_A_PART: Final = 64
-"""Larger arrays go back to the system after each use; getting them anew costs more than all arithmetic."""
 
 
 class VectorAssembler:
@@ -72,52 +69,35 @@ class VectorAssembler:
             readable: False where the store could not be read; then `rows` is not looked at.
             computed: What `compute` returned for these requests, if somebody has called it already.
         """
-        n, views, expected = len(requests), len(self._layouts), self._map
+        n, views = len(requests), len(self._layouts)
         if not readable:
             rows = [None] * (n * views)
-        unreadable: list[int] = []
-        parts: list[RowReadings] = []
-        for start in range(0, max(n, 1), REQUESTS_A_PART):
-            time_us = requests.time_us[start : start + REQUESTS_A_PART]
-            first = start * views
-            matrix, odd = self._matrix(len(time_us), rows[first : first + len(time_us) * views])
-            unreadable.extend(first + index for index in odd)
-            parts.append(self._map.read(matrix, time_us))
-        if self._map is not expected:
-            # Some rows were wider than expected; now that they are, all parts come out alike.
-            return self.assemble(requests, rows, readable=readable, computed=computed)
-        read = parts[0] if len(parts) == 1 else RowReadings.concatenated(parts)
-        mask = None
-        if unreadable or not readable:
-            mask = np.full((n, views), readable)
-            mask.flat[unreadable] = False
-        values, statuses = self._plan.finish(self._map.readings(read), requests, mask, computed)
-        return Vectors(values, statuses, self._map.positions(read))
-
-    def _matrix(self, n: int, rows: Sequence[bytes | None]) -> tuple[NDArray[np.int64], list[int]]:
-        """Return each request's rows side by side, int64[n, words], and the indexes of the unreadable ones.
-
-        Where there is no row, or an unreadable one, there is an empty one.
-        """
-        present: Sequence[bytes]
-        if None in rows:
-            present = [
-                empty if row is None else row for row, empty in zip(rows, cycle(self._empty), strict=False)
-            ]
-        else:
-            present = cast("Sequence[bytes]", rows)
-        packed = b"".join(present)
+        mask = None if readable else np.zeros((n, views), np.bool_)
+        packed = b"".join(self._present(rows))
+        read = None
         if len(packed) == n * self._map.words * WORD_BYTES:
             matrix = np.frombuffer(packed, WORD).reshape(n, self._map.words)
-            if self._map.fits(matrix):
-                return matrix, []
-        return self._odd_matrix(present)
+            read = self._map.read(matrix, requests.time_us)
+        if read is None:
+            matrix, mask = self._odd_matrix(rows)
+            read = self._map.read(matrix, requests.time_us)
+            assert read is not None, "rows that were laid out here are not as they were laid out"
+        readings, positions = read
+        values, statuses = self._plan.finish(readings, requests, mask, computed)
+        return Vectors(values, statuses, positions)
 
-    def _odd_matrix(self, rows: Sequence[bytes]) -> tuple[NDArray[np.int64], list[int]]:
-        """Do the same where some rows are unreadable, or laid out for other numbers of partitions.
+    def _present(self, rows: Sequence[bytes | None]) -> Sequence[bytes]:
+        """Return the rows, with an empty one where there is none."""
+        if None not in rows:
+            return cast("Sequence[bytes]", rows)
+        return [empty if row is None else row for row, empty in zip(rows, cycle(self._empty), strict=False)]
 
-        Rows for more partitions than expected, which a topic may get while this process runs, are expected
-        from now on.
+    def _odd_matrix(self, rows: Sequence[bytes | None]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return each request's rows side by side, int64[n, words], and which were readable, bool[n, views].
+
+        For when some are unreadable, instead of which there is an empty one, or are laid out for other
+        numbers of partitions. Rows for more partitions than expected, which a topic may get while this
+        process runs, are expected from now on.
         """
         views = len(self._layouts)
         decoded = [layout.decode(rows[view::views]) for view, layout in enumerate(self._layouts)]
@@ -126,7 +106,9 @@ class VectorAssembler:
             layout.partitions != old.partitions for layout, old in zip(layouts, self._layouts, strict=True)
         ):
             self._expect(layouts)
-        unreadable = [
-            index for index, row in enumerate(rows) if layouts[index % views].partitions_of(row) is None
+        readable = [
+            row is None or layouts[index % views].partitions_of(row) is not None
+            for index, row in enumerate(rows)
         ]
-        return np.concatenate([matrix for _, matrix in decoded], axis=1), unreadable
+        matrix = np.concatenate([matrix for _, matrix in decoded], axis=1)
+        return matrix, np.array(readable, np.bool_).reshape(-1, views)
