@@ -41,14 +41,17 @@ def small_files(table: DeltaTable, below_bytes: int) -> list[list[SmallFile]]:
     Partitions rise by their values, so that the last is the newest.
     """
     by_partition: dict[tuple[tuple[str, str | None], ...], list[SmallFile]] = defaultdict(list)
-    for action in pa.table(table.get_add_actions(flatten=True)).to_pylist():
-        if action["size_bytes"] < below_bytes:
-            values = tuple(
+    files = pa.table(table.get_add_actions(flatten=True))
+    partition = [name for name in files.column_names if name.startswith(_PARTITION_PREFIX)]
+    for path, size, *values in zip(
+        *(files.column(name).to_pylist() for name in ("path", "size_bytes", *partition)), strict=True
+    ):
+        if size < below_bytes:
+            lies_in = tuple(
                 (name.removeprefix(_PARTITION_PREFIX), None if value is None else str(value))
-                for name, value in action.items()
-                if name.startswith(_PARTITION_PREFIX)
+                for name, value in zip(partition, values, strict=True)
             )
-            by_partition[values].append(SmallFile(action["path"], action["size_bytes"], values))
+            by_partition[lies_in].append(SmallFile(path, size, lies_in))
     return [
         sorted(by_partition[values], key=lambda file: file.size_bytes)
         for values in sorted(by_partition, key=str)

@@ -21,7 +21,8 @@ class Upkeep:
         checkpoint_every_commits: The log is summed up this often; a checkpoint carries the positions along,
             so that expired log files can go without losing them.
         compact_after_files: Small files the newest month may gather before the smaller half is joined.
-        compact_older_after_files: The same for each month before it, which only late events still reach.
+        compact_older_after_files: As many in a month before it, which only late events still reach, are all
+            joined.
         small_file_bytes: Files below this are small.
         vacuum_every_compactions: How often files that no version within `history_days` needs are deleted.
         history_days: How long any version of a table can be read.
@@ -57,8 +58,8 @@ class Upkeep:
     def tidy(self, table: DeltaTable, compactions: int) -> int:
         """Join small files of one month where there are many, vacuum now and then; return the compactions.
 
-        Joining the smaller half alone keeps a row from being rewritten more than a few times. Months are
-        looked at when the table as a whole has many files.
+        Joining the smaller half alone keeps a row from being rewritten more than a few times while its month
+        grows. Months are looked at when the table as a whole has many files.
 
         Raises:
             CommitFailedError: another process did the same; this one changed nothing.
@@ -68,8 +69,7 @@ class Upkeep:
         due = self._due(small_files(table, self.small_file_bytes))
         if not due:
             return compactions
-        most = max(due, key=len)
-        join_files(table, most[: len(most) // 2], now_ms=self.clock_us() // 1000)
+        join_files(table, max(due, key=len), now_ms=self.clock_us() // 1000)
         compactions += 1
         if compactions % self.vacuum_every_compactions == 0:
             self._vacuum(table)
@@ -77,7 +77,9 @@ class Upkeep:
 
     def _due(self, by_month: list[list[SmallFile]]) -> list[list[SmallFile]]:
         older = [files for files in by_month[:-1] if len(files) >= self.compact_older_after_files]
-        newest = [files for files in by_month[-1:] if len(files) >= self.compact_after_files]
+        newest = [
+            files[: len(files) // 2] for files in by_month[-1:] if len(files) >= self.compact_after_files
+        ]
         return [*older, *newest]
 
     def _vacuum(self, table: DeltaTable) -> None:
