@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PEER = Path(__file__).parent / "peers" / "feast"
 PYTHON = PEER / ".venv" / "bin" / "python"
 LEAST = {("one", OTHER): 2.2, ("one", SAME): 5.0, ("many", OTHER): 20.0, ("many", SAME): 40.0}
-"""How many times as fast as Feast's `online_read` a read has to be."""
+"""How many times as fast a read has to be as Feast's, by whichever of its two calls is faster."""
 ROWS_AN_EVENT = 4
 
 
@@ -59,17 +59,11 @@ def measure_feast_reading(redis_url: str, ours: Sequence[Row]) -> list[Row]:
             told = feast("online", address, folder)
         for size, label in (("one", "read_one"), ("many", f"read_{MANY}")):
             value, least = found[f"store.{label}.{name}"], LEAST[size, placement]
-            reads, gets = told[f"read_{size}_us"], told[f"get_{size}_us"]
-            must = (f"ratio <= 1 / {least:g}", value <= reads / least)
-            rows += [
-                row(f"store.{label}_feast.{name}", value, "us", (f"online_read, {placement}", reads), must),
-                row(
-                    f"store.{label}_feast_get.{name}",
-                    value,
-                    "us",
-                    (f"get_online_features, {placement}", gets),
-                ),
-            ]
+            calls = {"online_read": f"read_{size}_us", "get_online_features": f"get_{size}_us"}
+            call = min(calls, key=lambda one: told[calls[one]])
+            against = (f"Feast's {call}, {placement}", told[calls[call]])
+            must = (f"ratio <= 1 / {least:g}", value <= against[1] / least)
+            rows.append(row(f"store.{label}_feast.{name}", value, "us", against, must))
     return rows
 
 
