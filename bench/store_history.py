@@ -7,10 +7,11 @@ features are the first thirty of its model, over seven views.
 `pandas_form` is as vectorised as pandas allows: for each view, cumulative sums by entity once, then one
 `merge_asof(by=entity)` for the end of all windows and one for the start of each. It goes by event time
 alone: it knows no recorded time, late event, duplicate, TTL or status, all of which ours obeys, and it leaves
-out the one Last. So it does less, and in floating point.
+out the one Last. So it does less, and in floating point; it takes about three quarters of our processor time,
+and is no part of any claim.
 
 Feast's `get_historical_features` (local store, Dask) joins each request with every row of its entity and then
-drops all but one: with an airport's 110,000 departures that cannot be done. So it is asked for a sample, of
+drops all but one: the ten times are over this. With an airport's 110,000 departures it cannot be done at all. So it is asked for a sample, of
 feature rows that are ready-made; ours answers the same requests from the events.
 """
 
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 FEATURES = 30
 FROM, TO = datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 2, tzinfo=UTC)
 ROUNDS = 3
-SAMPLED, SAMPLED_DAYS = 300, 14
+SAMPLED, SAMPLED_DAYS = 500, 14
 MOST_SECONDS, MOST_GB = 20.0, 2.0
 
 
@@ -93,9 +94,7 @@ def measure_feast_history(folder: Path) -> list[Row]:
     events = {topic: first_days(batch) for topic, batch in read_events(project, folder).items()}
     requests = requests_of(project, events)
     requests = requests.take(np.sort(np.argsort(requests.time_us)[-SAMPLED:]))
-    start = time.perf_counter()
-    point_in_time(contract, events, requests, AsOf())
-    ours_s = time.perf_counter() - start
+    ours_s = min(seconds_of(contract, events, requests) for _ in range(ROUNDS))
     sample = folder / "sample"
     sample.mkdir()
     write_for_feast(sample, contract, events, requests)
@@ -103,6 +102,12 @@ def measure_feast_history(folder: Path) -> list[Row]:
     asked = f"s, {SAMPLED:,} requests over {SAMPLED_DAYS} days of events"
     against = ("Feast's get_historical_features, windows ready-made", feast_s)
     return [row("store.history_sample", ours_s, asked, against, ("ratio <= 0.1", ours_s <= feast_s / 10))]
+
+
+def seconds_of(contract: Contract, events: Mapping[str, EventBatch], requests: Requests) -> float:
+    start = time.perf_counter()
+    point_in_time(contract, events, requests, AsOf())
+    return time.perf_counter() - start
 
 
 def first_days(batch: EventBatch) -> EventBatch:
@@ -262,11 +267,11 @@ def main(form: str, folder: Path) -> None:
     read_seconds = time.perf_counter() - start
     took = []
     for _ in range(ROUNDS):
-        start = time.perf_counter()
         if form == "native":
-            point_in_time(contract, events, requests, AsOf())
-        else:
-            pandas_form(contract, events, requests)
+            took.append(seconds_of(contract, events, requests))
+            continue
+        start = time.perf_counter()
+        pandas_form(contract, events, requests)
         took.append(time.perf_counter() - start)
     told = {
         "rows": len(requests),
