@@ -11,8 +11,9 @@ out the one Last. So it does less, and in floating point; it takes about three q
 and is no part of any claim.
 
 Feast's `get_historical_features` (local store, Dask) joins each request with every row of its entity and then
-drops all but one: the ten times are over this. With an airport's 110,000 departures it cannot be done at all. So it is asked for a sample, of
-feature rows that are ready-made; ours answers the same requests from the events.
+drops all but one, which cannot be done with an airport's 110,000 departures. So it is asked for a sample, of
+feature rows that are ready-made; ours answers the same requests from the events. The claim of ten times is
+over Feast.
 """
 
 from __future__ import annotations
