@@ -20,13 +20,17 @@ $(UV):
 	@echo "installing the project's packages into .venv"
 	@$(UV) sync --quiet --frozen --python "$$(command -v $(PYTHON))" && touch $@
 
+.venv/.spark: .venv/.installed
+	@echo "installing pyspark, which one test file needs, into .venv (about 480 MB)"
+	@$(UV) sync --quiet --frozen --group spark --python "$$(command -v $(PYTHON))" && touch $@
+
 install: .venv/.installed ## Make .venv with everything the project needs
 
-.PHONY: demo test test-fast check lint format types imports proto proto-check docs-check bench up down logs clean
+.PHONY: demo test test-fast check lint format types imports proto proto-check docs-check bench bench-peers up down logs clean
 demo: install ## Watch a year of real flights run through a real Kafka and a real Valkey (TO=2013-08-01 to choose how far)
 	@$(RUN)/tidemark demo $(if $(TO),--to $(TO)) $(DEMO_ARGS)
 
-test: install ## Run every test, on a real Kafka and a real Valkey that it starts itself
+test: install .venv/.spark ## Run every test, on a real Kafka and a real Valkey that it starts itself
 	@$(RUN)/pytest --numprocesses $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 test-fast: install ## Run the unit tests only
@@ -59,6 +63,10 @@ deploy-check: install ## Lint the compose file against its schema, and every Doc
 
 bench: install ## Measure against floors and peers in the same run; ONLY=store|scoring|bus for one area
 	@$(RUN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+bench-peers: $(UV) ## Make the environments of the peers that `make bench` measures against (Feast; about 700 MB)
+	@$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" bench/peers/feast/.venv
+	@$(UV) pip install --quiet --python bench/peers/feast/.venv/bin/python --requirement bench/peers/feast/requirements.txt
 
 up: install ## Start a local Kafka and Valkey and leave them running
 	@$(RUN)/tidemark stack up

@@ -30,6 +30,8 @@ from local_stack import LocalStack
 from prometheus_client import CollectorRegistry
 
 from bench.store_events import EVENTS, MODEL, PROJECT, TOPIC, Row, departures, row
+from bench.store_feast import measure_feast_reading, measure_feast_writing
+from bench.store_history import measure_history
 from bench.store_limits import measure_limits
 from bench.store_reading import measure_past, measure_reading
 from bench.store_updating import measure_updating
@@ -56,18 +58,23 @@ async def measure() -> list[Row]:
         rekeyed = await rekey_rate(stack, events)
         alone = await processes_rate(stack, 1)
         reading = await measure_reading(stack.redis_url, project.contract(MODEL))
-        reading += await asyncio.to_thread(measure_limits, stack.redis_url, project, MODEL)
+        limits = await asyncio.to_thread(measure_limits, stack.redis_url, project, MODEL)
+        reading += limits
+        reading += await asyncio.to_thread(measure_feast_reading, stack.redis_url, limits)
     async with filled_stack(events) as stack:
         together = await processes_rate(stack, 2)
+    updating = await measure_updating()
     empty = "the bus's runner with an empty handler"
     must = ("value >= 30,000", alone >= 30_000)
     return [
         row("store.feature_events", alone, "events/s", (empty, floor), must),
         row("store.feature_two_processes", together, "events/s", ("one process", alone)),
         row("store.rekeyed_events", rekeyed, "events/s", ("one process that merges", alone)),
-        *await measure_updating(),
+        *updating,
         *reading,
+        *await measure_feast_writing(updating),
         *measure_past(project, events),
+        *await asyncio.to_thread(measure_history),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,14 +22,15 @@ from bus.producer import KafkaPublisher
 from bus.progress import targets_of
 from bus.received import Received
 from bus.records import OutgoingRecord
-from bus.topics import OUTCOMES_OBSERVED, dead_letter_of, ensure_topics
+from bus.topics import OUTCOMES_OBSERVED, ROUTES_CHANGED, dead_letter_of, ensure_topics
 from bus.tracker import ProgressTracker
-from deltalake import DeltaTable
+from deltalake import DeltaTable, Field, Schema
 from feature_store import load_project
 from local_stack import LocalStack
 from prometheus_client import REGISTRY, CollectorRegistry
 from service_kit import Service
 from tidemark.outcomes.v1.outcome_pb2 import OutcomeObserved
+from tidemark.registry.v1.route_pb2 import RouteChanged
 
 pytestmark = pytest.mark.stack
 
@@ -144,6 +146,32 @@ async def test_two_archivers_share_the_work_and_keep_each_record_once(
             await tracker.reached(group, ends_of(sent), timeout_s=60)
         sent += await publisher.publish_all(TOPIC, clicks(100))
         await tracker.reached(group, ends_of(sent), timeout_s=60)
+    kept = offsets(tmp_path, f"sources/{TOPIC}")
+    assert set(kept.values()) == {1}
+    assert {(where.partition, where.offset) for where in sent} <= kept.keys()
+
+
+async def test_a_table_that_fits_its_topic_no_more_stops_alone_and_is_read_once_it_fits(
+    kafka: str, publisher: KafkaPublisher, tmp_path: Path
+) -> None:
+    group = f"archiver-{uuid4()}"
+    location = tmp_path / "sources" / TOPIC
+    DeltaTable.create(str(location), Schema([Field("seconds", "string")]))
+    sent = await publisher.publish_all(TOPIC, clicks(20))
+    route = RouteChanged(model="m")
+    told = Event.of(route, id="one", source="test", key="m", time_us=AT_US, recorded_time_us=AT_US)
+    others = await publisher.publish_all(ROUTES_CHANGED.name, [told])
+    async with ProgressTracker(kafka) as tracker:
+        async with archiver(kafka, tmp_path, group) as service:
+            await tracker.reached(group, ends_of(others), timeout_s=30)
+            stopped = service.metrics.get_sample_value(
+                "archiver_table_stopped", {"table": f"sources/{TOPIC}"}
+            )
+            assert (stopped, service.health.reasons()) == (1, {})
+        assert DeltaTable(location).version() == 0
+        shutil.rmtree(location)
+        async with archiver(kafka, tmp_path, group):
+            await tracker.reached(group, ends_of(sent), timeout_s=30)
     kept = offsets(tmp_path, f"sources/{TOPIC}")
     assert set(kept.values()) == {1}
     assert {(where.partition, where.offset) for where in sent} <= kept.keys()

@@ -165,23 +165,23 @@ async def test_a_project_with_an_error_is_told_with_its_place(run: Run, tmp_path
     assert f"DefinitionError: {tmp_path / 'broken_project.py'}:2" in answer.told
 
 
-async def test_a_table_without_a_declared_field_is_named(run: Run, shop: Any, tmp_path: Path) -> None:
+async def test_a_table_that_the_archiver_did_not_make_is_named(run: Run, shop: Any, tmp_path: Path) -> None:
     lake = DeltaLake(str(tmp_path / "lake"))
     for source in (shop.purchases, shop.visits):
         keeper = SourceKeeper(source)
-        old = keeper.table.schema.remove(keeper.table.schema.get_field_index("customer"))
+        old = keeper.table.schema.remove(keeper.table.schema.get_field_index("_recorded_time"))
         lake.prepare(LakeTable(keeper.table.path, keeper.table.topic, pa.schema(old)))
     answer = await run(*train())
     assert answer.status == 2
     assert "MissingColumn: lake table" in answer.told
-    assert "has no column customer" in answer.told
+    assert "has no column _recorded_time" in answer.told
 
 
 async def test_a_damaged_table_is_named(
     run: Run, shop: Any, archive: Callable[..., None], tmp_path: Path
 ) -> None:
     archive(shop.world(10))
-    (file,) = (tmp_path / "lake" / "sources" / shop.visits.topic).glob("*.parquet")
+    (file,) = (tmp_path / "lake" / "sources" / shop.visits.topic).glob("_event_month=*/*.parquet")
     file.write_bytes(file.read_bytes()[:100])
     answer = await run(*train())
     assert answer.status == 2

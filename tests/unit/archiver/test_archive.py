@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 from archiver.adapters.memory import MemoryLake
 from archiver.adapters.platform import PlatformKeeper
-from archiver.domain.tables import LakeTable
+from archiver.domain.tables import LakeTable, SchemaError
+from archiver.fitting import fitting
 from archiver.handlers import Archive
 from archiver.metrics import Metrics
 from archiver.ports import LakeUnavailable, TableRewound
@@ -83,4 +84,30 @@ async def test_a_table_that_went_back_ends_the_process_without_losing_the_batch(
     with pytest.raises(Unavailable, match="restored"):
         await keeping.on_records([outcome(0)])
     assert stop.is_set()
-    assert isinstance(keeping.rewound, TableRewound)
+    assert isinstance(keeping.ended_by, TableRewound)
+
+
+async def test_a_table_that_was_changed_under_it_ends_the_process_without_losing_the_batch() -> None:
+    stop = asyncio.Event()
+    keeping = Archive(FailingLake(SchemaError("holds string")), KEEPERS, Metrics(CollectorRegistry()), stop)
+    with pytest.raises(Unavailable, match="holds string"):
+        await keeping.on_records([outcome(0)])
+    assert stop.is_set()
+    assert isinstance(keeping.ended_by, SchemaError)
+
+
+def test_a_table_that_does_not_fit_stops_no_other() -> None:
+    lake, registry = MemoryLake(), CollectorRegistry()
+    outcomes = KEEPERS[0].table
+    lake.prepare(LakeTable(outcomes.path, outcomes.topic, pa.schema([("label", pa.int64())])))
+    assert [keeper.table.path for keeper in fitting(lake, KEEPERS, Metrics(registry))] == ["routes_changed"]
+    assert registry.get_sample_value("archiver_table_stopped", {"table": "outcomes_observed"}) == 1
+    assert registry.get_sample_value("archiver_table_stopped", {"table": "routes_changed"}) == 0
+
+
+def test_a_lake_of_which_no_table_fits_is_refused() -> None:
+    lake = MemoryLake()
+    for keeper in KEEPERS:
+        lake.prepare(LakeTable(keeper.table.path, keeper.table.topic, pa.schema([("_id", pa.int64())])))
+    with pytest.raises(SchemaError, match="no table"):
+        fitting(lake, KEEPERS, Metrics(CollectorRegistry()))

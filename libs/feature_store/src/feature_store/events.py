@@ -124,15 +124,19 @@ class EventBatch:
 
 def arrow_schema(source: Source) -> pa.Schema:
     """Return the columns of a source's table in the lake: the envelope's, then the payload's fields."""
-    fields = [pa.field(name, _ARROW[kind]) for name, kind in source.fields.items()]
-    return pa.schema([*_ENVELOPE, *fields])
+    return pa.schema([*_ENVELOPE, *(field_of(name, kind) for name, kind in source.fields.items())])
+
+
+def field_of(name: str, kind: FieldType) -> pa.Field:
+    """Return the column of a field, or of a request's input."""
+    return pa.field(name, _ARROW[kind])
 
 
 def from_arrow(source: Source, table: pa.Table) -> EventBatch:
     """Return the events of a table that has the columns of `arrow_schema`, in any order and beside others."""
     return EventBatch(
         source,
-        {name: _from_arrow(kind, table.column(name)) for name, kind in source.fields.items()},
+        {name: from_arrow_column(kind, table.column(name)) for name, kind in source.fields.items()},
         _times(table.column("_event_time")),
         _times(table.column("_recorded_time")),
         _fixed(table.column("_partition"), np.int32),
@@ -244,7 +248,8 @@ def _to_arrow(kind: FieldType, column: NDArray[Any]) -> pa.Array:
     return pa.array(column == 1 if kind is FieldType.FLAG else column, _ARROW[kind], mask=missing)
 
 
-def _from_arrow(kind: FieldType, column: pa.ChunkedArray) -> NDArray[Any]:
+def from_arrow_column(kind: FieldType, column: pa.ChunkedArray) -> NDArray[Any]:
+    """Return a column laid out as its `FieldType` says."""
     match kind:
         case FieldType.TEXT:
             return _objects(column)

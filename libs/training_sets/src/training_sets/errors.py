@@ -18,7 +18,11 @@ class UnreadableTable(DatasetError):
 
 
 class MissingColumn(DatasetError):
-    """A table of the lake lacks a field that the project's source declares."""
+    """A table of the lake lacks a column that every source's table has."""
+
+
+class ChangedColumn(DatasetError):
+    """A column of the lake has another type than the field that the project's source declares."""
 
 
 class NoLabelledRows(DatasetError):

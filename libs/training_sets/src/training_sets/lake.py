@@ -14,7 +14,7 @@ from feature_store.events import arrow_schema, from_arrow
 from numpy.typing import NDArray
 
 from training_sets.datasets import TableVersion
-from training_sets.errors import EmptyLake, MissingColumn, UnreadableTable
+from training_sets.errors import ChangedColumn, EmptyLake, MissingColumn, UnreadableTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +39,8 @@ class EventLake(Protocol):
 
         Raises:
             EmptyLake: there is no such table, or no such event.
-            MissingColumn: the table lacks a field of the source.
+            MissingColumn: the table lacks a column of every source's table.
+            ChangedColumn: a column's type is not that of the source's field.
             UnreadableTable: it cannot be read.
         """
 
@@ -87,23 +88,42 @@ def open_table(uri: str, source: Source) -> DeltaTable:
 def read_events(table: DeltaTable, source: Source, wanted: ds.Expression) -> EventBatch:
     """Read the events of a source's table that a condition on its columns holds for.
 
+    A field that the table does not have yet is null, as it is in the older rows once the archiver has added
+    it. Columns of fields that are declared no more are not read.
+
     Raises:
-        MissingColumn: the table lacks a field of the source.
+        MissingColumn: the table lacks a column of every source's table.
+        ChangedColumn: a column's type is not that of the source's field.
         UnreadableTable: it cannot be read.
     """
     try:
         rows = table.to_pyarrow_dataset()
-        columns = arrow_schema(source).names
-        missing = [name for name in columns if name not in rows.schema.names]
-        if missing:
-            raise MissingColumn(
-                f"lake table {_location(table)} has no column {', '.join(missing)}, which the project's "
-                f"source {source.topic} declares: start the archiver with this project, which adds new "
-                "columns"
-            )
-        return from_arrow(source, rows.to_table(columns=columns, filter=wanted))
+        schema = arrow_schema(source)
+        _check_columns(table, schema, rows.schema)
+        there = [name for name in schema.names if name in rows.schema.names]
+        found = rows.to_table(columns=there, filter=wanted)
+        for column in schema:
+            if column.name not in there:
+                found = found.append_column(column, pa.nulls(len(found), column.type))
+        return from_arrow(source, found)
     except (DeltaError, OSError, pa.ArrowException) as error:
         raise _unreadable(_location(table), error) from error
+
+
+def _check_columns(table: DeltaTable, wanted: pa.Schema, found: pa.Schema) -> None:
+    for column in wanted:
+        index = found.get_field_index(column.name)
+        if index < 0 and column.name.startswith("_"):
+            raise MissingColumn(
+                f"lake table {_location(table)} has no column {column.name}, which every source's table has: "
+                "the archiver did not make it; check LAKE_URI"
+            )
+        if index >= 0 and found.field(index).type != column.type:
+            raise ChangedColumn(
+                f"lake table {_location(table)}: column {column.name} holds {found.field(index).type}, the "
+                f"project's source says {column.type}; declare the field under a new name, or publish to a "
+                "new topic"
+            )
 
 
 def _location(table: DeltaTable) -> str:

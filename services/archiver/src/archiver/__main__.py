@@ -16,6 +16,7 @@ from archiver.adapters.delta import DeltaLake
 from archiver.adapters.platform import KEPT_TOPICS, PlatformKeeper
 from archiver.adapters.sources import SourceKeeper
 from archiver.adapters.upkeep import Upkeep
+from archiver.fitting import fitting
 from archiver.handlers import Archive
 from archiver.keeping import Keeper
 from archiver.metrics import Metrics
@@ -26,14 +27,13 @@ async def archive(service: Service, settings: ArchiverSettings, project: Project
     """Keep until told to stop."""
     pseudonyms = pseudonyms_for(project, settings.privacy_key_file)
     erased = ErasedSubjects.of(project, pseudonyms)
-    keepers = keepers_of(project, pseudonyms, erased)
     lake = DeltaLake(settings.lake_uri, Upkeep(history_days=settings.history_days))
-    for keeper in keepers:
-        lake.prepare(keeper.table)
+    metrics = Metrics(service.metrics)
+    keepers = fitting(lake, keepers_of(project, pseudonyms, erased), metrics)
     bootstrap = settings.kafka_bootstrap_servers
     await ensure_topics(bootstrap, topics_of(project))
     listed = ErasedList.on_kafka(erased, bootstrap, service.name)
-    keeping = Archive(lake, keepers, Metrics(service.metrics), service.stop, listed.up_to_date)
+    keeping = Archive(lake, keepers, metrics, service.stop, listed.up_to_date)
     async with listed.followed(), KafkaPublisher(bootstrap, client_id=service.name) as publisher:
         runner = ConsumerRunner(
             bootstrap=bootstrap,
@@ -50,8 +50,8 @@ async def archive(service: Service, settings: ArchiverSettings, project: Project
         )
         service.health.watch("archive", lambda: runner.not_ready_because)
         await runner.run(service.stop)
-    if keeping.rewound is not None:
-        raise keeping.rewound
+    if keeping.ended_by is not None:
+        raise keeping.ended_by
 
 
 def keepers_of(

@@ -8,6 +8,7 @@ from bus.errors import Unavailable
 from bus.positions import TopicPartition
 from bus.received import Received, Rejection
 
+from archiver.domain.tables import SchemaError
 from archiver.keeping import Keeper
 from archiver.metrics import Metrics
 from archiver.ports import Lake, LakeUnavailable, TableRewound
@@ -20,7 +21,7 @@ class Archive:
         lake: Where the keepers' tables are, prepared.
         keepers: One a topic.
         metrics: What is counted.
-        stop: Set when the process must not go on, `rewound` then saying why.
+        stop: Set when the process must not go on, `ended_by` then saying why.
         erased_known: Returns once everybody who was erased before it was called is known to the keepers.
     """
 
@@ -37,7 +38,7 @@ class Archive:
         self._keepers = {keeper.table.topic: keeper for keeper in keepers}
         self._metrics = metrics
         self._stop = stop
-        self.rewound: TableRewound | None = None
+        self.ended_by: TableRewound | SchemaError | None = None
 
     async def resume_from(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Where to begin to read what was assigned, from the tables' own logs.
@@ -66,8 +67,8 @@ class Archive:
             await self._erased_known()
         try:
             return await asyncio.to_thread(self._keep, by_topic)
-        except TableRewound as error:
-            self.rewound = error
+        except (TableRewound, SchemaError) as error:
+            self.ended_by = error
             self._stop.set()
             raise Unavailable(str(error)) from error
         except LakeUnavailable as error:

@@ -1,6 +1,6 @@
 """What the archiver counts."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from archiver.keeping import Kept
 
@@ -15,6 +15,12 @@ class Metrics:
             "Source events not kept because they fail the source's checks; `feature` dead-letters them. "
             "Read again after a restart, they count again",
             ["table", "reason"],
+            registry=registry,
+        )
+        self.stopped = Gauge(
+            "archiver_table_stopped",
+            "1 where a table is not written to, because a column of it has another type than its topic now",
+            ["table"],
             registry=registry,
         )
         self.append_seconds = Histogram(

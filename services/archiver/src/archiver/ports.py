@@ -57,4 +57,5 @@ class Lake(Protocol):
         Raises:
             LakeUnavailable: nothing was appended; the same call may be repeated.
             TableRewound: the table has gone back behind what this process wrote or read.
+            SchemaError: another process gave the table a column of another type.
         """

@@ -99,7 +99,7 @@ class TileTotals:
         later = sums[window.end[:, 0]]
         for age in range(ring.count):
             begin_us = np.maximum((window.as_of - age) * ring.width_us, window.start_us)
-            earlier = sums[history.position(entity, begin_us)]
+            earlier = sums[np.minimum(history.position(entity, begin_us), window.end[:, 0])]
             self.held[:, age] = later - earlier
             later = earlier
 

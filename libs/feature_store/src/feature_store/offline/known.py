@@ -102,6 +102,8 @@ class Known(ABC):
         group: The lists that a request knows of, int64[n, lists of an entity].
         place: Where its knowledge of each ends.
         start: Where each begins.
+        end_known: Where a request knows exactly the first of its entity's events by event time: the index in
+            the history up to which it knows them, exclusive; -1 where others are among them, int64[n].
     """
 
     def __init__(
@@ -115,6 +117,7 @@ class Known(ABC):
         self._history = history
         self.entity, self.lists, self.group = entity, lists, group
         self.start, self.place = lists.start(group), lists.after(group, rank)
+        self.end_known = self._first_events()
         self.newest_us = self._greatest(history.time_us)
 
     @abstractmethod
@@ -124,6 +127,10 @@ class Known(ABC):
     @abstractmethod
     def applied(self, partitions: int) -> NDArray[np.int64]:
         """Return the last offset known by partition, int64[n, partitions]."""
+
+    def _first_events(self) -> NDArray[np.int64]:
+        """Return `end_known`: -1 unless lists and history have the entities' events at the same places."""
+        return np.full(len(self.entity), -1, np.int64)
 
     def recorded_us(self) -> NDArray[np.int64]:
         """Return the newest recorded time known, int64[n]; `EMPTY_US` where nothing was."""
@@ -147,10 +154,14 @@ class Known(ABC):
         """Yield (request, event) in chunks: what a request did not know of its entity's events before a time.
 
         Some at or after the time may be among them, but none that it knew. Requests that knew nothing are
-        left out. The requests of a chunk rise, and all pairs of one are in the same chunk.
+        left out, and those whose knowledge `end_known` tells. The requests of a chunk rise, and all pairs of
+        one are in the same chunk.
         """
+        if np.all(self.end_known >= 0):
+            return
         end = self.lists.left(self.group, before_us[:, None])
-        ahead = np.maximum(end - self.place, 0) * (self.newest_us != EMPTY_US)[:, None]
+        asked = (self.newest_us != EMPTY_US) & (self.end_known < 0)
+        ahead = np.maximum(end - self.place, 0) * asked[:, None]
         request, _ = np.nonzero(ahead)
         first, length = self.place[ahead > 0], ahead[ahead > 0]
         ends = np.cumsum(length)
@@ -172,6 +183,11 @@ class Known(ABC):
 class AsOf:
     """A request knows the events recorded at or before its time: what training may see."""
 
+    def take(self, rows: NDArray[np.int64]) -> AsOf:
+        """Return what the requests at these rows see."""
+        del rows
+        return self
+
     def of(self, history: History, requests: Requests, entity: NDArray[np.int64]) -> Known:
         """Return what requests, about these entities, knew of a view's events."""
         return _KnownAsOf(history, requests, entity)
@@ -188,6 +204,10 @@ class Applied:
 
     positions: Mapping[str, NDArray[np.int64]]
 
+    def take(self, rows: NDArray[np.int64]) -> Applied:
+        """Return what the requests at these rows see."""
+        return Applied({view: applied[rows] for view, applied in self.positions.items()})
+
     def of(self, history: History, requests: Requests, entity: NDArray[np.int64]) -> Known:
         """Return what requests, about these entities, knew of a view's events."""
         del requests
@@ -201,6 +221,12 @@ class _KnownAsOf(Known):
         lists = Lists(history, history.entity, history.recorded_us, history.entities)
         self._time_us = requests.time_us
         super().__init__(history, entity, lists, entity[:, None], requests.time_us[:, None])
+
+    def _first_events(self) -> NDArray[np.int64]:
+        place = self.place[:, 0]
+        # Each entity has as many places in the list as events in the history, so a place is an index in both.
+        greatest = np.append(-1, np.maximum.accumulate(self.lists.event))
+        return np.where(greatest[place] == place - 1, place, -1)
 
     def knows(self, request: NDArray[np.int64], event: NDArray[np.int64]) -> NDArray[np.bool_]:
         return self._history.recorded_us[event] <= self._time_us[request]

@@ -24,6 +24,7 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from archiver.adapters.upkeep import Upkeep
+from archiver.domain.months import MONTH, partition_columns, with_month
 from archiver.domain.positions import advanced, fallen_back, new_rows
 from archiver.domain.tables import LakeTable, SchemaError, conform, new_columns
 from archiver.ports import LakeUnavailable, TableRewound
@@ -60,6 +61,7 @@ class DeltaLake:
                 try:
                     opened = self._create_or_open(table)
                     _add_columns(opened, table)
+                    self._keep_properties(opened)
                 except CommitFailedError:
                     continue  # another process was first: look at what it made
                 self._open[table.path] = opened
@@ -98,6 +100,7 @@ class DeltaLake:
         moves = advanced(positions, reached)
         if not moves:
             return 0
+        _add_columns(opened, table)  # none, unless another process changed the table meanwhile
         fresh = new_rows(rows, positions)
         transactions = [
             transaction
@@ -110,7 +113,7 @@ class DeltaLake:
         # The very snapshot the positions came from: a commit against any newer one could not see a rival's.
         write_deltalake(
             opened,
-            conform(fresh, pa.schema(opened.schema().to_arrow())),
+            conform(with_month(fresh), pa.schema(opened.schema().to_arrow())),
             mode="append",
             writer_properties=_WRITER,
             commit_properties=CommitProperties(app_transactions=transactions),
@@ -159,9 +162,11 @@ class DeltaLake:
         location = self.location(table)
         if not DeltaTable.is_deltatable(location):
             try:
+                months = partition_columns(table.schema)
                 return DeltaTable.create(
                     location,
-                    Schema.from_arrow(table.schema),
+                    Schema.from_arrow(table.schema.append(MONTH) if months else table.schema),
+                    partition_by=months or None,
                     description=f"Every record of {table.topic}, once.",
                     configuration=self._upkeep.configuration(),
                 )
@@ -169,6 +174,11 @@ class DeltaLake:
                 if not DeltaTable.is_deltatable(location):
                     raise
         return DeltaTable(location)
+
+    def _keep_properties(self, opened: DeltaTable) -> None:
+        differing = self._upkeep.differing(opened)
+        if differing:
+            opened.alter.set_table_properties(differing)
 
     def _keep_tidy(self, table: LakeTable) -> None:
         """Never fails a batch that is already in: upkeep that failed is due again next time."""

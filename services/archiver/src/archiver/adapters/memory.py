@@ -31,6 +31,7 @@ class MemoryLake:
 
     def append(self, table: LakeTable, rows: pa.Table, reached: Mapping[int, int]) -> int:
         """Append what is new."""
+        self.prepare(table)
         positions = self._positions.setdefault(table.path, {})
         fresh = new_rows(rows, positions)
         kept = self.tables[table.path]
