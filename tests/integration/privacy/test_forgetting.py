@@ -41,7 +41,7 @@ async def test_what_is_sensitive_is_written_nowhere_and_who_is_forgotten_is_gone
     assert len(letters) == 2
     assert "anna" not in str([(one.key, one.value, one.headers) for one in letters])
     assert set(deployment.column(EVENTS, "card")) >= {key}
-    await deployment.until_stored(b"tm:f:card_orders:" + key.encode())
+    await deployment.until_stored(deployment.row_key(key, "card_orders"))
 
     found = await deployment.cli.read("forget", "customer", ANNA, "--dry-run")
     assert found["tables"][EVENTS] == ORDERS // 4

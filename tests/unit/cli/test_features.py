@@ -128,7 +128,7 @@ def test_a_changed_feature_breaks_its_models_and_needs_rows(shop: Callable[..., 
 def test_a_field_of_another_type_is_another_definition(shop: Callable[..., dict[str, Any]]) -> None:
     found = compare(shop(), shop(price="flag"))
     assert found["views"]["who_orders"]["features"] == {"price_7d": "changed"}
-    assert (found["views"]["who_orders"]["rebuild_rows"], list(found["views"])) == (True, ["who_orders"])
+    assert (found["views"]["who_orders"]["backfill"], list(found["views"])) == (True, ["who_orders"])
     # Its model reads another feature of the view: its vectors mean what they did.
     assert (found["models"], found["breaking"]) == ({}, False)
 

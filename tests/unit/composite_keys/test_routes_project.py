@@ -189,7 +189,7 @@ def test_a_drift_reference_is_sliced_by_a_part(trained: tuple[Training, MemoryEv
 async def test_the_feature_service_answers_with_what_the_past_says(
     project: Project, rows: MemoryFeatureRows, expected: Any
 ) -> None:
-    answers, contracts = Answers(MemoryRowReader(rows)), Contracts(project)
+    answers, contracts = Answers(MemoryRowReader(rows), lambda _: True), Contracts(project)
     request = pb.GetRequest(model=MODEL, entities=KEYS)
     request.request_time.seconds = ASKED_S
     answer, row = await answers.answer_one(

@@ -30,6 +30,7 @@ from feature_store.events import Incoming
 from feature_store.online import Applier, VectorAssembler
 from feature_store.online.memory import MemoryClaims, MemoryFeatureRows
 from feature_store.requests import Requests
+from feature_store.rows import row_key
 from monitoring.served import Consistency, Freshness, StoreMonitor
 from prometheus_client import CollectorRegistry
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureVector, RowPosition
@@ -257,9 +258,14 @@ class Shop:
         await self.auditor(*monitors).look()
         return self.told[before:]
 
+    def row_key(self, view: str, key: str) -> bytes:
+        """The key of a row."""
+        [kept] = [one for one in CONTRACT.views if one.name == view]
+        return row_key(view, kept.digest, key)
+
     def spoil_row(self, view: str, key: str) -> None:
         """Somebody changed a row: its last word, twice what it was."""
-        name = f"tm:f:{view}:{key}".encode()
+        name = self.row_key(view, key)
         row = bytearray(self.rows.stored[name])
         row[-8:] = (int.from_bytes(row[-8:], "little", signed=True) + (1 << 52)).to_bytes(8, "little")
         self.rows.stored[name] = bytes(row)

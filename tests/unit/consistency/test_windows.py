@@ -102,7 +102,7 @@ async def test_a_rate_that_is_allowed_is_no_breach_and_a_few_rows_are_no_rate(sh
 
 async def test_a_lost_row_is_missed_in_all_its_features_that_would_have_a_value(shop: Shop) -> None:
     await busy_hour(shop)
-    del shop.rows.stored[b"tm:f:driver_rides:d0"]
+    del shop.rows.stored[shop.row_key("driver_rides", "d0")]
     await shop.ask(10.9, "q-lost", driver="d0", rider="r1")
     await pass_time(shop, 11.2)
     (measured,) = await shop.judged()
@@ -132,7 +132,7 @@ async def test_a_row_that_grew_again_after_it_was_lost_differs_from_what_it_says
     shop: Shop,
 ) -> None:
     await busy_hour(shop)
-    del shop.rows.stored[b"tm:f:driver_rides:d0"]
+    del shop.rows.stored[shop.row_key("driver_rides", "d0")]
     again = type(shop)(shop.folder, rows=shop.rows)  # a writer that has nothing cached
     again.ends, again._unkept = shop.ends, shop._unkept
     await again.ride(10.5, driver="d0")
@@ -243,7 +243,7 @@ async def test_a_damaged_table_is_named_and_read_again_once_it_is_whole(shop: Sh
     await busy_hour(shop)
     await pass_time(shop, 11.2)
     shop.archive()
-    (data,) = (shop.folder / "lake" / "sources" / "rides.v1").glob("*.parquet")
+    (data,) = (shop.folder / "lake" / "sources" / "rides.v1").glob("_event_month=*/*.parquet")
     whole = data.read_bytes()
     data.write_bytes(whole[:40])
     auditor = shop.auditor()
@@ -347,7 +347,7 @@ async def test_a_process_that_dies_between_any_two_facts_leaves_the_same_facts(
 
 async def test_batches_of_any_size_come_to_the_same(shop: Shop) -> None:
     await busy_hour(shop, asked=8)
-    del shop.rows.stored[b"tm:f:driver_rides:d0"]
+    del shop.rows.stored[shop.row_key("driver_rides", "d0")]
     shop.spoil_row("rider_rides", "r1")
     for number in range(6):
         await shop.ask(10.9, f"q-lost-{number}", driver="d0", rider="r1")

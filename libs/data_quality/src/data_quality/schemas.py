@@ -7,18 +7,23 @@ does at the door.
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandera.polars as pa
 import polars as pl
 from feature_store.checks import Matches, OneOf, Range, Required, That
 from feature_store.events import from_arrow
 from feature_store.expressions import FieldType
 from feature_store.rejects import Rejects
-from pandera.errors import SchemaErrors
+
+with warnings.catch_warnings():
+    # Where pyspark is installed pandera imports it, and it warns of a pandas that is not used here.
+    warnings.filterwarnings("ignore", message="PySpark does not yet", category=FutureWarning)
+    import pandera.polars as pa
+    from pandera.errors import SchemaErrors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -122,10 +122,9 @@ class Deployment:
         """Wait until a table has so many rows."""
         await until(lambda: len(self.column(path, "_offset", lake)) >= rows)
 
-    def row_key(self, customer: str) -> bytes:
-        """Return the key of a customer's row."""
-        view = load_project("private_shop").views["customer_orders"]
-        return row_key(view.name, view.digest, customer)
+    def row_key(self, key: str, view: str = "customer_orders") -> bytes:
+        """Return the key of a customer's row, or of another entity's."""
+        return row_key(view, load_project("private_shop").views[view].digest, key)
 
     async def until_stored(self, key: bytes) -> bytes:
         """Wait until there is a feature row."""
