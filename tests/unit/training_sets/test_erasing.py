@@ -71,7 +71,7 @@ def test_a_compaction_that_read_the_old_files_brings_nothing_back(tmp_path: Path
     for _ in range(4):
         write_deltalake(tmp_path / "t", ROWS, mode="append")
     table, compacting = DeltaTable(tmp_path / "t"), DeltaTable(tmp_path / "t")
-    files = small_files(compacting, 1 << 30)
+    [files] = small_files(compacting, 1 << 30)
     erase_rows_of_newest(table)
     with pytest.raises(CommitFailedError):
         join_files(compacting, files, now_ms=2)
@@ -95,7 +95,8 @@ def test_an_erasure_that_was_overtaken_by_a_compaction_is_done_again(tmp_path: P
     for _ in range(4):
         write_deltalake(tmp_path / "t", ROWS, mode="append")
     erasing, compacting = DeltaTable(tmp_path / "t"), DeltaTable(tmp_path / "t")
-    join_files(compacting, small_files(compacting, 1 << 30), now_ms=1)
+    [files] = small_files(compacting, 1 << 30)
+    join_files(compacting, files, now_ms=1)
     assert erase_rows(erasing, OF_ANNA, why="e-1", now_ms=2).rows == 8
     assert DeltaTable(tmp_path / "t").to_pyarrow_table()["name"].to_pylist() == ["ben"] * 4
     assert files_with(erasing, NAME) == []
