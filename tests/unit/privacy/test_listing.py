@@ -13,7 +13,7 @@ from bus.topics import SUBJECTS_ERASED
 from feature_store import Pseudonyms
 from google.protobuf.timestamp_pb2 import Timestamp
 from privacy.erased import ErasedSubjects, UnknownSecret
-from privacy.listing import ErasedList
+from privacy.listing import LIST_AGE_SECONDS, ErasedList
 from tidemark.governance.v1.erasure_pb2 import SubjectErased
 
 NAMES = Pseudonyms(b"a secret of sixteen bytes or more")
@@ -33,8 +33,10 @@ def told(key: str, names: Pseudonyms = NAMES) -> Event:
 class Ends:
     def __init__(self, tail: MemoryTail) -> None:
         self._tail = tail
+        self.asked = 0
 
     async def ask(self) -> Mapping[TopicPartition, int]:
+        self.asked += 1
         return await self._tail.ends()
 
     async def aclose(self) -> None:
@@ -64,6 +66,23 @@ async def test_whoever_was_told_of_before_the_question_is_known(bus: MemoryBus) 
         await bus.publisher.publish_all(SUBJECTS_ERASED.name, [told("bob")])
         await one.up_to_date()
         assert one.subjects.ever({"customer": "bob"})
+
+
+async def test_the_broker_is_asked_again_once_the_list_is_too_old(bus: MemoryBus) -> None:
+    await bus.publisher.publish_all(SUBJECTS_ERASED.name, [told("ann")])
+    tail = MemoryTail(bus.log, SUBJECTS_ERASED.name)
+    ends = Ends(tail)
+    one = ErasedList(ErasedSubjects({}, NAMES), tail, ends)
+    async with asyncio.timeout(5), one.followed():
+        while one.not_ready_because:  # noqa: ASYNC110 - no event says so
+            await asyncio.sleep(0)
+        await one.up_to_date()
+        await one.up_to_date()
+        assert ends.asked == 1
+        one._known_at_s -= LIST_AGE_SECONDS
+        await bus.publisher.publish_all(SUBJECTS_ERASED.name, [told("bob")])
+        await one.up_to_date()
+        assert (ends.asked, one.subjects.ever({"customer": "bob"})) == (2, True)
 
 
 async def test_somebody_who_cannot_be_recognised_ends_the_body(bus: MemoryBus) -> None:

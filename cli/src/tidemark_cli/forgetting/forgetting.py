@@ -16,7 +16,7 @@ from typing import Any
 from bus.times import format_rfc3339
 from deltalake import DeltaTable
 from privacy.erased import Erasure
-from privacy.listing import read_erasures
+from privacy.listing import LIST_AGE_SECONDS, read_erasures
 from privacy.rows import RowFate, erase_subject
 from training_sets.erasing import TableErased, erase_rows, sweep
 
@@ -91,6 +91,8 @@ class Forgetting:
         self._watch(Report("waiting for the announcement", 0, None))
         while not await self._is_announced():  # noqa: ASYNC110 - another process announces it
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        # From then on every batch that a writer begins is held to a list that has the subject.
+        await asyncio.sleep(LIST_AGE_SECONDS)
 
     async def _is_announced(self) -> bool:
         announced = await read_erasures(self._places.bootstrap)

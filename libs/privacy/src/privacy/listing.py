@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from bus.positions import TopicPartition
     from bus.received import Received
 
+LIST_AGE_SECONDS = 1.0
+"""How old the list may be that a batch is held to; whoever erases waits so long after the announcement."""
 _NANOS_A_MICROSECOND = 1_000
 _MICROSECONDS_A_SECOND = 1_000_000
 
@@ -57,6 +60,7 @@ class ErasedList:
         self.subjects = subjects
         self._ends = ends
         self._follower = Follower(tail, self._on_event)
+        self._known_at_s = -math.inf
 
     @classmethod
     def on_kafka(cls, subjects: ErasedSubjects, bootstrap: str, client_id: str) -> ErasedList:
@@ -99,17 +103,23 @@ class ErasedList:
             await self._ends.aclose()
 
     async def up_to_date(self) -> None:
-        """Return once everybody who is in the topic now is on the list.
+        """Return once everybody is on the list who was in the topic `LIST_AGE_SECONDS` ago.
 
-        What is asked for after an event was read is exact for that event: an erasure that it must obey, being
-        of a later time than the event was recorded, is either on the list or its writer is waited for.
+        To be asked after a batch was read. An erasure is announced, and so much later asks where the topics
+        end: what was read by a writer that may not have known of it lies before those ends, and the erasure
+        waits until the writer has dealt with that before it deletes anything. Asking the broker before every
+        batch would be as exact, and costs milliseconds each.
 
         Raises:
             Unavailable: the topic was not read yet, or the broker cannot say where it ends.
         """
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._known_at_s < LIST_AGE_SECONDS:
+            return
         if self.not_ready_because is not None:
             raise Unavailable(f"the list of erased subjects: {self.not_ready_because}")
         await self._follower.reached(await self._ends.ask())
+        self._known_at_s = now_s
 
     async def _on_event(self, received: Received) -> None:
         if not received.event.tombstone:
