@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import cycle
+from itertools import chain, cycle
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -45,14 +45,14 @@ class VectorAssembler:
 
     def row_keys(self, requests: Requests) -> list[bytes]:
         """Return the keys of the rows to read: `n * views` of them, a request's views side by side."""
-        keys = [
+        columns = [
             [
                 prefix + key.encode() if key else prefix
-                for key in (requests.entities[name] if name else requests.keys_of(entity))
+                for key in (requests.entities[name] if name else requests.keys_of(entity)).tolist()
             ]
             for prefix, name, entity in self._keys
         ]
-        return [key for request in zip(*keys, strict=True) for key in request]
+        return list(chain.from_iterable(zip(*columns, strict=True)))
 
     def compute(self, requests: Requests) -> NDArray[np.float64]:
         """Return the features that need no rows: they may be computed while rows are being read."""
