@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import faust
@@ -228,6 +230,8 @@ def _application(bootstrap: str, group: str) -> faust.App:
         broker=[f"kafka://{address.strip()}" for address in bootstrap.split(",")],
         loop=asyncio.get_running_loop(),
         store="memory://",
+        # Faust makes a folder for tables even where they are kept in memory.
+        datadir=str(Path(tempfile.gettempdir()) / f"{group}-data"),
         web_enabled=False,
         topic_disable_leader=True,
         topic_partitions=1,
