@@ -118,15 +118,7 @@ def decoded(
     project: Project, topic: str, events: Sequence[Event], places: Sequence[tuple[int, int]]
 ) -> tuple[EventBatch, int]:
     """Return the events that pass their checks, and how many do not."""
-    incoming = Incoming(
-        values=[event.data for event in events],
-        ids=[event.id for event in events],
-        keys=[event.key for event in events],
-        event_time_us=[event.time_us for event in events],
-        recorded_time_us=[event.recorded_time_us for event in events],
-        partitions=[partition for partition, _ in places],
-        offsets=[offset for _, offset in places],
-    )
+    incoming = Incoming.of(events, [partition for partition, _ in places], [offset for _, offset in places])
     batch, rejects = decode_events(project.sources[topic], incoming)
     return batch, len(rejects)
 

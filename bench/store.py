@@ -152,9 +152,9 @@ async def processes_rate(stack: LocalStack, count: int) -> float:
 
 
 async def rate_between(tracker: ProgressTracker, first: int, last: int) -> float:
-    start, begun = 0.0, 0
+    start, begun, group = 0.0, 0, feature_group(load_project(PROJECT))
     while True:
-        done = sum(mark.next_offset for mark in tracker.marks(feature_group(load_project(PROJECT))).values())
+        done = sum(mark.next_offset for mark in tracker.marks(group).values())
         if done >= first and not start:
             start, begun = time.perf_counter(), done
         if done >= last:

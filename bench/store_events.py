@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bus.events import Event
+from feature_store import Incoming
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from examples.flights.gen.flights.v1.events_pb2 import FlightDeparted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from feature_store import Source
 
 EVENTS = 200_000
 PROJECT, MODEL = "examples.flights", "flight-delay"
@@ -36,16 +42,23 @@ def row(
     }
 
 
-def departures() -> list[Event]:
+def dealt(source: Source, events: Sequence[Event], first: int = 0) -> Incoming:
+    """Events as a log has them whose partitions take turns; so many went before."""
+    places = range(first, first + len(events))
+    count = source.partitions
+    return Incoming.of(events, [place % count for place in places], [place // count for place in places])
+
+
+def departures(count: int = EVENTS, aircraft: int = AIRCRAFT, seed: int = 7) -> list[Event]:
     """Departures in the order in which they became known, a skewed few airports among them."""
-    random = np.random.default_rng(7)
+    random = np.random.default_rng(seed)
     columns = (
-        START_US + np.sort(random.integers(0, EVENTS * HOUR_US // FLIGHTS_AN_HOUR, EVENTS)),
-        random.choice(["EWR", "JFK", "LGA"], EVENTS),
-        random.zipf(1.3, EVENTS) % AIRPORTS,
-        random.integers(0, CARRIERS, EVENTS),
-        random.integers(0, AIRCRAFT, EVENTS),
-        np.round(random.exponential(25.0, EVENTS) - 12.0),
+        START_US + np.sort(random.integers(0, count * HOUR_US // FLIGHTS_AN_HOUR, count)),
+        random.choice(["EWR", "JFK", "LGA"], count),
+        random.zipf(1.3, count) % AIRPORTS,
+        random.integers(0, CARRIERS, count),
+        random.integers(0, aircraft, count),
+        np.round(random.exponential(25.0, count) - 12.0),
     )
     return [
         departure(number, *values)

@@ -32,12 +32,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from feature_store import AsOf, Contract, EventBatch, Incoming, decode_events, load_project, point_in_time
+from feature_store import AsOf, Contract, EventBatch, decode_events, load_project, point_in_time
 from feature_store.definitions import Feature, Mean, Share
 from feature_store.events import from_arrow
 from feature_store.expressions import field
 
-from bench.store_events import HOUR_US, MODEL, PROJECT, Row, row
+from bench.store_events import HOUR_US, MODEL, PROJECT, Row, dealt, row
 from bench.store_feast import feast, feast_is_here
 from examples.flights.streams import load_streams
 
@@ -151,18 +151,7 @@ def write_events(folder: Path) -> None:
 
 
 def decoded(source: Source, stream: EventStream) -> EventBatch:
-    events = stream.events(slice(0, len(stream)))
-    partition = np.arange(len(events)) % source.partitions
-    incoming = Incoming(
-        values=[event.data for event in events],
-        ids=[event.id for event in events],
-        keys=[event.key for event in events],
-        event_time_us=[event.time_us for event in events],
-        recorded_time_us=[event.recorded_time_us for event in events],
-        partitions=partition.tolist(),
-        offsets=(np.arange(len(events)) // source.partitions).tolist(),
-    )
-    return decode_events(source, incoming)[0]
+    return decode_events(source, dealt(source, stream.events(slice(0, len(stream)))))[0]
 
 
 # What each of the two does

@@ -11,7 +11,6 @@ import redis.asyncio
 from feature_store import (
     AsOf,
     Contract,
-    Incoming,
     Project,
     Requests,
     VectorAssembler,
@@ -22,7 +21,7 @@ from feature_store.events import empty
 from feature_store.online.redis import RedisRowReader, connect
 from hiredis import Reader, pack_command
 
-from bench.store_events import EVENTS, FLIGHTS_AN_HOUR, HOUR_US, MODEL, START_US, TOPIC, Row, row
+from bench.store_events import EVENTS, FLIGHTS_AN_HOUR, HOUR_US, MODEL, START_US, TOPIC, Row, dealt, row
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -145,17 +144,7 @@ async def raw_mget(redis_url: str, keys: Sequence[bytes]) -> Callable[[], Awaita
 def measure_past(project: Project, events: Sequence[Event]) -> list[Row]:
     contract = project.contract(MODEL)
     source = project.sources[TOPIC]
-    partition = np.arange(EVENTS) % source.partitions
-    incoming = Incoming(
-        values=[event.data for event in events],
-        ids=[event.id for event in events],
-        keys=[event.key for event in events],
-        event_time_us=[event.time_us for event in events],
-        recorded_time_us=[event.recorded_time_us for event in events],
-        partitions=partition.tolist(),
-        offsets=(np.arange(EVENTS) // source.partitions).tolist(),
-    )
-    log, rejects = decode_events(source, incoming)
+    log, rejects = decode_events(source, dealt(source, events))
     assert not rejects
     logs = {topic: log if topic == TOPIC else empty(one) for topic, one in project.sources.items()}
     asked = np.random.default_rng(3).integers(0, EVENTS, PAST_REQUESTS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import sys
 import tempfile
 import time
@@ -11,25 +10,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from bus.producer import KafkaPublisher
 from bus.topics import ensure_topics
 from feature.__main__ import topics_of
 from feature.settings import FeatureSettings
-from feature_store import Incoming, Project, decode_events, load_project
+from feature_store import Project, decode_events, load_project
 from feature_store.online import Applier
 from feature_store.online.redis import RedisClaims, RedisFeatureRows, connect
 from feature_store.rows import row_key
 from local_stack import LocalStack
 
-from bench.store_events import PROJECT, START_US, TOPIC, Row, departure, row
+from bench.store_events import PROJECT, TOPIC, Row, dealt, departure, departures, row
 from examples.flights.gen.flights.v1.events_pb2 import FlightDeparted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from bus.events import Event
-    from feature_store import EventBatch, Source
+    from feature_store import EventBatch, Source, View
     from redis.asyncio import Redis, RedisCluster
 
 EVENTS = 100_000
@@ -74,7 +72,7 @@ async def update_rate(project: Project, entities: int) -> float:
     views = [view for view in project.views.values() if view.source is source]
     rates = []
     for number in range(ROUNDS):
-        batches = decoded(source, departures_of(entities, seed=number))
+        batches = decoded(source, departures(EVENTS, entities, seed=number))
         with tempfile.TemporaryDirectory() as folder:
             async with LocalStack(Path(folder), kafka=None) as stack:
                 client = await connect(stack.redis_url)
@@ -90,43 +88,12 @@ async def update_rate(project: Project, entities: int) -> float:
     return max(rates)
 
 
-def departures_of(entities: int, seed: int) -> list[Event]:
-    """Departures of so many aircraft, all equally likely."""
-    random = np.random.default_rng(seed)
-    columns = (
-        START_US + np.arange(EVENTS) * 94_000_000,
-        random.choice(["EWR", "JFK", "LGA"], EVENTS),
-        random.zipf(1.3, EVENTS) % 105,
-        random.integers(0, 16, EVENTS),
-        random.integers(0, entities, EVENTS),
-        np.round(random.exponential(25.0, EVENTS) - 12.0),
-    )
-    return [
-        departure(number, *values)
-        for number, values in enumerate(zip(*(column.tolist() for column in columns), strict=True))
-    ]
-
-
 def decoded(source: Source, events: Sequence[Event]) -> list[EventBatch]:
     """Return the events as `feature` has them, in batches of its usual size."""
     size = FeatureSettings(tidemark_project=PROJECT).batch_records
-    numbers = itertools.count()
     batches = []
     for start in range(0, len(events), size):
-        part = events[start : start + size]
-        places = list(itertools.islice(numbers, len(part)))
-        batch, rejects = decode_events(
-            source,
-            Incoming(
-                values=[event.data for event in part],
-                ids=[event.id for event in part],
-                keys=[event.key for event in part],
-                event_time_us=[event.time_us for event in part],
-                recorded_time_us=[event.recorded_time_us for event in part],
-                partitions=[place % source.partitions for place in places],
-                offsets=[place // source.partitions for place in places],
-            ),
-        )
+        batch, rejects = decode_events(source, dealt(source, events[start : start + size], start))
         assert not rejects
         batches.append(batch)
     return batches
@@ -159,13 +126,13 @@ async def freshness_ms(project: Project) -> list[float]:
                 sys.executable, "-m", "feature", env=environment, stderr=asyncio.subprocess.DEVNULL
             )
             try:
-                return sorted(await published_and_read(stack))
+                return sorted(await published_and_read(stack, project.views["aircraft_departures"]))
             finally:
                 process.kill()
                 await process.wait()
 
 
-async def published_and_read(stack: LocalStack) -> list[float]:
+async def published_and_read(stack: LocalStack, view: View) -> list[float]:
     """Publish at a steady rate, and time some events among them."""
     client = await connect(stack.redis_url)
     took_ms: list[float] = []
@@ -175,7 +142,7 @@ async def published_and_read(stack: LocalStack) -> list[float]:
         KafkaPublisher(stack.kafka_bootstrap, client_id="fresh") as publisher,
         asyncio.TaskGroup() as tasks,
     ):
-        await time_one(publisher, client, "warm")
+        await time_one(publisher, client, view, "warm")
         begun = loop.time()
         for tick in range(int((WARM_UP_SECONDS + SECONDS) / TICK_S)):
             await asyncio.sleep(max(0.0, begun + tick * TICK_S - loop.time()))
@@ -183,7 +150,7 @@ async def published_and_read(stack: LocalStack) -> list[float]:
             tasks.create_task(publisher.publish_all(TOPIC, [departed_now(number) for number in numbers]))
             if tick % PROBE_EVERY_TICKS == 0:
                 timed = took_ms if tick * TICK_S >= WARM_UP_SECONDS else []
-                tasks.create_task(keep(timed, time_one(publisher, client, f"probe-{tick}")))
+                tasks.create_task(keep(timed, time_one(publisher, client, view, f"probe-{tick}")))
     await client.aclose()
     return took_ms
 
@@ -196,13 +163,14 @@ async def keep(kept: list[float], measured: Awaitable[float]) -> None:
     kept.append(await measured)
 
 
-async def time_one(publisher: KafkaPublisher, client: Redis | RedisCluster, aircraft: str) -> float:
+async def time_one(
+    publisher: KafkaPublisher, client: Redis | RedisCluster, view: View, aircraft: str
+) -> float:
     """Return the milliseconds from publishing an aircraft's first departure to its row's being readable."""
     event = departed_now(0)
     message = FlightDeparted.FromString(event.data)
     message.tail_number = aircraft
     event = replace(event, id=aircraft, data=message.SerializeToString())
-    view = load_project(PROJECT).views["aircraft_departures"]
     key = row_key(view.name, view.digest, aircraft)
     start = time.perf_counter()
     await publisher.publish(TOPIC, event)

@@ -61,15 +61,7 @@ def learned(lag: timedelta = timedelta(0)) -> Learned:
 
 def decoded(source: Any, stream: EventStream) -> EventBatch:
     events = stream.events(slice(0, len(stream)))
-    incoming = Incoming(
-        values=[event.data for event in events],
-        ids=[event.id for event in events],
-        keys=[event.key for event in events],
-        event_time_us=[event.time_us for event in events],
-        recorded_time_us=[event.recorded_time_us for event in events],
-        partitions=[0] * len(events),
-        offsets=range(len(events)),
-    )
+    incoming = Incoming.of(events)
     batch, rejects = decode_events(source, incoming)
     # The fortnight has the one report of the year that no check lets through: 1,048 mph at Newark.
     assert [reject.index for reject in rejects] == [

@@ -88,15 +88,7 @@ def learned() -> Learned:
     events: dict[str, EventBatch] = {}
     for stream in streams.sources:
         told = stream.events(slice(0, len(stream)))
-        incoming = Incoming(
-            values=[event.data for event in told],
-            ids=[event.id for event in told],
-            keys=[event.key for event in told],
-            event_time_us=[event.time_us for event in told],
-            recorded_time_us=[event.recorded_time_us for event in told],
-            partitions=[0] * len(told),
-            offsets=range(len(told)),
-        )
+        incoming = Incoming.of(told)
         events[stream.topic], _ = decode_events(project.sources[stream.topic], incoming)
     ends = events[flight_delay.label.source.topic]
     labelled = label_examples(flight_delay, ends, ends, Period(microseconds(FROM), microseconds(UNTIL)))

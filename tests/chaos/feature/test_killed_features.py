@@ -150,14 +150,8 @@ def trip(number: int, random: np.random.Generator) -> Event:
 
 def incoming(log: Sequence[tuple[Position, Event]]) -> Incoming:
     events = [event for _, event in log]
-    return Incoming(
-        values=[event.data for event in events],
-        ids=[event.id for event in events],
-        keys=[event.key for event in events],
-        event_time_us=[event.time_us for event in events],
-        recorded_time_us=[event.recorded_time_us for event in events],
-        partitions=[position.partition for position, _ in log],
-        offsets=[position.offset for position, _ in log],
+    return Incoming.of(
+        events, [position.partition for position, _ in log], [position.offset for position, _ in log]
     )
 
 

@@ -49,15 +49,7 @@ async def metered(broker: str, source: Source, tmp_path_factory: pytest.TempPath
     events = [reading(i, day) for day in (DAY, Day(DAY.number + 1)) for i in range(4)]
     batch, _ = decode_events(
         source,
-        Incoming(
-            [one.data for one in events],
-            [one.id for one in events],
-            [one.key for one in events],
-            [one.time_us for one in events],
-            [one.recorded_time_us for one in events],
-            [0] * len(events),
-            [*range(len(events))],
-        ),
+        Incoming.of(events),
     )
     late = reading(8, Day(DAY.number + 2))
     batch_end, _ = decode_events(

@@ -159,15 +159,8 @@ def trip(number: int) -> Event:
 
 
 def incoming(log: list[tuple[Position, Event]]) -> Incoming:
-    return Incoming(
-        values=[event.data for _, event in log],
-        ids=[event.id for _, event in log],
-        keys=[event.key for _, event in log],
-        event_time_us=[event.time_us for _, event in log],
-        recorded_time_us=[event.recorded_time_us for _, event in log],
-        partitions=[position.partition for position, _ in log],
-        offsets=[position.offset for position, _ in log],
-    )
+    places, events = zip(*log, strict=True)
+    return Incoming.of(events, [one.partition for one in places], [one.offset for one in places])
 
 
 def bare(row: bytes | None) -> bytes:

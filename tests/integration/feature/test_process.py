@@ -136,14 +136,8 @@ async def assert_rows_hold(redis_url: str, positions: Sequence[Position], events
     """What is read from Redis is what the log says, recomputed."""
     project = load_project("taxi_project")
     source = project.sources[TOPIC]
-    incoming = Incoming(
-        values=[event.data for event in events],
-        ids=[event.id for event in events],
-        keys=[event.key for event in events],
-        event_time_us=[event.time_us for event in events],
-        recorded_time_us=[event.recorded_time_us for event in events],
-        partitions=[position.partition for position in positions],
-        offsets=[position.offset for position in positions],
+    incoming = Incoming.of(
+        events, [position.partition for position in positions], [position.offset for position in positions]
     )
     batch, _ = decode_events(source, incoming)
     quiet = MemoryFeatureRows()

@@ -115,15 +115,7 @@ def test_flights_are_the_same_bits(spark: Any) -> None:
 
 def decoded(source: Source, stream: Any) -> EventBatch:
     events = stream.events(slice(0, len(stream)))
-    incoming = Incoming(
-        values=[event.data for event in events],
-        ids=[event.id for event in events],
-        keys=[event.key for event in events],
-        event_time_us=[event.time_us for event in events],
-        recorded_time_us=[event.recorded_time_us for event in events],
-        partitions=[0] * len(events),
-        offsets=range(len(events)),
-    )
+    incoming = Incoming.of(events)
     return decode_events(source, incoming)[0]
 
 

@@ -20,7 +20,6 @@ from examples.flights.features import arrivals, departures, weather
 from examples.flights.streams import load_streams
 
 if TYPE_CHECKING:
-    from bus.events import Event
     from feature_store import Source
 
 BROKEN_FROM, BROKEN_TO = datetime(2013, 8, 30, tzinfo=UTC), datetime(2013, 8, 31, tzinfo=UTC)
@@ -33,22 +32,10 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Cli:
     streams = load_streams(datetime(2013, 8, 28, tzinfo=UTC), datetime(2013, 9, 1, 2, tzinfo=UTC))
     streams = Fault(BROKEN_FROM, BROKEN_TO).put_into(streams)
     for source, stream in zip((departures, arrivals, weather), streams.sources, strict=True):
-        events, rejects = decode_events(source, incoming(stream.events(slice(0, len(stream)))))
+        events, rejects = decode_events(source, Incoming.of(stream.events(slice(0, len(stream)))))
         assert not rejects
         write_deltalake(lake / "sources" / source.topic, events.to_arrow())
     return Cli({"LAKE_URI": str(lake), "TIDEMARK_PROJECT": "examples.flights", "COLUMNS": "250"})
-
-
-def incoming(events: list[Event]) -> Incoming:
-    return Incoming(
-        values=[one.data for one in events],
-        ids=[one.id for one in events],
-        keys=[one.key for one in events],
-        event_time_us=[one.time_us for one in events],
-        recorded_time_us=[one.recorded_time_us for one in events],
-        partitions=[0] * len(events),
-        offsets=[*range(len(events))],
-    )
 
 
 async def told(cli: Cli, *arguments: str, exit_code: int = 0) -> Any:
@@ -133,7 +120,9 @@ def test_newarks_impossible_wind_is_told_on_its_day() -> None:
     streams = load_streams(datetime(2013, 2, 10, tzinfo=UTC), datetime(2013, 2, 14, tzinfo=UTC))
     given = {}
     for source, stream in zip((departures, arrivals, weather), streams.sources, strict=True):
-        given[source.topic], rejects = decode_events(source, incoming(stream.events(slice(0, len(stream)))))
+        given[source.topic], rejects = decode_events(
+            source, Incoming.of(stream.events(slice(0, len(stream))))
+        )
     (reject,) = rejects
     refusals = (Refusals(reject.reason, 1, (Example(0, reject.index, reject.detail),)),)
     day = Day.of("2013-02-12")

@@ -79,12 +79,8 @@ def batch_of(events: list[Event], first: int) -> EventBatch:
     numbers = range(first, first + len(events))
     batch, rejects = decode_events(
         departures,
-        Incoming(
-            [event.data for event in events],
-            [event.id for event in events],
-            [event.key for event in events],
-            [event.time_us for event in events],
-            [event.recorded_time_us for event in events],
+        Incoming.of(
+            events,
             [number % departures.partitions for number in numbers],
             [number // departures.partitions for number in numbers],
         ),

@@ -6,7 +6,7 @@ Everything downstream sees only these.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -43,6 +43,54 @@ _ENVELOPE: Final = (
 )
 
 
+class Envelope(Protocol):
+    """An event as the bus has it, its payload not yet read."""
+
+    @property
+    def data(self) -> bytes:
+        """The payload."""
+        ...
+
+    @property
+    def id(self) -> str:
+        """The `ce_id`."""
+        ...
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        ...
+
+    @property
+    def time_us(self) -> int:
+        """The `ce_time`."""
+        ...
+
+    @property
+    def recorded_time_us(self) -> int:
+        """When it became known."""
+        ...
+
+
+class Record(Protocol):
+    """An event and where it came from."""
+
+    @property
+    def event(self) -> Envelope:
+        """The event."""
+        ...
+
+    @property
+    def partition(self) -> int:
+        """Its partition."""
+        ...
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Incoming:
     """Records of one source as they came: parallel sequences, one entry a record.
@@ -58,6 +106,33 @@ class Incoming:
     recorded_time_us: Sequence[int]
     partitions: Sequence[int]
     offsets: Sequence[int]
+
+    @classmethod
+    def of(
+        cls,
+        events: Sequence[Envelope],
+        partitions: Sequence[int] | None = None,
+        offsets: Sequence[int] | None = None,
+    ) -> Self:
+        """Return events as they lie in a log; in one partition, from its beginning on, if nothing is said."""
+        return cls(
+            values=[event.data for event in events],
+            ids=[event.id for event in events],
+            keys=[event.key for event in events],
+            event_time_us=[event.time_us for event in events],
+            recorded_time_us=[event.recorded_time_us for event in events],
+            partitions=[0] * len(events) if partitions is None else partitions,
+            offsets=range(len(events)) if offsets is None else offsets,
+        )
+
+    @classmethod
+    def of_records(cls, records: Sequence[Record]) -> Self:
+        """Return records of one source, each an event with its place."""
+        return cls.of(
+            [record.event for record in records],
+            [record.partition for record in records],
+            [record.offset for record in records],
+        )
 
     def __len__(self) -> int:
         return len(self.values)

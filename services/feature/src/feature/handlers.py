@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from bus.clocks import wall_clock_us
 from bus.received import Rejection
-from feature_store import decode_events
+from feature_store import Incoming, decode_events
 
-from feature.adapters.wire import incoming_of
 from feature.domain.outcomes import outcomes_of
 from feature.privacy import Privacy
 
@@ -76,7 +75,7 @@ class Features:
         return rejections
 
     async def _on_source(self, source: Source, records: Sequence[Received]) -> list[Rejection]:
-        events, rejects = decode_events(source, incoming_of(records), self._privacy.pseudonyms)
+        events, rejects = decode_events(source, Incoming.of_records(records), self._privacy.pseudonyms)
         self._metrics.decoded(source.topic, len(events), rejects)
         refused = {reject.index for reject in rejects}
         kept = (

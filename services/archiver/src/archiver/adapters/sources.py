@@ -38,21 +38,8 @@ class SourceKeeper:
 
     def keep(self, records: Sequence[Received]) -> Kept:
         """Rows of what is valid; an event that arrived twice is two rows."""
-        batch, rejects = decode_events(self._source, _incoming(records), self._pseudonyms)
+        batch, rejects = decode_events(self._source, Incoming.of_records(records), self._pseudonyms)
         kept = batch if self._erased is None else self._erased.without(batch)
         left_out = Counter(str(reject.reason) for reject in rejects)
         left_out += Counter({ERASED: len(batch) - len(kept)})
         return Kept(kept.to_arrow(), left_out=left_out)
-
-
-def _incoming(records: Sequence[Received]) -> Incoming:
-    events = [record.event for record in records]
-    return Incoming(
-        values=[event.data for event in events],
-        ids=[event.id for event in events],
-        keys=[event.key for event in events],
-        event_time_us=[event.time_us for event in events],
-        recorded_time_us=[event.recorded_time_us for event in events],
-        partitions=[record.partition for record in records],
-        offsets=[record.offset for record in records],
-    )

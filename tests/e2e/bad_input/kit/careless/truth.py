@@ -72,15 +72,7 @@ def events_of(project: Project, records: Sequence[Record]) -> dict[str, EventBat
             for record in records
             if record.topic == topic
         ]
-        incoming = Incoming(
-            values=[event.data for event in events],
-            ids=[event.id for event in events],
-            keys=[event.key for event in events],
-            event_time_us=[event.time_us for event in events],
-            recorded_time_us=[event.recorded_time_us for event in events],
-            partitions=[0] * len(events),
-            offsets=range(len(events)),
-        )
+        incoming = Incoming.of(events)
         batches[topic], rejects = decode_events(source, incoming)
         assert not rejects, rejects
     return batches
