@@ -33,9 +33,6 @@ class Derivation:
     """
 
     def __init__(self, contract: Contract) -> None:
-        from feature_store import kernels  # noqa: PLC0415 - it takes a second, which not every command needs
-
-        self._kernels = kernels
         self._leaves = len(contract.leaves)
         self.names = tuple(feature.full_name for feature in (*contract.leaves, *contract.derived))
         self.vector = np.array([self.names.index(name) for name in contract.feature_names], np.intp)
@@ -43,14 +40,13 @@ class Derivation:
             (feature, [(operand.name, self.names.index(operand.full_name)) for operand in feature.operands])
             for feature in contract.derived
         ]
-        self._defaults = contract.defaults
         self._entity_keys = contract.entity_keys
         self._failed: set[str] = set()
 
     def finish(
         self, leaves: NDArray[np.float64], leaf_statuses: NDArray[np.uint8], requests: Requests
-    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Return values and statuses of the vectors.
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """Return numbers and statuses of the vectors, to be settled.
 
         Args:
             leaves: float64[n, leaves].
@@ -71,9 +67,7 @@ class Derivation:
             computed = self._compute(feature, {**given, **read}, len(requests))
             numbers[:, at] = np.nan if computed is None else computed
             _mark(numbers[:, at], statuses[:, at], _DEFAULTED if computed is None else worst)
-        return self._kernels.settle(
-            numbers.take(self.vector, axis=1), statuses.take(self.vector, axis=1), self._defaults
-        )
+        return numbers.take(self.vector, axis=1), statuses.take(self.vector, axis=1)
 
     def _compute(
         self, feature: Derived | Opaque, columns: Mapping[str, NDArray[Any]], n: int

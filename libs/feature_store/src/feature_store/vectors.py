@@ -143,12 +143,13 @@ class VectorPlan:
         totals: The counts and sums it reads, in the order of `Readings.totals`.
         lasts: What keeps a value or a time, in the order of `Readings.lasts`.
         wides: What has many words, or is read tile by tile, in the order of `Readings.wides`.
+        kernels: The compiled loops, imported with the first plan.
     """
 
     def __init__(self, contract: Contract) -> None:
         from feature_store import kernels  # noqa: PLC0415 - it takes a second, which not every command needs
 
-        self._kernels = kernels
+        self.kernels = kernels
         self.contract = contract
         self.views = tuple(plan_of(view) for view in contract.views)
         self.totals: list[Read] = []
@@ -181,7 +182,7 @@ class VectorPlan:
 
     def _table(self, made_at: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return how each leaf is made, as `kernels.make_numbers` and `kernels.mark_rows` want it."""
-        form = self._kernels.Form
+        form = self.kernels.Form
         leaves = np.zeros((len(self._status_from), 4), np.int64)
         scale = np.ones(len(leaves))
         for number, at in enumerate(self._total_at):
@@ -303,16 +304,16 @@ class VectorPlan:
         n = len(requests)
         numbers = np.empty((n, len(self._leaves)))
         statuses = np.empty(numbers.shape, np.uint8)
-        self._kernels.make_numbers(
+        self.kernels.make_numbers(
             readings.totals, readings.lasts, made, self._leaves, self._leaf_scale, numbers
         )
         readable = _ALL if readable is None else readable
-        self._kernels.mark_rows(
+        self.kernels.mark_rows(
             readings.newest_us, requests.time_us, readable, self._leaves, self._ttl_us, statuses
         )
         if self._derivation is not None:
-            return self._derivation.finish(numbers, statuses, requests)
-        return self._kernels.settle(numbers, statuses, self.contract.defaults)
+            numbers, statuses = self._derivation.finish(numbers, statuses, requests)
+        return self.kernels.settle(numbers, statuses, self.contract.defaults)
 
 
 def _indexes(numbers: Iterable[int]) -> NDArray[np.intp]:

@@ -31,9 +31,7 @@ class RowMap:
     """
 
     def __init__(self, plan: VectorPlan, layouts: Sequence[RowLayout]) -> None:
-        from feature_store import kernels  # noqa: PLC0415 - it takes a second, which not every command needs
-
-        self._kernels = kernels
+        self._kernels = plan.kernels
         starts = np.cumsum([0, *(layout.words for layout in layouts)])
         self.words = int(starts[-1])
         self._names = [view.view.name for view in plan.views]
@@ -73,8 +71,8 @@ class RowMap:
     def _how(self, read: Read) -> int:
         how = self._kernels.How
         if read.by_tile:
-            return how.BY_AGE
-        return how.GREATEST_BYTES if read.kind is Kind.REGISTERS else how.ADDED
+            return int(how.BY_AGE)
+        return int(how.GREATEST_BYTES if read.kind is Kind.REGISTERS else how.ADDED)
 
     def read(
         self, matrix: NDArray[np.int64], time_us: NDArray[np.int64]
