@@ -29,7 +29,7 @@ from training_sets import (
 from training_sets.moments import parse_moment
 
 from tidemark_cli.failures import Failure
-from tidemark_cli.options import AsJson, Project
+from tidemark_cli.options import AsJson, Lake, Project
 from tidemark_cli.output import print_facts, print_json, print_table, say
 from tidemark_cli.projects import project_named
 
@@ -53,9 +53,6 @@ def _moment(text: str) -> int:
         raise typer.BadParameter(str(error)) from None
 
 
-Lake = Annotated[
-    str, typer.Option("--lake", envvar="LAKE_URI", metavar="URI", help="The lake that the archiver writes.")
-]
 Name = Annotated[
     str, typer.Argument(help="A name from `tidemark dataset list`, or its beginning.", show_default=False)
 ]

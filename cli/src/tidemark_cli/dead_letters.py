@@ -36,6 +36,7 @@ from tidemark_cli.options import (
     Project,
     ask_kafka,
     reach_kafka,
+    read_day,
     who_acts,
 )
 from tidemark_cli.output import note, print_facts, print_json, print_table, say
@@ -59,16 +60,11 @@ Reason = Annotated[
 ]
 
 
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no day, such as 2013-08-30") from None
-
-
 Day = Annotated[
     date | None,
-    typer.Option(parser=_date, metavar="DATE", help="Only those whose original was recorded that day, UTC."),
+    typer.Option(
+        parser=read_day, metavar="DATE", help="Only those whose original was recorded that day, UTC."
+    ),
 ]
 Offsets = Annotated[
     list[int] | None, typer.Argument(min=0, help="Which ones, by their offsets.", show_default=False)

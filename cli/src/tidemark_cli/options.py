@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 from collections.abc import Coroutine
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -35,7 +36,7 @@ Kafka = Annotated[
     ),
 ]
 Lake = Annotated[
-    str, typer.Option(envvar="LAKE_URI", metavar="URI", help="The lake that the archiver keeps.")
+    str, typer.Option("--lake", envvar="LAKE_URI", metavar="URI", help="The lake that the archiver keeps.")
 ]
 Packages = Annotated[
     str, typer.Option(envvar="PACKAGES_URI", metavar="URI", help="Where packages of models are kept.")
@@ -71,6 +72,18 @@ Project = Annotated[
         help="The project whose sources say how their events are written.",
     ),
 ]
+
+
+def read_day(text: str) -> date:
+    """Reads a day that an option names.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day, such as 2013-08-30") from None
 
 
 def who_acts(given: str | None) -> str:

@@ -7,7 +7,7 @@ import typer
 from data_quality.findings import Day
 
 from tidemark_cli.failures import FAILED, WrongUsage
-from tidemark_cli.options import AsJson, Kafka, Project
+from tidemark_cli.options import AsJson, Kafka, Lake, Project, read_day
 from tidemark_cli.projects import project_named
 
 app = typer.Typer(
@@ -25,10 +25,7 @@ def _group() -> None:
 
 
 def _day(text: str) -> Day:
-    try:
-        return Day.of(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no day, such as 2013-08-30") from None
+    return Day.on(read_day(text))
 
 
 OneDay = Annotated[
@@ -48,9 +45,7 @@ def report(  # noqa: PLR0913 - one parameter an option
         list[str] | None, typer.Option("--source", metavar="TOPIC", help="A source; all when left out.")
     ] = None,
     project: Project = None,
-    lake: Annotated[
-        str, typer.Option(envvar="LAKE_URI", metavar="URI", help="The lake that the archiver keeps.")
-    ] = "build/lake",
+    lake: Lake = "build/lake",
     kafka: Kafka = None,
     dead_letters: Annotated[
         bool, typer.Option(help="Count what was refused at the door, which asks Kafka.")

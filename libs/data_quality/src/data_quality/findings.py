@@ -39,7 +39,12 @@ class Day:
         Raises:
             ValueError: It is none.
         """
-        return cls((date.fromisoformat(text) - _EPOCH).days)
+        return cls.on(date.fromisoformat(text))
+
+    @classmethod
+    def on(cls, day: date) -> Day:
+        """Return the day that the calendar has it."""
+        return cls((day - _EPOCH).days)
 
     @classmethod
     def holding(cls, time_us: int) -> Day:
