@@ -1,4 +1,4 @@
-"""What becomes of a batch: envelopes, handler, dead letters, progress, each durable before the next."""
+"""What becomes of a batch: envelopes, handler, dead letters, each durable before the next."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from bus.dead_letters import HANDLER_FAILED, MALFORMED_ENVELOPE, Refusal, concea
 from bus.errors import EventTooLarge, MalformedEvent
 from bus.events import from_record
 from bus.positions import TopicPartition
-from bus.progress import progress_event
 from bus.received import Received
-from bus.topics import PROGRESSED, dead_letter_of
+from bus.topics import dead_letter_of
 from bus.watermarks import Watermark
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from bus.batching import Bites
     from bus.clocks import Clock
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from bus.producer import Publisher
     from bus.received import Rejection
     from bus.records import LogRecord, OutgoingRecord, RecordPublisher
-
-    Marks = Mapping[TopicPartition, Watermark]
+    from bus.trail import Marks
 
     class RunnerPublisher(Publisher, RecordPublisher, Protocol):
         """Publishes events, and records as they are."""
@@ -43,32 +41,28 @@ class Pipeline:
     def __init__(  # noqa: PLR0913 - one keyword a collaborator
         self,
         *,
-        group: str,
         delivery: Delivery,
         undertaker: Undertaker,
         publisher: RunnerPublisher,
         patience: Patience,
         metrics: ConsumerMetrics,
-        publish_progress: bool,
         buried_elsewhere: Collection[str],
         concealed: Collection[str],
         clock: Clock,
         bites: Bites,
     ) -> None:
-        self._group = group
         self._delivery = delivery
         self._undertaker = undertaker
         self._publisher = publisher
         self._patience = patience
         self._metrics = metrics
-        self._publish_progress = publish_progress
         self._buried_elsewhere = frozenset(buried_elsewhere)
         self._concealed = frozenset(concealed)
         self._clock = clock
         self._bites = bites
 
     async def process(self, batch: Sequence[LogRecord], known: Marks) -> Marks:
-        """Return the new marks of the partitions in the batch, once all its effects are durable and told.
+        """Return the new marks of the partitions in the batch, once all its effects are durable.
 
         Raises:
             Interrupted: the batch was given up.
@@ -80,9 +74,6 @@ class Pipeline:
         if refusals:
             await self._bury(refusals)
         marks = advance(known, batch, received)
-        if self._publish_progress:
-            progress = progress_event(self._group, self._undertaker.service, marks, self._clock())
-            await self._patience.until_available(lambda: self._publisher.publish(PROGRESSED.name, progress))
         records = Counter(record.topic for record in batch)
         self._bites.swallowed(records, Counter(refusal.record.topic for refusal in refusals))
         self._metrics.finished(records)

@@ -1,8 +1,8 @@
 """The consumer runner: a handler fed from topics, with effects before commits.
 
-Order of a batch: envelopes parsed, handler, rejections to the dead-letter twin, progress published, offsets
-committed. Why it is so stands in docs/adr/0003-consumer-runner.md; what happens in each failure, in the
-README.
+Order of a batch: envelopes parsed, handler, rejections to the dead-letter twin; then, beside the next batch,
+progress published, offsets committed. Why it is so stands in docs/adr/0003-consumer-runner.md; what happens
+in each failure, in the README.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from bus.batching import Backlog, Batching, Bites, Gathering
 from bus.clocks import Clock, wall_clock_us
-from bus.commits import Commits
 from bus.dead_letters import Undertaker
 from bus.delivery import Delivery
 from bus.errors import BusError, Unavailable
@@ -24,8 +23,11 @@ from bus.kafka.feed import KafkaFeed, Membership
 from bus.metrics import ConsumerMetrics
 from bus.patience import Interrupted, Patience, Readiness
 from bus.pipeline import Pipeline
+from bus.progress import progress_event
 from bus.received import Handler, Received, Rejection
 from bus.retrying import Retry
+from bus.topics import PROGRESSED
+from bus.trail import Trail
 from bus.watermarks import Watermark, low_watermark
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from bus.pipeline import RunnerPublisher
     from bus.positions import TopicPartition
     from bus.records import LogRecord
+    from bus.trail import Marks
 
     Positions = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 
@@ -100,21 +103,24 @@ class ConsumerRunner:
         self._batching = batching
         self._positions = positions
         self._drain_seconds = drain_seconds
+        self._publisher = publisher
+        self._publish_progress = publish_progress
+        self._service = service
+        self._clock = clock
         self._metrics = ConsumerMetrics(group, registry)
         self._feed: Feed = feed or KafkaFeed(bootstrap, group, topics, membership)
         self._readiness = Readiness()
         self._readiness.lost(_GROUP, f"has not joined group {group} yet")
         self._patience = Patience(retry, self._readiness, self._feed.keep_alive, self._metrics)
-        self._commits = Commits(self._commit)
+        self._told = Trail(self._tell)
+        self._committed = Trail(self._commit)
         self._bites = Bites(batching.max_records, len(topics))
         self._pipeline = Pipeline(
-            group=group,
             delivery=Delivery(handler, retry.attempts, self._patience, self._metrics),
             undertaker=Undertaker(service, stack),
             publisher=publisher,
             patience=self._patience,
             metrics=self._metrics,
-            publish_progress=publish_progress,
             buried_elsewhere=buried_elsewhere,
             concealed=concealed,
             clock=clock,
@@ -162,7 +168,8 @@ class ConsumerRunner:
             async with asyncio.TaskGroup() as tasks, deadline:
                 beside = [
                     tasks.create_task(self._watch(stop, deadline)),
-                    tasks.create_task(self._commits.run()),
+                    tasks.create_task(self._told.run()),
+                    tasks.create_task(self._committed.run()),
                 ]
                 await self._live()
                 for task in beside:
@@ -206,7 +213,7 @@ class ConsumerRunner:
                 await self._start(self._unpositioned)
             await self._gather()
             await self._process_next()
-        await self._commits.flush()
+        await self._settled()
 
     async def _start(self, partitions: list[TopicPartition]) -> None:
         try:
@@ -268,7 +275,7 @@ class ConsumerRunner:
                 "%s: abandoned %d records uncommitted; they will be read again", self._group, len(batch)
             )
             return
-        self._commits.add({where: mark.next_offset for where, mark in marks.items()})
+        self._told.add(marks)
         for where, mark in {**self._marks, **marks}.items():
             self._mark(where, mark)
 
@@ -276,8 +283,20 @@ class ConsumerRunner:
         self._marks[where] = mark
         self._metrics.at(where, mark, self._lag(where, mark))
 
-    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def _tell(self, marks: Marks) -> None:
+        if self._publish_progress:
+            progress = progress_event(self._group, self._service, marks, self._clock())
+            await self._patience.until_available(lambda: self._publisher.publish(PROGRESSED.name, progress))
+        self._committed.add(marks)
+
+    async def _commit(self, marks: Marks) -> None:
+        offsets = {where: mark.next_offset for where, mark in marks.items()}
         await self._patience.until_available(lambda: self._feed.commit(offsets))
+
+    async def _settled(self) -> None:
+        """Return when all that has had its effect is told and committed."""
+        await self._told.flush()
+        await self._committed.flush()
 
     async def on_revoked(self) -> None:
         """See `bus.feeds.Rebalances`."""
@@ -287,7 +306,7 @@ class ConsumerRunner:
             await self._process_next()
         async with self._hand:
             self._backlog.clear()
-        await self._commits.flush()
+        await self._settled()
 
     def on_assigned(self, partitions: Collection[TopicPartition]) -> None:
         """See `bus.feeds.Rebalances`."""
