@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tidemark.common.v1 import value_pb2 as _value_pb2
 from tidemark.scoring.v1 import feature_vector_pb2 as _feature_vector_pb2
+from tidemark.scoring.v1 import output_pb2 as _output_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -109,6 +110,7 @@ class PredictionMade(_message.Message):
     ROUTE_REVISION_FIELD_NUMBER: _builtins.int
     LATENCY_US_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
     prediction_id: _builtins.str
     """Unique a served request; a shadow repeats the id of the prediction it shadows."""
     request_key: _builtins.str
@@ -119,7 +121,7 @@ class PredictionMade(_message.Message):
     """The route's arm, e.g. "champion", "canary"; "shadow" for shadows."""
     role: Global___Role.ValueType
     score: _builtins.float
-    """The probability of the positive class."""
+    """As `ScoreResponse.score`."""
     route_revision: _builtins.int
     """The revision of the route that chose the variant."""
     latency_us: _builtins.int
@@ -140,6 +142,10 @@ class PredictionMade(_message.Message):
 
     @_builtins.property
     def features(self) -> _feature_vector_pb2.FeatureVector: ...
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[_output_pb2.Output]:
+        """Every output of the model, where it has more than its score."""
+
     def __init__(
         self,
         *,
@@ -157,10 +163,11 @@ class PredictionMade(_message.Message):
         route_revision: _builtins.int = ...,
         latency_us: _builtins.int = ...,
         label: _builtins.str = ...,
+        outputs: _abc.Iterable[_output_pb2.Output] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "request_time", b"request_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "entities", b"entities", "features", b"features", "label", b"label", "latency_us", b"latency_us", "model", b"model", "prediction_id", b"prediction_id", "request_key", b"request_key", "request_time", b"request_time", "role", b"role", "route_revision", b"route_revision", "score", b"score", "variant", b"variant", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "entities", b"entities", "features", b"features", "label", b"label", "latency_us", b"latency_us", "model", b"model", "outputs", b"outputs", "prediction_id", b"prediction_id", "request_key", b"request_key", "request_time", b"request_time", "role", b"role", "route_revision", b"route_revision", "score", b"score", "variant", b"variant", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

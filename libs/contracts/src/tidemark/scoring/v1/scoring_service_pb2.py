@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tidemark.common.v1 import value_pb2 as tidemark_dot_common_dot_v1_dot_value__pb2
 from tidemark.scoring.v1 import feature_vector_pb2 as tidemark_dot_scoring_dot_v1_dot_feature__vector__pb2
+from tidemark.scoring.v1 import output_pb2 as tidemark_dot_scoring_dot_v1_dot_output__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)tidemark/scoring/v1/scoring_service.proto\x12\x13tidemark.scoring.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etidemark/common/v1/value.proto\x1a(tidemark/scoring/v1/feature_vector.proto\"\x95\x03\n\x0cScoreRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x41\n\x08\x65ntities\x18\x02 \x03(\x0b\x32/.tidemark.scoring.v1.ScoreRequest.EntitiesEntry\x12?\n\x07\x63ontext\x18\x03 \x03(\x0b\x32..tidemark.scoring.v1.ScoreRequest.ContextEntry\x12\x30\n\x0crequest_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rprediction_id\x18\x05 \x01(\t\x12\x13\n\x0brequest_key\x18\x06 \x01(\t\x12\x18\n\x10\x65xplain_features\x18\x07 \x01(\x08\x1a/\n\rEntitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aI\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tidemark.common.v1.Value:\x02\x38\x01\"_\n\x0c\x46\x65\x61tureValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02\x12\x32\n\x06status\x18\x03 \x01(\x0e\x32\".tidemark.scoring.v1.FeatureStatus\"\xd9\x01\n\rScoreResponse\x12\x15\n\rprediction_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0f\n\x07variant\x18\x05 \x01(\t\x12<\n\x10\x66\x65\x61ture_statuses\x18\x06 \x03(\x0e\x32\".tidemark.scoring.v1.FeatureStatus\x12\x33\n\x08\x66\x65\x61tures\x18\x07 \x03(\x0b\x32!.tidemark.scoring.v1.FeatureValue\"H\n\x11ScoreBatchRequest\x12\x33\n\x08requests\x18\x01 \x03(\x0b\x32!.tidemark.scoring.v1.ScoreRequest\"+\n\nScoreError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x81\x01\n\x0bScoreResult\x12\x36\n\x08response\x18\x01 \x01(\x0b\x32\".tidemark.scoring.v1.ScoreResponseH\x00\x12\x30\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1f.tidemark.scoring.v1.ScoreErrorH\x00\x42\x08\n\x06result\"G\n\x12ScoreBatchResponse\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .tidemark.scoring.v1.ScoreResult2\xbf\x01\n\x0eScoringService\x12N\n\x05Score\x12!.tidemark.scoring.v1.ScoreRequest\x1a\".tidemark.scoring.v1.ScoreResponse\x12]\n\nScoreBatch\x12&.tidemark.scoring.v1.ScoreBatchRequest\x1a\'.tidemark.scoring.v1.ScoreBatchResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)tidemark/scoring/v1/scoring_service.proto\x12\x13tidemark.scoring.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etidemark/common/v1/value.proto\x1a(tidemark/scoring/v1/feature_vector.proto\x1a tidemark/scoring/v1/output.proto\"\x95\x03\n\x0cScoreRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x41\n\x08\x65ntities\x18\x02 \x03(\x0b\x32/.tidemark.scoring.v1.ScoreRequest.EntitiesEntry\x12?\n\x07\x63ontext\x18\x03 \x03(\x0b\x32..tidemark.scoring.v1.ScoreRequest.ContextEntry\x12\x30\n\x0crequest_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rprediction_id\x18\x05 \x01(\t\x12\x13\n\x0brequest_key\x18\x06 \x01(\t\x12\x18\n\x10\x65xplain_features\x18\x07 \x01(\x08\x1a/\n\rEntitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aI\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tidemark.common.v1.Value:\x02\x38\x01\"_\n\x0c\x46\x65\x61tureValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02\x12\x32\n\x06status\x18\x03 \x01(\x0e\x32\".tidemark.scoring.v1.FeatureStatus\"\x87\x02\n\rScoreResponse\x12\x15\n\rprediction_id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0f\n\x07variant\x18\x05 \x01(\t\x12<\n\x10\x66\x65\x61ture_statuses\x18\x06 \x03(\x0e\x32\".tidemark.scoring.v1.FeatureStatus\x12\x33\n\x08\x66\x65\x61tures\x18\x07 \x03(\x0b\x32!.tidemark.scoring.v1.FeatureValue\x12,\n\x07outputs\x18\x08 \x03(\x0b\x32\x1b.tidemark.scoring.v1.Output\"H\n\x11ScoreBatchRequest\x12\x33\n\x08requests\x18\x01 \x03(\x0b\x32!.tidemark.scoring.v1.ScoreRequest\"+\n\nScoreError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x81\x01\n\x0bScoreResult\x12\x36\n\x08response\x18\x01 \x01(\x0b\x32\".tidemark.scoring.v1.ScoreResponseH\x00\x12\x30\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1f.tidemark.scoring.v1.ScoreErrorH\x00\x42\x08\n\x06result\"G\n\x12ScoreBatchResponse\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .tidemark.scoring.v1.ScoreResult\"I\n\x12ScoreStreamRequest\x12\x33\n\x08requests\x18\x01 \x03(\x0b\x32!.tidemark.scoring.v1.ScoreRequest\"H\n\x13ScoreStreamResponse\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .tidemark.scoring.v1.ScoreResult2\xa5\x02\n\x0eScoringService\x12N\n\x05Score\x12!.tidemark.scoring.v1.ScoreRequest\x1a\".tidemark.scoring.v1.ScoreResponse\x12]\n\nScoreBatch\x12&.tidemark.scoring.v1.ScoreBatchRequest\x1a\'.tidemark.scoring.v1.ScoreBatchResponse\x12\x64\n\x0bScoreStream\x12\'.tidemark.scoring.v1.ScoreStreamRequest\x1a(.tidemark.scoring.v1.ScoreStreamResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,24 +39,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCOREREQUEST_ENTITIESENTRY']._serialized_options = b'8\001'
   _globals['_SCOREREQUEST_CONTEXTENTRY']._loaded_options = None
   _globals['_SCOREREQUEST_CONTEXTENTRY']._serialized_options = b'8\001'
-  _globals['_SCOREREQUEST']._serialized_start=174
-  _globals['_SCOREREQUEST']._serialized_end=579
-  _globals['_SCOREREQUEST_ENTITIESENTRY']._serialized_start=457
-  _globals['_SCOREREQUEST_ENTITIESENTRY']._serialized_end=504
-  _globals['_SCOREREQUEST_CONTEXTENTRY']._serialized_start=506
-  _globals['_SCOREREQUEST_CONTEXTENTRY']._serialized_end=579
-  _globals['_FEATUREVALUE']._serialized_start=581
-  _globals['_FEATUREVALUE']._serialized_end=676
-  _globals['_SCORERESPONSE']._serialized_start=679
-  _globals['_SCORERESPONSE']._serialized_end=896
-  _globals['_SCOREBATCHREQUEST']._serialized_start=898
-  _globals['_SCOREBATCHREQUEST']._serialized_end=970
-  _globals['_SCOREERROR']._serialized_start=972
-  _globals['_SCOREERROR']._serialized_end=1015
-  _globals['_SCORERESULT']._serialized_start=1018
-  _globals['_SCORERESULT']._serialized_end=1147
-  _globals['_SCOREBATCHRESPONSE']._serialized_start=1149
-  _globals['_SCOREBATCHRESPONSE']._serialized_end=1220
-  _globals['_SCORINGSERVICE']._serialized_start=1223
-  _globals['_SCORINGSERVICE']._serialized_end=1414
+  _globals['_SCOREREQUEST']._serialized_start=208
+  _globals['_SCOREREQUEST']._serialized_end=613
+  _globals['_SCOREREQUEST_ENTITIESENTRY']._serialized_start=491
+  _globals['_SCOREREQUEST_ENTITIESENTRY']._serialized_end=538
+  _globals['_SCOREREQUEST_CONTEXTENTRY']._serialized_start=540
+  _globals['_SCOREREQUEST_CONTEXTENTRY']._serialized_end=613
+  _globals['_FEATUREVALUE']._serialized_start=615
+  _globals['_FEATUREVALUE']._serialized_end=710
+  _globals['_SCORERESPONSE']._serialized_start=713
+  _globals['_SCORERESPONSE']._serialized_end=976
+  _globals['_SCOREBATCHREQUEST']._serialized_start=978
+  _globals['_SCOREBATCHREQUEST']._serialized_end=1050
+  _globals['_SCOREERROR']._serialized_start=1052
+  _globals['_SCOREERROR']._serialized_end=1095
+  _globals['_SCORERESULT']._serialized_start=1098
+  _globals['_SCORERESULT']._serialized_end=1227
+  _globals['_SCOREBATCHRESPONSE']._serialized_start=1229
+  _globals['_SCOREBATCHRESPONSE']._serialized_end=1300
+  _globals['_SCORESTREAMREQUEST']._serialized_start=1302
+  _globals['_SCORESTREAMREQUEST']._serialized_end=1375
+  _globals['_SCORESTREAMRESPONSE']._serialized_start=1377
+  _globals['_SCORESTREAMRESPONSE']._serialized_end=1449
+  _globals['_SCORINGSERVICE']._serialized_start=1452
+  _globals['_SCORINGSERVICE']._serialized_end=1745
 # @@protoc_insertion_point(module_scope)

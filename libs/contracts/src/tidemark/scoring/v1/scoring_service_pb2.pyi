@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from tidemark.common.v1 import value_pb2 as _value_pb2
 from tidemark.scoring.v1 import feature_vector_pb2 as _feature_vector_pb2
+from tidemark.scoring.v1 import output_pb2 as _output_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -150,9 +151,12 @@ class ScoreResponse(_message.Message):
     VARIANT_FIELD_NUMBER: _builtins.int
     FEATURE_STATUSES_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
     prediction_id: _builtins.str
     score: _builtins.float
-    """The probability of the positive class."""
+    """What is compared and watched: of a classifier of two classes the probability of the positive one, of more classes that of the
+    likeliest; of a regression or a ranking its value; of an embedding its Euclidean length.
+    """
     model: _builtins.str
     version: _builtins.str
     variant: _builtins.str
@@ -164,6 +168,10 @@ class ScoreResponse(_message.Message):
     def features(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureValue]:
         """Only when `explain_features` was asked."""
 
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[_output_pb2.Output]:
+        """Every output of the model, where it has more than its score."""
+
     def __init__(
         self,
         *,
@@ -174,10 +182,11 @@ class ScoreResponse(_message.Message):
         variant: _builtins.str = ...,
         feature_statuses: _abc.Iterable[_feature_vector_pb2.FeatureStatus.ValueType] | None = ...,
         features: _abc.Iterable[Global___FeatureValue] | None = ...,
+        outputs: _abc.Iterable[_output_pb2.Output] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature_statuses", b"feature_statuses", "features", b"features", "model", b"model", "prediction_id", b"prediction_id", "score", b"score", "variant", b"variant", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feature_statuses", b"feature_statuses", "features", b"features", "model", b"model", "outputs", b"outputs", "prediction_id", b"prediction_id", "score", b"score", "variant", b"variant", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -273,3 +282,47 @@ class ScoreBatchResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ScoreBatchResponse: _TypeAlias = ScoreBatchResponse  # noqa: Y015
+
+@_typing.final
+class ScoreStreamRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoreRequest]:
+        """Up to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___ScoreRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreStreamRequest: _TypeAlias = ScoreStreamRequest  # noqa: Y015
+
+@_typing.final
+class ScoreStreamResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoreResult]:
+        """One a request, in order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___ScoreResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreStreamResponse: _TypeAlias = ScoreStreamResponse  # noqa: Y015

@@ -45,6 +45,11 @@ class ScoringServiceStub:
                 request_serializer=tidemark_dot_scoring_dot_v1_dot_scoring__service__pb2.ScoreBatchRequest.SerializeToString,
                 response_deserializer=tidemark_dot_scoring_dot_v1_dot_scoring__service__pb2.ScoreBatchResponse.FromString,
                 _registered_method=True)
+        self.ScoreStream = channel.stream_stream(
+                '/tidemark.scoring.v1.ScoringService/ScoreStream',
+                request_serializer=tidemark_dot_scoring_dot_v1_dot_scoring__service__pb2.ScoreStreamRequest.SerializeToString,
+                response_deserializer=tidemark_dot_scoring_dot_v1_dot_scoring__service__pb2.ScoreStreamResponse.FromString,
+                _registered_method=True)
 
 
 class ScoringServiceServicer:
@@ -68,6 +73,13 @@ class ScoringServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScoreStream(self, request_iterator, context):
+        """Scores batches for as long as the caller sends them. Each is answered whole, in order, as ScoreBatch answers it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScoringServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +92,11 @@ def add_ScoringServiceServicer_to_server(servicer, server):
                     servicer.ScoreBatch,
                     request_deserializer=tidemark_dot_scoring_dot_v1_dot_scoring__service__pb2.ScoreBatchRequest.FromString,
                     response_serializer=tidemark_dot_scoring_dot_v1_dot_scoring__service__pb2.ScoreBatchResponse.SerializeToString,
+            ),
+            'ScoreStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.ScoreStream,
+                    request_deserializer=tidemark_dot_scoring_dot_v1_dot_scoring__service__pb2.ScoreStreamRequest.FromString,
+                    response_serializer=tidemark_dot_scoring_dot_v1_dot_scoring__service__pb2.ScoreStreamResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -137,6 +154,33 @@ class ScoringService:
             '/tidemark.scoring.v1.ScoringService/ScoreBatch',
             tidemark_dot_scoring_dot_v1_dot_scoring__service__pb2.ScoreBatchRequest.SerializeToString,
             tidemark_dot_scoring_dot_v1_dot_scoring__service__pb2.ScoreBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScoreStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/tidemark.scoring.v1.ScoringService/ScoreStream',
+            tidemark_dot_scoring_dot_v1_dot_scoring__service__pb2.ScoreStreamRequest.SerializeToString,
+            tidemark_dot_scoring_dot_v1_dot_scoring__service__pb2.ScoreStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class ScoringServiceStub:
     """
     ScoreBatch: _grpc.UnaryUnaryMultiCallable[_scoring_service_pb2.ScoreBatchRequest, _scoring_service_pb2.ScoreBatchResponse]
     """Scores up to 1,000 requests, answered in order; one bad request does not fail the others."""
+    ScoreStream: _grpc.StreamStreamMultiCallable[_scoring_service_pb2.ScoreStreamRequest, _scoring_service_pb2.ScoreStreamResponse]
+    """Scores batches for as long as the caller sends them. Each is answered whole, in order, as ScoreBatch answers it."""
 
 @_typing.type_check_only
 class ScoringServiceAsyncStub(ScoringServiceStub):
@@ -55,6 +57,8 @@ class ScoringServiceAsyncStub(ScoringServiceStub):
     """
     ScoreBatch: _aio.UnaryUnaryMultiCallable[_scoring_service_pb2.ScoreBatchRequest, _scoring_service_pb2.ScoreBatchResponse]  # type: ignore[assignment]
     """Scores up to 1,000 requests, answered in order; one bad request does not fail the others."""
+    ScoreStream: _aio.StreamStreamMultiCallable[_scoring_service_pb2.ScoreStreamRequest, _scoring_service_pb2.ScoreStreamResponse]  # type: ignore[assignment]
+    """Scores batches for as long as the caller sends them. Each is answered whole, in order, as ScoreBatch answers it."""
 
 class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
     """Scores requests by entity keys; features are looked up here."""
@@ -78,5 +82,13 @@ class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scoring_service_pb2.ScoreBatchResponse, _abc.Awaitable[_scoring_service_pb2.ScoreBatchResponse]]:
         """Scores up to 1,000 requests, answered in order; one bad request does not fail the others."""
+
+    @_abc_1.abstractmethod
+    def ScoreStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_scoring_service_pb2.ScoreStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_scoring_service_pb2.ScoreStreamResponse], _abc.AsyncIterator[_scoring_service_pb2.ScoreStreamResponse]]:
+        """Scores batches for as long as the caller sends them. Each is answered whole, in order, as ScoreBatch answers it."""
 
 def add_ScoringServiceServicer_to_server(servicer: ScoringServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
