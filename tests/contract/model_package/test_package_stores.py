@@ -89,8 +89,15 @@ def test_a_folder_that_lacks_a_file_is_not_put(store: Packages, folder: Path, na
 
 @pytest.mark.usefixtures("written")
 def test_an_unknown_format_version_is_named(store: Packages, folder: Path) -> None:
+    _edit_manifest(folder, format_version=3)
+    with pytest.raises(UnknownFormat, match="format version 3, this code reads 1 to 2"):
+        store.put(folder)
+
+
+@pytest.mark.usefixtures("written")
+def test_a_format_version_with_a_signature_needs_one(store: Packages, folder: Path) -> None:
     _edit_manifest(folder, format_version=2)
-    with pytest.raises(UnknownFormat, match="format version 2, this code reads 1"):
+    with pytest.raises(MalformedPackage, match="2 with a signature, 1 without"):
         store.put(folder)
 
 

@@ -1,5 +1,7 @@
 """What can be wrong with a package or with what it is asked to score."""
 
+from typing import Any
+
 
 class PackageError(Exception):
     """A package cannot be read, trusted or used; the message says which and why."""
@@ -49,26 +51,35 @@ class UnusableModel(PackageError):
 
 
 class GoldenMismatch(PackageError):
-    """The model does not give the scores that were recorded when it was packaged.
+    """The model does not answer what was recorded when it was packaged.
 
     Attributes:
         row: Index of the first golden row that differs.
-        expected: The recorded score.
-        found: The score computed here.
+        expected: What was recorded.
+        found: What was computed here.
+        output: The name of the output that differs; empty for the score.
     """
 
-    def __init__(self, *, uri: str, row: int, expected: float, found: float, tolerance: float) -> None:
+    def __init__(
+        self, *, uri: str, row: int, expected: Any, found: Any, tolerance: float, output: str = ""
+    ) -> None:
+        answers = f"answers {output} =" if output else "scores"
         super().__init__(
-            f"golden row {row} of package {uri} scores {found!r} here, recorded {expected!r} with tolerance "
-            f"{tolerance:g}: this runtime does not compute what was trained; do not serve it"
+            f"golden row {row} of package {uri} {answers} {found!r} here, recorded {expected!r} with "
+            f"tolerance {tolerance:g}: this runtime does not compute what was trained; do not serve it"
         )
         self.row = row
         self.expected = expected
         self.found = found
+        self.output = output
 
 
 class VectorMismatch(PackageError):
     """The vectors given have not the shape or type the model reads."""
+
+
+class FailedRun(PackageError):
+    """The graph raised an error instead of answering."""
 
 
 class NonFiniteScore(PackageError):
@@ -76,8 +87,14 @@ class NonFiniteScore(PackageError):
 
     Attributes:
         row: Index of the first such row in the batch.
+        output: The name of the output that holds it; empty for the score.
     """
 
-    def __init__(self, *, uri: str, row: int, found: float) -> None:
-        super().__init__(f"package {uri} scored row {row} as {found}: a score must be a finite number")
+    def __init__(self, *, uri: str, row: int, found: float, output: str = "") -> None:
+        if output:
+            said = f"answered row {row} with {output} = {found}: every number of an answer must be finite"
+        else:
+            said = f"scored row {row} as {found}: a score must be a finite number"
+        super().__init__(f"package {uri} {said}")
         self.row = row
+        self.output = output

@@ -16,9 +16,11 @@ from pydantic import (
     model_validator,
 )
 
+from model_package.declared import DeclaredSignature, Name
 from model_package.errors import MalformedPackage, UnknownFormat
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+"""Of a package with a signature; one without is written as version 1, as it always was."""
 MANIFEST: Final = "manifest.json"
 MODEL: Final = "model.onnx"
 REFERENCE_PROFILE: Final = "reference_profile.json"
@@ -29,7 +31,6 @@ REQUIRED: Final = frozenset({MODEL, REFERENCE_PROFILE, GOLDEN})
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(min_length=1, max_length=128)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -52,6 +53,7 @@ class Facts(BaseModel):
     """What the trainer knows of a version.
 
     Holds nothing of the wall clock, the machine or the run, so that the same inputs give the same digest.
+    Without a signature the graph takes the whole vector and answers the probability of the positive class.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -73,6 +75,7 @@ class Facts(BaseModel):
     trained_until_us: int
     training_rows: Annotated[int, Field(ge=1)]
     created_at_us: Annotated[int, Field(description="Event time of the training cut.")]
+    signature: DeclaredSignature | None = None
 
     @model_validator(mode="after")
     def _period_runs_forward(self) -> Self:
@@ -88,12 +91,27 @@ class Facts(BaseModel):
             raise ValueError(f"feature names must be unique, repeated: {repeated}")
         return names
 
+    @model_validator(mode="after")
+    def _signature_is_of_these_features(self) -> Self:
+        named = set() if self.signature is None else self.signature.features_named()
+        unknown = sorted(named - set(self.feature_names))
+        if unknown:
+            raise ValueError(f"the signature names features that the vector has not: {unknown}")
+        return self
+
 
 class Manifest(Facts):
     """The facts and the files of one package, immutable."""
 
-    format_version: Literal[1]
+    format_version: Literal[1, 2]
     files: dict[str, Sha256]
+
+    @model_validator(mode="after")
+    def _version_says_whether_there_is_a_signature(self) -> Self:
+        expected = format_version_of(self)
+        if self.format_version != expected:
+            raise ValueError(f"format_version must be {expected}: 2 with a signature, 1 without")
+        return self
 
     @field_validator("files")
     @classmethod
@@ -108,7 +126,11 @@ class Manifest(Facts):
 
     def to_bytes(self) -> bytes:
         """The canonical bytes, as they stand in `manifest.json`."""
-        return canonical_json(self.model_dump(mode="json"))
+        fields = self.model_dump(mode="json")
+        if self.signature is None:
+            # Version 1 has no such field, and its digests stay what they were.
+            del fields["signature"]
+        return canonical_json(fields)
 
     @property
     def digest(self) -> str:
@@ -119,6 +141,11 @@ class Manifest(Facts):
     def version(self) -> str:
         """The version's name: algorithm and head of the digest, e.g. `gradient-boosting-3f9a1c2b7d04`."""
         return f"{self.algorithm}-{self.digest[:12]}"
+
+
+def format_version_of(facts: Facts) -> Literal[1, 2]:
+    """The version that a package of these facts is written in."""
+    return 1 if facts.signature is None else FORMAT_VERSION
 
 
 def parse_manifest(data: bytes, *, uri: str) -> Manifest:
@@ -135,9 +162,9 @@ def parse_manifest(data: bytes, *, uri: str) -> Manifest:
     if not isinstance(fields, Mapping):
         raise MalformedPackage(f"{MANIFEST} of package {uri} is not a JSON object")
     found = fields.get("format_version")
-    if found != FORMAT_VERSION:
+    if found not in {1, FORMAT_VERSION}:
         raise UnknownFormat(
-            f"package {uri} has format version {found!r}, this code reads {FORMAT_VERSION}: "
+            f"package {uri} has format version {found!r}, this code reads 1 to {FORMAT_VERSION}: "
             "upgrade the service that opens it, or package the model again"
         )
     try:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from model_package.errors import GoldenMismatch, UnusableModel
 from model_package.package import Package
-from model_package.scorer import open_session
 from model_package.served import SERVED, ServedGolden
+from model_package.session import open_session
 
 _SCORES: Final = ("score", "probabilities")
 

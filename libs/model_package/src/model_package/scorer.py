@@ -7,35 +7,36 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from model_package.errors import GoldenMismatch, NonFiniteScore, PackageError, UnusableModel, VectorMismatch
+from model_package.errors import NonFiniteScore, PackageError, UnusableModel, VectorMismatch
+from model_package.graph import Graph
 from model_package.package import Package
-
-_DTYPES: Final = {"tensor(float)": np.float32, "tensor(double)": np.float64}
-# Output name to its allowed width.
-_OUTPUT_WIDTH: Final = {"score": 1, "probabilities": 2}
+from model_package.signature import DTYPES, Outputs, Signature, TensorSpec
 
 
 class Scorer:
     """A package ready to score: one thread, no spinning, so that processes share cores fairly.
 
-    For one caller at a time. The graph has one float32 input [n, F] and either an output `score` [n, 1] or an
-    output `probabilities` [n, 2], the positive class second.
+    For one caller at a time.
+
+    Attributes:
+        signature: What the model reads and answers.
+        has_more: Whether it answers more than its score, which `run` then gives.
 
     Raises:
-        UnusableModel: The graph cannot be loaded or has not that shape.
+        UnusableModel: The graph cannot be loaded or is not as the manifest's signature says; without one,
+            it has not one float32 input [n, F] and an output `score` [n, 1] or `probabilities` [n, 2].
     """
 
     def __init__(self, package: Package) -> None:
         self.package = package
-        self.width: Final = len(package.manifest.feature_names)
-        self._session = open_session(package.model, f"the model of package {package.uri}")
-        self._input = _find_input(self._session, package, self.width)
-        output = _find_output(self._session, package)
-        self._outputs = [output.name]
-        self._alone = _Alone(self._session, self._input, self.width, output)
+        self._graph = Graph(package.model, package.manifest, package.uri)
+        self.width: Final = self._graph.width
+        self.signature: Final[Signature] = self._graph.signature
+        self.has_more: Final = self._graph.has_more
+        self._plain = _Plain(self._graph) if self._graph.is_plain else None
 
     def score(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The probability of the positive class of each vector.
+        """The score of each vector: of a classifier of two classes the probability of the positive one.
 
         Args:
             vectors: float32[n, F], C-contiguous, in the order of the manifest's feature names.
@@ -44,119 +45,95 @@ class Scorer:
             float64[n].
 
         Raises:
-            VectorMismatch: The array is not float32 [n, F].
+            VectorMismatch: The array is not float32 [n, F], or a number does not fit the graph's input.
             NonFiniteScore: The model answered NaN or infinity.
+            FailedRun: The graph raised an error.
         """
         return np.array(self.score_list(vectors), dtype=np.float64)
 
     def score_list(self, vectors: NDArray[np.float32]) -> list[float]:
         """The same as `score`, as a list: what serving needs, without an array on the way."""
+        if self._plain is None:
+            return self._graph.run(vectors).scores
         if vectors.ndim != 2 or vectors.shape[1] != self.width or vectors.dtype != np.float32:
             raise VectorMismatch(
                 f"{self.package.version} reads float32 [n, {self.width}], got {vectors.dtype} {vectors.shape}"
             )
-        if len(vectors) == 1:
-            output = self._alone.run(vectors)
-        else:
-            (output,) = self._session.run(self._outputs, {self._input: vectors})
-        scores: list[float] = output[:, -1].tolist()
+        scores = self._plain.scores(vectors)
         if not all(map(math.isfinite, scores)):
             row = next(row for row, score in enumerate(scores) if not math.isfinite(score))
             raise NonFiniteScore(uri=self.package.uri, row=row, found=scores[row])
         return scores
 
+    def run(self, vectors: NDArray[np.float32]) -> Outputs:
+        """Every output for each vector, and its score; raises as `score` does."""
+        return self._graph.run(vectors)
+
     def warm(self) -> None:
-        """Score the golden rows, one by one and together, so that a first request finds all allocated.
+        """Answer the golden rows, one by one and together, so that a first request finds all allocated.
 
         Raises:
-            GoldenMismatch: A score is not the recorded one.
+            GoldenMismatch: An answer is not the recorded one.
             UnusableModel: The graph cannot run on its own golden rows.
         """
-        golden = self.package.golden
+        golden, uri = self.package.golden, self.package.uri
         try:
-            together = self.score(golden.vectors)
-            alone = np.concatenate([self.score(row[np.newaxis]) for row in golden.vectors])
+            golden.check(self.run(golden.vectors), uri=uri)
+            for row, vector in enumerate(golden.vectors):
+                golden.check(self.run(vector[np.newaxis]), uri=uri, first_row=row)
+            self._check_plain()
         except PackageError:
             raise
         except Exception as error:  # ONNX Runtime's own classes share no public base
-            raise UnusableModel(f"package {self.package.uri} fails on its golden rows: {error}") from error
-        for found in (together, alone):
-            self._check(found)
+            raise UnusableModel(f"package {uri} fails on its golden rows: {error}") from error
 
-    def _check(self, found: NDArray[np.float64]) -> None:
-        golden = self.package.golden
-        wrong = np.flatnonzero(np.abs(found - golden.scores) > golden.tolerance)
-        if len(wrong):
-            row = int(wrong[0])
-            raise GoldenMismatch(
-                uri=self.package.uri,
-                row=row,
-                expected=float(golden.scores[row]),
-                found=float(found[row]),
-                tolerance=golden.tolerance,
-            )
+    def _check_plain(self) -> None:
+        golden, uri = self.package.golden, self.package.uri
+        golden.check_scores(self.score_list(golden.vectors), uri=uri)
+        for row, vector in enumerate(golden.vectors):
+            golden.check_scores(self.score_list(vector[np.newaxis]), uri=uri, first_row=row)
+
+
+class _Plain:
+    """The short way for graphs that take the vector and answer one number, or two probabilities, a row."""
+
+    def __init__(self, graph: Graph) -> None:
+        (given,), (answered,) = graph.signature.inputs, graph.signature.outputs
+        column = graph.score.column
+        self._session = graph.session
+        self._input = given.name
+        self._outputs = [answered.name]
+        self._column = answered.shape[0] - 1 if column is None else column
+        self._alone = _Alone(graph.session, given, answered)
+
+    def scores(self, vectors: NDArray[np.float32]) -> list[float]:
+        """The score of each vector, whether finite or not."""
+        if len(vectors) == 1:
+            output = self._alone.run(vectors)
+        else:
+            (output,) = self._session.run(self._outputs, {self._input: vectors})
+        scores: list[float] = output[:, self._column].tolist()
+        return scores
 
 
 class _Alone:
     """A session bound to arrays for a single vector: half the cost of passing arrays in and out."""
 
-    def __init__(self, session: ort.InferenceSession, name: str, width: int, output: ort.NodeArg) -> None:
+    def __init__(self, session: ort.InferenceSession, given: TensorSpec, answered: TensorSpec) -> None:
         self._session = session
-        self._vector = np.zeros((1, width), np.float32)
-        self._scores = np.zeros((1, _OUTPUT_WIDTH[output.name]), _DTYPES[output.type])
+        self._vector = np.zeros((1, *given.shape), np.float32)
+        self._answer = np.zeros((1, *answered.shape), DTYPES[answered.datatype])
         # On a processor an OrtValue is the array's own memory.
         self._bound = (
             ort.OrtValue.ortvalue_from_numpy(self._vector),
-            ort.OrtValue.ortvalue_from_numpy(self._scores),
+            ort.OrtValue.ortvalue_from_numpy(self._answer),
         )
         self._binding = session.io_binding()
-        self._binding.bind_ortvalue_input(name, self._bound[0])
-        self._binding.bind_ortvalue_output(output.name, self._bound[1])
+        self._binding.bind_ortvalue_input(given.name, self._bound[0])
+        self._binding.bind_ortvalue_output(answered.name, self._bound[1])
 
     def run(self, vector: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
         """Give the output for one vector; it is overwritten by the next."""
         np.copyto(self._vector, vector)
         self._session.run_with_iobinding(self._binding)
-        return self._scores
-
-
-def open_session(graph: bytes, what: str) -> ort.InferenceSession:
-    """A session of one thread that does not spin.
-
-    Raises:
-        UnusableModel: The graph cannot be loaded; the message calls it `what`.
-    """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    try:
-        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own classes share no public base
-        raise UnusableModel(f"{what} cannot be loaded: {error}") from error
-
-
-def _find_input(session: ort.InferenceSession, package: Package, width: int) -> str:
-    inputs = session.get_inputs()
-    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 2:
-        found = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in inputs)
-        raise UnusableModel(f"package {package.uri} must have one input tensor(float) [n, F], has {found}")
-    declared = inputs[0].shape[1]
-    if isinstance(declared, int) and declared != width:
-        raise UnusableModel(f"package {package.uri} names {width} features, its model reads {declared}")
-    return str(inputs[0].name)
-
-
-def _find_output(session: ort.InferenceSession, package: Package) -> ort.NodeArg:
-    found = session.get_outputs()
-    for output in found:
-        width = _OUTPUT_WIDTH.get(output.name)
-        if width and output.type in _DTYPES and len(output.shape) == 2 and output.shape[1] == width:
-            return output
-    has = ", ".join(f"{output.name}: {output.type} {output.shape}" for output in found)
-    raise UnusableModel(
-        f"package {package.uri} must have an output score [n, 1] or probabilities [n, 2], has {has}"
-    )
+        return self._answer

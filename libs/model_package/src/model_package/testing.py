@@ -15,6 +15,8 @@ from model_package.golden import Golden
 from model_package.manifest import Facts, Manifest, sha256_hex
 from model_package.writing import write_package
 
+Tensor = tuple[str, int, Sequence[int | None]]
+
 
 def logistic_model(weights: Sequence[float], bias: float) -> bytes:
     """An ONNX graph whose `score` is sigmoid(features . weights + bias), in float32."""
@@ -33,6 +35,32 @@ def logistic_model(weights: Sequence[float], bias: float) -> bytes:
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model.SerializeToString(deterministic=True)
+
+
+def graph_of(
+    nodes: Sequence[onnx.NodeProto],
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    others: Sequence[onnx.ValueInfoProto] = (),
+) -> bytes:
+    """An ONNX graph of some nodes.
+
+    Args:
+        nodes: What it computes.
+        inputs: Each a name, a type of `onnx.TensorProto` and a shape, None where a dimension is free.
+        outputs: Likewise.
+        others: Further outputs, which are no tensors.
+    """
+    graph = helper.make_graph(
+        nodes,
+        "made_up",
+        [helper.make_tensor_value_info(*tensor) for tensor in inputs],
+        [*(helper.make_tensor_value_info(*tensor) for tensor in outputs), *others],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
     onnx.checker.check_model(model)
     return model.SerializeToString(deterministic=True)
 

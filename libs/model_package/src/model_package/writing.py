@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from model_package.golden import Golden
+from model_package.graph import Graph
 from model_package.manifest import (
     DEFINITIONS,
-    FORMAT_VERSION,
     GOLDEN,
     MANIFEST,
     MODEL,
@@ -15,8 +18,11 @@ from model_package.manifest import (
     Facts,
     Manifest,
     canonical_json,
+    format_version_of,
     sha256_hex,
 )
+from model_package.package import read_package
+from model_package.scorer import Scorer
 from model_package.served import Served
 
 
@@ -35,8 +41,9 @@ def write_package(
     Args:
         folder: Created when absent; files of the same names are replaced.
         facts: What the version is.
-        model: An ONNX graph with one float32 input [n, F] and an output `score` or `probabilities`.
-        golden: Rows to check a runtime with.
+        model: An ONNX graph as the facts' signature says; without one, with one float32 input [n, F] and an
+            output `score` [n, 1] or `probabilities` [n, 2].
+        golden: Rows to check a runtime with; `record_golden` makes them of a graph with a signature.
         reference_profile: A JSON object.
         served: The graph from readings to score, where there is one.
         definitions: What its features are and which rows they are read from, as the feature store writes it.
@@ -46,6 +53,8 @@ def write_package(
 
     Raises:
         ValueError: The golden rows are not as wide as the features, or the profile holds NaN.
+        UnusableModel: There is a signature, and the graph is not as it says; nothing was written.
+        GoldenMismatch: There is a signature, and the graph answers the golden rows otherwise; likewise.
     """
     if golden.vectors.shape[1] != len(facts.feature_names):
         raise ValueError(
@@ -60,10 +69,32 @@ def write_package(
     }
     manifest = Manifest(
         **facts.model_dump(),
-        format_version=FORMAT_VERSION,
+        format_version=format_version_of(facts),
         files={name: sha256_hex(data) for name, data in files.items()},
     )
+    files[MANIFEST] = manifest.to_bytes()
+    if manifest.signature is not None:
+        Scorer(read_package(files.get, uri=str(folder), digest=manifest.digest)).warm()
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in {**files, MANIFEST: manifest.to_bytes()}.items():
+    for name, data in files.items():
         (folder / name).write_bytes(data)
     return manifest
+
+
+def record_golden(
+    model: bytes, facts: Facts, vectors: NDArray[np.float32], tolerance: float = 1e-5
+) -> Golden:
+    """Record what a graph answers here.
+
+    That it is what the model was trained to answer is for its own library to say: compare with it before.
+
+    Args:
+        model: The graph.
+        facts: Of the version, with its signature.
+        vectors: float32[n, F], n at least 1.
+        tolerance: As in `Golden`.
+
+    Raises:
+        PackageError: The graph is not as the signature says, or cannot answer these vectors.
+    """
+    return Golden.of(vectors, Graph(model, facts, facts.model).run(vectors), tolerance)

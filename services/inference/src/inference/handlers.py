@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from inference.clocks import Stopwatch
     from inference.metrics import Metrics
     from inference.routing import LoadedRoute, RouteTable
+    from inference.scored import Answers
     from inference.versions import Version
 
 CaughtUp = Callable[[], Awaitable[None]]
@@ -48,6 +49,7 @@ class ShadowScore:
 
     Attributes:
         latency_us: Its share of its batch's scoring time.
+        outputs: As `Scored.outputs`.
     """
 
     logged: Logged
@@ -55,6 +57,7 @@ class ShadowScore:
     route_revision: int
     score: float
     latency_us: int
+    outputs: Answers | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,13 +158,16 @@ def _score(
     if not predictions:
         return [], []
     started_s = now_s()
-    answers = score_each(version.scorer, np.stack([logged.values for logged in predictions]))
+    answers, more = score_each(version.scorer, np.stack([logged.values for logged in predictions]))
     latency_us = round((now_s() - started_s) * 1e6 / len(predictions))
     scores: list[ShadowScore] = []
     failed: list[Refused] = []
-    for logged, answer in zip(predictions, answers, strict=True):
+    for row, (logged, answer) in enumerate(zip(predictions, answers, strict=True)):
         if isinstance(answer, NoScore):
             failed.append(Refused(logged, "NO_SCORE", f"shadow {version.ref.version}: {answer}"))
         else:
-            scores.append(ShadowScore(logged, version.ref.version, route_revision, answer, latency_us))
+            outputs = more[row] if more else None
+            scores.append(
+                ShadowScore(logged, version.ref.version, route_revision, answer, latency_us, outputs)
+            )
     return scores, failed

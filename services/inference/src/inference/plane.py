@@ -209,7 +209,7 @@ class ScoringPlane:
         done()
 
     def _answer(self, group: Sequence[Ticket], vectors: Vectors) -> None:
-        scores = score_each(group[0].served.scorer, vectors.values)
+        scores, more = score_each(group[0].served.scorer, vectors.values)
         now_s = self._now_s()
         model = group[0].model
         answered: list[tuple[str, int]] = []
@@ -229,6 +229,7 @@ class ScoringPlane:
                         vectors=vectors,
                         row=row,
                         latency_us=latency_us,
+                        outputs=more[row] if more else None,
                     )
                 )
                 answered.append((ticket.served.arm.variant, latency_us))

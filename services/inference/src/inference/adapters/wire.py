@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
+from model_package.signature import datatype_of
 from tidemark.common.v1.value_pb2 import Value
 from tidemark.registry.v1.route_pb2 import RouteChanged, RouteFollowed
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureVector, RowPosition
+from tidemark.scoring.v1.output_pb2 import Output
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade
 from tidemark.scoring.v1.scoring_service_pb2 import FeatureValue, ScoreResponse
 
@@ -21,12 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from feature_store.scalars import Scalar
+    from numpy.typing import NDArray
     from tidemark.registry.v1.route_pb2 import VersionRef as VersionRefMessage
     from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
 
     from inference.following import Following
     from inference.handlers import ShadowScore
-    from inference.scored import Scored
+    from inference.scored import Answers, Scored
 
 _SECOND_US = 1_000_000
 _NANOS = 1_000_000_000
@@ -68,6 +71,8 @@ def score_response(scored: Scored, *, explain: bool) -> ScoreResponse:
         variant=arm.variant,
         feature_statuses=statuses,
     )
+    if scored.outputs:
+        response.outputs.extend(_outputs(scored.outputs))
     if explain:
         values = scored.vectors.values[row].tolist()
         response.features.extend(
@@ -80,7 +85,7 @@ def score_response(scored: Scored, *, explain: bool) -> ScoreResponse:
 def prediction_made(scored: Scored) -> PredictionMade:
     """Write the fact that a score was given."""
     asked, arm = scored.asked, scored.arm
-    return PredictionMade(
+    made = PredictionMade(
         prediction_id=asked.prediction_id,
         request_key=asked.request_key,
         model=asked.model,
@@ -96,6 +101,9 @@ def prediction_made(scored: Scored) -> PredictionMade:
         latency_us=scored.latency_us,
         label=scored.label,
     )
+    if scored.outputs:
+        made.outputs.extend(_outputs(scored.outputs))
+    return made
 
 
 def logged_of(data: bytes) -> Logged:
@@ -126,6 +134,8 @@ def shadow_made(shadow: ShadowScore) -> PredictionMade:
     made.score = shadow.score
     made.route_revision = shadow.route_revision
     made.latency_us = shadow.latency_us
+    del made.outputs[:]
+    made.outputs.extend(_outputs(shadow.outputs or {}))
     return made
 
 
@@ -159,6 +169,18 @@ def timestamp(time_us: int) -> Timestamp:
     """Write a time."""
     seconds, micros = divmod(time_us, _SECOND_US)
     return Timestamp(seconds=seconds, nanos=micros * 1000)
+
+
+def _outputs(answers: Answers) -> list[Output]:
+    return [_output(name, answer) for name, answer in answers.items()]
+
+
+def _output(name: str, answer: NDArray[Any]) -> Output:
+    datatype = datatype_of(answer.dtype)
+    if datatype == "BYTES":
+        return Output(name=name, datatype=datatype, shape=answer.shape, texts=answer.ravel().tolist())
+    little_endian = answer.astype(answer.dtype.newbyteorder("<"), copy=False)
+    return Output(name=name, datatype=datatype, shape=answer.shape, values=little_endian.tobytes())
 
 
 def _feature_vector(scored: Scored) -> FeatureVector:
