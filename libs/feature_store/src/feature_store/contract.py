@@ -20,6 +20,7 @@ from feature_store.definitions import (
     RequestTime,
     View,
 )
+from feature_store.expressions import vocabulary_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -99,6 +100,16 @@ class Contract:
         defaults = np.array([feature.default for feature in self.features], dtype=np.float32) + np.float32(0)
         defaults.flags.writeable = False
         return defaults
+
+    @cached_property
+    def vocabularies(self) -> Mapping[str, tuple[str, ...]]:
+        """The members of every feature that is a `category`, by its name: number k stands for member k."""
+        found = {
+            feature.full_name: vocabulary_of(feature.expression)
+            for feature in self.features
+            if isinstance(feature, RequestTime | Derived)
+        }
+        return {name: members for name, members in found.items() if members}
 
     @cached_property
     def hash(self) -> bytes:

@@ -15,6 +15,7 @@ from feature_store import (
     RequestTime,
     Source,
     TrainingExamples,
+    category,
     field,
     local_hour,
     request,
@@ -106,6 +107,21 @@ marker = ModelSpec(
     label=will_return,
     examples=TrainingExamples(
         source=orders, time=field("placed_at"), entities={}, context={"unasked": "amount"}
+    ),
+    train=train_nothing,
+)
+
+# Its vector holds a text, by its number among the channels.
+channel = RequestTime("channel", category(request("channel"), ["web", "shop", "phone"]))
+by_channel = ModelSpec(
+    "by-channel",
+    features=[UserOrders.orders_1h, channel, basket],
+    label=will_return,
+    examples=TrainingExamples(
+        source=orders,
+        time=field("placed_at"),
+        entities={"user": "user"},
+        context={"basket": "amount", "channel": "order_id"},
     ),
     train=train_nothing,
 )

@@ -28,6 +28,7 @@ from feature_store.expressions.functions import (
     minimum,
     power,
     sqrt,
+    vocabulary_of,
     where,
 )
 from feature_store.expressions.nodes import (
@@ -103,5 +104,6 @@ __all__ = [
     "power",
     "request",
     "sqrt",
+    "vocabulary_of",
     "where",
 ]

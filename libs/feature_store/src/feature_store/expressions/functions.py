@@ -114,6 +114,21 @@ def category(x: Expression, members: Sequence[str], *, unknown: float = -1.0) ->
     return lookup(x, {member: float(place) for place, member in enumerate(members)}, otherwise=unknown)
 
 
+def vocabulary_of(expression: Expression) -> tuple[str, ...]:
+    """Return the members of a `category`, each in its place; empty for any other expression.
+
+    One whose `unknown` is the number of a member has none: the number does not say which text it was.
+    """
+    if not isinstance(expression, Apply) or expression.operator != "look_up_text":
+        return ()
+    unknown, *entries = expression.parameters
+    members = {number: text for text, number in zip(entries[::2], entries[1::2], strict=True)}
+    places = [float(place) for place in range(len(entries) // 2)]
+    if sorted(members) != places or unknown in places:
+        return ()
+    return tuple(str(members[place]) for place in places)
+
+
 def haversine_km(
     latitude: Operand, longitude: Operand, other_latitude: Operand, other_longitude: Operand
 ) -> Expression:

@@ -6,12 +6,14 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from bus.events import Event
 from feature_store import Incoming, Project, decode_events, load_project
 from feature_store.online import Applier
 from google.protobuf.timestamp_pb2 import Timestamp
-from model_package import PackageStore
+from model_package import DeclaredSignature, Facts, PackageStore, record_golden, write_package
 from model_package.testing import facts, write_logistic_package
+from numpy.typing import NDArray
 from tidemark.common.v1.value_pb2 import Value
 from tidemark.registry.v1.route_pb2 import Arm, RouteChanged, VersionRef
 from tidemark.scoring.v1.prediction_pb2 import Role
@@ -44,6 +46,19 @@ class Stock:
         known = facts(model, contract.feature_names, contract_hash=contract.hash.hex())
         folder = next(self._written)
         write_logistic_package(folder, facts=known.model_copy(update=changes), weights=weights, bias=bias)
+        put = self._store.put(folder)
+        return VersionRef(version=put.version, digest=put.digest, package_uri=put.uri)
+
+    def graph_version(
+        self, graph: bytes, signature: DeclaredSignature, vectors: NDArray[np.float32], *, model: str = MODEL
+    ) -> VersionRef:
+        """Put a version of any graph in the store; its golden rows are what it answers here to vectors."""
+        contract = self.project.contract(model)
+        known = facts(model, contract.feature_names, contract_hash=contract.hash.hex(), algorithm="graph")
+        known = Facts.model_validate({**known.model_dump(), "signature": signature})
+        folder = next(self._written)
+        golden = record_golden(graph, known, vectors)
+        write_package(folder, facts=known, model=graph, golden=golden, reference_profile={"features": {}})
         put = self._store.put(folder)
         return VersionRef(version=put.version, digest=put.digest, package_uri=put.uri)
 
