@@ -299,6 +299,18 @@ def test_no_rows_have_no_answers(tmp_path: Path) -> None:
     assert answered.named["carrier_out"].shape == (0, 1)
 
 
+def test_what_an_output_says_of_its_rows_is_not_believed_but_seen(tmp_path: Path) -> None:
+    node = helper.make_node("Identity", ["features"], ["out"])
+    many = graph_of(
+        [node], [("features", TensorProto.FLOAT, [None, 3])], [("out", TensorProto.FLOAT, [1, 3])]
+    )
+    scorer = Scorer(_package(tmp_path, many, _facts("multiclass", "out")))
+    assert len(scorer.run(VECTORS).scores) == len(VECTORS)
+    sums = helper.make_node("ReduceMax", ["features"], ["out"], axes=[0])
+    one = graph_of([sums], [("features", TensorProto.FLOAT, [None, 3])], [("out", TensorProto.FLOAT, [1, 3])])
+    _refused(tmp_path, one, _facts("multiclass", "out"), "a row a vector")
+
+
 def test_a_graph_that_raises_is_a_failed_run(tmp_path: Path) -> None:
     # A text that is no number cannot be cast to one.
     model = graph_of(
@@ -390,7 +402,7 @@ def test_inputs_and_scores_that_cannot_be_made_are_refused(tmp_path: Path, facts
         (TensorProto.FLOAT, [3, 3], "first dimension that is free"),
     ],
 )
-def test_outputs_of_other_types_or_fixed_rows_are_refused(
+def test_outputs_of_other_types_and_inputs_of_fixed_rows_are_refused(
     tmp_path: Path, kind: int, shape: Sequence[int | None], says: str
 ) -> None:
     node = helper.make_node("Cast", ["features"], ["out"], to=kind)

@@ -52,9 +52,12 @@ def make_lake(shop: Any, project: Project) -> Callable[..., MemoryEvents]:
 @pytest.fixture
 def make_training(project: Project) -> Callable[..., Training]:
     def make(
-        algorithm: str | None = None, seed: int | None = None, until_us: int = START_US + VISITS * HOUR_US
+        algorithm: str | None = None,
+        seed: int | None = None,
+        until_us: int = START_US + VISITS * HOUR_US,
+        model: str = "shop-purchase",
     ) -> Training:
-        spec = find_model(project, "shop-purchase")
+        spec = find_model(project, model)
         chosen = choose_algorithm(spec, algorithm, seed)
         return Training(project, spec, Period(None, until_us), chosen, PROVENANCE)
 

@@ -16,6 +16,7 @@ from feature_store import (
     RequestTime,
     Source,
     TrainingExamples,
+    category,
     field,
     local_hour,
     request,
@@ -34,7 +35,15 @@ purchases = Source(
 visits = Source(
     "shop.visits.v1",
     format=Json(
-        {"visit": "text", "customer": "text", "began_at": "time", "ended_at": "time", "bought": "flag"}
+        {
+            "visit": "text",
+            "customer": "text",
+            "began_at": "time",
+            "ended_at": "time",
+            "bought": "flag",
+            "spent": "number",
+            "left": "text",
+        }
     ),
     event_time="ended_at",
     partitions=2,
@@ -51,6 +60,9 @@ class CustomerPurchases(FeatureView):
 
 began_hour = RequestTime("began_hour", local_hour(request("began_at"), zone="UTC"))
 bought = Label("bought", source=visits, request_key="visit", value=field("bought"))
+spent = Label("spent", source=visits, request_key="visit", value=field("spent"))
+WAYS = ("early", "in time", "late")
+left = Label("left", source=visits, request_key="visit", value=category(field("left"), WAYS))
 
 
 def train_trees(features: NDArray[np.float32], labels: NDArray[np.float64], seed: int) -> Any:
@@ -67,19 +79,57 @@ def train_logistic(features: NDArray[np.float32], labels: NDArray[np.float64], s
     return make_pipeline(StandardScaler(), LogisticRegression(random_state=seed)).fit(features, labels)
 
 
+def train_values(features: NDArray[np.float32], labels: NDArray[np.float64], seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415 - as above
+
+    return HistGradientBoostingRegressor(max_iter=15, random_state=seed).fit(features, labels)
+
+
+def train_line(features: NDArray[np.float32], labels: NDArray[np.float64], _seed: int) -> Any:
+    from sklearn.linear_model import LinearRegression  # noqa: PLC0415 - as above
+
+    return LinearRegression().fit(features, labels)
+
+
+features = [CustomerPurchases.mean_amount_1d, CustomerPurchases.purchases_1d, began_hour]
+examples = TrainingExamples(
+    source=visits,
+    time=field("began_at"),
+    entities={"customer": "customer"},
+    context={"began_at": "began_at"},
+)
 shop = ModelSpec(
     "shop-purchase",
-    features=[CustomerPurchases.mean_amount_1d, CustomerPurchases.purchases_1d, began_hour],
+    features=features,
     label=bought,
-    examples=TrainingExamples(
-        source=visits,
-        time=field("began_at"),
-        entities={"customer": "customer"},
-        context={"began_at": "began_at"},
-    ),
+    examples=examples,
     train=train_trees,
     challengers={"logistic": train_logistic},
     seed=7,
+)
+
+
+spending = ModelSpec(
+    "shop-spending",
+    task="regression",
+    features=features,
+    label=spent,
+    examples=examples,
+    train=train_values,
+    challengers={"line": train_line},
+)
+leaving = ModelSpec(
+    "shop-leaving",
+    task="multiclass",
+    classes=WAYS,
+    features=features,
+    label=left,
+    examples=examples,
+    train=train_trees,
+    challengers={"logistic": train_logistic},
+)
+ranking = ModelSpec(
+    "shop-ranking", task="ranking", features=features, label=spent, examples=examples, train=train_values
 )
 
 
@@ -100,6 +150,8 @@ def world(visits_count: int, seed: int = 0) -> dict[str, list[dict[str, Any]]]:
                 "began_at": at_us + HOUR_US // 8,
                 "ended_at": at_us + HOUR_US,
                 "bought": bool(generator.random() < likely),
+                "spent": 300.0 + 20.0 * amount,
+                "left": WAYS[int(amount > 10) + int(amount > 25)],
             }
         )
     return facts

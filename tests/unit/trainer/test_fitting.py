@@ -15,6 +15,7 @@ from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_
 from trainer.domain.errors import InvalidPeriod, NotAClassifier, OneClassOnly, UnknownAlgorithm
 from trainer.domain.evaluation import evaluate
 from trainer.domain.golden import spread_rows
+from trainer.domain.measures import BinaryMeasures
 from trainer.domain.split import split_by_time
 from trainer.fitting import Algorithm, choose_algorithm, fit, parameters_of
 from trainer.steps import Training
@@ -59,7 +60,7 @@ def test_metrics_are_scikit_learns() -> None:
     generator = np.random.default_rng(3)
     labels = generator.integers(0, 2, 500).astype(float)
     scores = np.clip(labels * 0.3 + generator.random(500) * 0.7, 0, 1)
-    found = evaluate(labels, scores, threshold=0.4)
+    found = evaluate(labels, scores, measures=BinaryMeasures(0.4))
     assert found == pytest.approx(
         {
             "holdout_roc_auc": roc_auc_score(labels, scores),
@@ -73,7 +74,9 @@ def test_metrics_are_scikit_learns() -> None:
 
 
 def test_a_metric_that_is_undefined_is_left_out() -> None:
-    assert "holdout_roc_auc" not in evaluate(np.ones(3), np.array([0.1, 0.5, 0.9]), threshold=0.5)
+    assert "holdout_roc_auc" not in evaluate(
+        np.ones(3), np.array([0.1, 0.5, 0.9]), measures=BinaryMeasures(0.5)
+    )
 
 
 class Recording:
@@ -94,7 +97,7 @@ def test_the_holdout_is_scored_by_a_model_that_has_not_seen_it_and_the_release_h
 ) -> None:
     training, recording = make_training(), Recording()
     dataset = build(training.project, training.spec, training.period, make_lake())
-    fitted = fit(dataset, Algorithm("recording", recording, 11), threshold=0.5)
+    fitted = fit(dataset, Algorithm("recording", recording, 11), training.spec)
     split = split_by_time(dataset.labelled)
     assert recording.rows == [split.training.sum(), len(dataset)]
     assert recording.seeds == [11, 11]
@@ -120,7 +123,7 @@ def test_what_is_no_classifier_is_refused(
     training = make_training()
     dataset = build(training.project, training.spec, training.period, make_lake())
     with pytest.raises(NotAClassifier, match="return a fitted scikit-learn classifier"):
-        fit(dataset, Algorithm("strange", train, 0), threshold=0.5)
+        fit(dataset, Algorithm("strange", train, 0), training.spec)
 
 
 def test_labels_of_one_class_are_refused(
@@ -130,7 +133,7 @@ def test_labels_of_one_class_are_refused(
     dataset = build(training.project, training.spec, training.period, make_lake())
     alike = replace(dataset.labelled, labels=np.zeros(len(dataset)))
     with pytest.raises(OneClassOnly, match="all 400 labels of the training set are 0"):
-        fit(replace(dataset, labelled=alike), training.algorithm, threshold=0.5)
+        fit(replace(dataset, labelled=alike), training.algorithm, training.spec)
 
 
 def test_unknown_names_are_answered_with_those_there_are(make_training: Callable[..., Training]) -> None:

@@ -12,6 +12,7 @@ from sklearn import metrics
 from trainer.adapters.memory import SilentSteps
 from trainer.domain.evaluation import evaluate_parts
 from trainer.domain.gates import GateRules, against_base_rate, against_champion
+from trainer.domain.measures import BinaryMeasures
 from trainer.fitting import fit
 from trainer.judging import Champion, Evidence, judge
 from trainer.steps import Trained, Training, train
@@ -54,7 +55,7 @@ def test_parts_are_evaluated_as_scikit_learn_does_and_small_ones_are_left_out() 
     )
     found = {
         (one.scope, one.part): one
-        for one in evaluate_parts(held_out, TRUTH, SHUFFLED, slices=["carrier"], threshold=0.5)
+        for one in evaluate_parts(held_out, TRUTH, SHUFFLED, slices=["carrier"], measures=BinaryMeasures(0.5))
     }
     assert ("slice", "carrier=XX") not in found
     assert sum(one.rows for (scope, _), one in found.items() if scope == "window") == 4_000
@@ -131,5 +132,5 @@ def test_labels_that_were_shuffled_fail(judged: Judged) -> None:
         made.dataset,
         labelled=replace(labelled, labels=np.random.default_rng(1).permutation(labelled.labels)),
     )
-    bad = replace(made, fitted=fit(shuffled, training.algorithm, 0.5))
+    bad = replace(made, fitted=fit(shuffled, training.algorithm, training.spec))
     assert not _gate(judged.evidence(None, (training, bad)), "champion-metric")[0]

@@ -38,7 +38,7 @@ def test_a_training_ends_in_a_package_that_scores_as_it_was_trained(
     training, lake = make_training(), make_lake()
     package = trained(training, lake)
     dataset = build(training.project, training.spec, training.period, lake)
-    fitted = fit(dataset, training.algorithm, threshold=0.5)
+    fitted = fit(dataset, training.algorithm, training.spec)
     assert np.abs(Scorer(package).score(dataset.vectors.values) - fitted.scores).max() < 1e-6
     assert package.version == f"trees-{package.digest[:12]}"
     assert len(package.golden.vectors) == 32
@@ -88,12 +88,12 @@ def test_a_package_that_scores_otherwise_is_not_kept(
 ) -> None:
     training, packages = make_training(), MemoryPackageStore()
     dataset = build(training.project, training.spec, training.period, make_lake())
-    fitted = fit(dataset, training.algorithm, threshold=0.5)
-    wrong = fitted.scores.copy()
+    fitted = fit(dataset, training.algorithm, training.spec)
+    wrong = fitted.answers.copy()
     row = int(np.argsort(wrong)[200])
     wrong[row] += 1e-4
     with pytest.raises(ParityBroken, match=rf"training row {row} scores"):
-        keep(training, dataset, replace(fitted, scores=wrong), packages)
+        keep(training, dataset, replace(fitted, answers=wrong), packages)
     assert packages._packages == {}
 
 

@@ -67,6 +67,8 @@ def bind_inputs(
     Raises:
         UnusableModel: The graph has other inputs than are declared, or of other types or shapes.
     """
+    for given in session.get_inputs():
+        _check_rows(given, what)
     if not declared.inputs:
         spec = find_whole_vector(session, what, len(names))
         return (spec,), WholeVector(spec.name)
@@ -90,7 +92,6 @@ def _input_spec(given: ort.NodeArg, columns: int, what: str) -> TensorSpec:
     said = f"{what} has an input {given.name}: {given.type} {given.shape}"
     if datatype is None:
         raise UnusableModel(f"{said}; inputs may be {', '.join(DATATYPES)}")
-    _check_rows(given, what)
     is_flat = len(given.shape) == 1
     fits = columns == 1 if is_flat else len(given.shape) == 2 and _is_width(given.shape[1], columns)
     if not fits:
@@ -142,13 +143,13 @@ def _output_spec(output: ort.NodeArg, what: str) -> TensorSpec:
         raise UnusableModel(f"{said}, which is no tensor; {_NO_ZIPMAP}")
     if datatype is None:
         raise UnusableModel(f"{said}; outputs may be {', '.join(DATATYPES)}: cast it in the graph")
-    _check_rows(output, what)
+    # What it says of its rows is not believed: converters write 1 where there are many. It is held to them
+    # when it runs.
     shape = (size if isinstance(size, int) else -1 for size in output.shape[1:])
     return TensorSpec(output.name, datatype, tuple(shape))
 
 
 def _check_rows(tensor: ort.NodeArg, what: str) -> None:
-    # A graph that does not say how many dimensions there are is held to it when it runs.
     if tensor.shape and isinstance(tensor.shape[0], int):
         raise UnusableModel(f"{what} has {tensor.name}: {tensor.type} {tensor.shape}; {_ROWS_FIRST}")
 

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from model_package.errors import GoldenMismatch, UnusableModel
 from model_package.package import Package
+from model_package.scores import scores_of
 from model_package.served import SERVED, ServedGolden
 from model_package.session import open_session
 
+# Where there is no signature.
 _SCORES: Final = ("score", "probabilities")
 
 
@@ -28,13 +30,14 @@ def prove_served(package: Package) -> NDArray[np.float64] | None:
         return None
     golden = package.served.golden
     session = open_session(package.served.graph, f"{SERVED} of package {package.uri}")
-    values, statuses, scores = _run(session, golden, package.uri)
+    values, statuses, scores = _run(session, golden, package)
     if not np.array_equal(statuses, golden.statuses) or not _is_same(values, golden):
         raise UnusableModel(
             f"{SERVED} of package {package.uri} assembles other vectors than were recorded: this runtime "
             "does not compute its features; do not serve with it"
         )
-    wrong = np.flatnonzero(~(np.abs(scores - golden.scores) <= golden.tolerance))
+    allowed = golden.tolerance * np.maximum(1.0, np.abs(golden.scores))
+    wrong = np.flatnonzero(~(np.abs(scores - golden.scores) <= allowed))
     if len(wrong):
         row = int(wrong[0])
         raise GoldenMismatch(
@@ -48,17 +51,21 @@ def prove_served(package: Package) -> NDArray[np.float64] | None:
 
 
 def _run(
-    session: ort.InferenceSession, golden: ServedGolden, uri: str
+    session: ort.InferenceSession, golden: ServedGolden, package: Package
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]:
+    declared, uri = package.manifest.signature, package.uri
     has = [output.name for output in session.get_outputs()]
-    score = next((name for name in _SCORES if name in has), None)
+    wanted = _SCORES if declared is None else (declared.score.output,)
+    score = next((name for name in wanted if name in has), None)
     if score is None or not {"values", "statuses"} <= set(has):
         raise UnusableModel(f"{SERVED} of package {uri} must have values, statuses and a score, has {has}")
     try:
-        values, statuses, scores = session.run(["values", "statuses", score], dict(golden.inputs))
+        values, statuses, answers = session.run(["values", "statuses", score], dict(golden.inputs))
     except Exception as error:  # ONNX Runtime's own classes share no public base
         raise UnusableModel(f"{SERVED} of package {uri} fails on its golden rows: {error}") from error
-    return values, statuses, scores[:, -1].astype(np.float64)
+    numbers = answers.reshape(len(answers), -1).astype(np.float64)
+    task, column = ("binary", None) if declared is None else (declared.task, declared.score.column)
+    return values, statuses, scores_of(numbers, task, column)
 
 
 def _is_same(values: NDArray[Any], golden: ServedGolden) -> bool:

@@ -8,7 +8,9 @@ from monitoring.binary import accuracy, brier, log_loss, log_losses, roc_auc
 from monitoring.calibration import CalibrationBin, calibration_bins
 from monitoring.declarations import DeclarationError, Location
 from monitoring.distances import Ks, binned_roc_auc, kolmogorov_survival, ks, psi
+from monitoring.multiclass import class_accuracy, class_log_loss
 from monitoring.paired import agreement, flips, mean_absolute_difference
+from monitoring.regression import mean_absolute_error, r_squared, root_mean_squared_error
 from monitoring.sequential import ConfidenceSequence, Differences, confidence_sequence
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "binned_roc_auc",
     "brier",
     "calibration_bins",
+    "class_accuracy",
+    "class_log_loss",
     "confidence_sequence",
     "flips",
     "kolmogorov_survival",
@@ -30,6 +34,9 @@ __all__ = [
     "log_loss",
     "log_losses",
     "mean_absolute_difference",
+    "mean_absolute_error",
     "psi",
+    "r_squared",
     "roc_auc",
+    "root_mean_squared_error",
 ]

@@ -33,6 +33,10 @@ class NotBinary(DatasetError):
     """The label has values other than 0 and 1."""
 
 
+class UnfitLabel(DatasetError):
+    """The label has a value that a model of this task cannot be trained on."""
+
+
 class UnknownDataset(DatasetError):
     """No training set of this name is kept."""
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from feature_store import EventBatch, Label, ModelSpec, Requests
+from feature_store import EventBatch, ModelSpec, Requests
 from numpy.typing import NDArray
 
-from training_sets.errors import NoLabelledRows, NotBinary
+from training_sets.errors import NoLabelledRows, NotBinary, UnfitLabel
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class LabelledRequests:
     Attributes:
         requests: What was asked.
         keys: By which each outcome found its request.
-        labels: 0 or 1, float64[n].
+        labels: float64[n], finite: 0 or 1; of many classes their numbers; of a regression any.
         known_us: When each label became known, int64[n].
     """
 
@@ -64,12 +64,13 @@ def label_examples(
 
     Raises:
         NoLabelledRows: the period has no request whose label was known by the cut.
-        NotBinary: a label is neither 0 nor 1.
+        NotBinary: a label of a model of two classes is neither 0 nor 1.
+        UnfitLabel: a label is no number of a class, or not finite.
     """
     made = spec.examples.of(examples, spec.label.request_key)
     latest = _latest(made.request_keys, _order(examples, made.rows))
     rows = np.array([row for row in latest.values() if period.holds(made.requests.time_us[row])], np.int64)
-    told = _tell(spec.label, outcomes)
+    told = _tell(spec, outcomes)
     rows = np.array([row for row in rows if made.request_keys[row] in told], np.int64)
     if not len(rows):
         raise NoLabelledRows(_why_none(spec, len(latest), len(told)))
@@ -83,18 +84,33 @@ def label_examples(
     )
 
 
-def _tell(label: Label, batch: EventBatch) -> dict[str, tuple[float, int]]:
+def _tell(spec: ModelSpec, batch: EventBatch) -> dict[str, tuple[float, int]]:
     """By request key, the label's value recorded last and when that was."""
-    outcomes = label.outcomes(batch)
-    strange = outcomes.values[(outcomes.values != 0) & (outcomes.values != 1)]
-    if len(strange):
-        raise NotBinary(
-            f"label {label.name!r} has the value {strange[0]}: this trains classifiers of two classes; write "
-            "a condition, such as value=field(...) >= 15"
-        )
+    outcomes = spec.label.outcomes(batch)
+    _refuse_strange(spec, outcomes.values)
     latest = _latest(outcomes.request_keys, _order(batch, outcomes.rows))
     recorded_us = batch.recorded_time_us[outcomes.rows]
     return {key: (float(outcomes.values[row]), int(recorded_us[row])) for key, row in latest.items()}
+
+
+def _refuse_strange(spec: ModelSpec, values: NDArray[np.float64]) -> None:
+    name = f"label {spec.label.name!r} has the value"
+    if spec.task == "multiclass":
+        strange = values[~np.isin(values, np.arange(len(spec.classes)))]
+        if len(strange):
+            raise UnfitLabel(
+                f"{name} {strange[0]:g}: model {spec.name!r} has {len(spec.classes)} classes, numbered from 0; "
+                "write value=category(field(...), [...]) with its classes, and when=... for events of none"
+            )
+    elif spec.task == "binary":
+        strange = values[(values != 0) & (values != 1)]
+        if len(strange):
+            raise NotBinary(
+                f"{name} {strange[0]}: this trains classifiers of two classes; write a condition, such as "
+                "value=field(...) >= 15, or say in the ModelSpec which task it is"
+            )
+    elif not np.isfinite(values).all():
+        raise UnfitLabel(f"{name} infinity: write when=... to leave such events out")
 
 
 def _order(batch: EventBatch, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from training_sets.datasets import Dataset
 
-from trainer.domain.errors import NotAClassifier, UnknownAlgorithm
+from trainer.domain.errors import UnknownAlgorithm
 from trainer.domain.evaluation import evaluate
+from trainer.domain.measures import Answers
 from trainer.domain.split import Split, require_two_classes, split_by_time
+from trainer.tasks import answers_of, measures_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +32,20 @@ class Fitted:
     """A model fitted on every row, and what is known of it from rows it had not seen when they were scored.
 
     Attributes:
-        model: The classifier, fitted on the whole dataset.
+        model: The classifier or regressor, fitted on the whole dataset.
         metrics: Of the same algorithm fitted on the earlier part, on the later part.
-        holdout_scores: Its scores there.
-        scores: The model's own, on every row.
-        parameters: The classifier's, as JSON has them.
+        holdout_answers: Its answers there.
+        holdout_scores: The scores that they are.
+        answers: The model's own, on every row.
+        scores: The scores that they are.
+        parameters: The model's, as JSON has them.
     """
 
     model: Any
     metrics: Mapping[str, float]
+    holdout_answers: Answers
     holdout_scores: NDArray[np.float64]
+    answers: Answers
     scores: NDArray[np.float64]
     parameters: Mapping[str, Any]
 
@@ -58,53 +64,44 @@ def choose_algorithm(spec: ModelSpec, name: str | None, seed: int | None) -> Alg
     return Algorithm(chosen, spec.algorithms[chosen], spec.seed if seed is None else seed)
 
 
-def fit(dataset: Dataset, algorithm: Algorithm, threshold: float) -> Fitted:
+def fit(dataset: Dataset, algorithm: Algorithm, spec: ModelSpec) -> Fitted:
     """Measure the algorithm on the latest fifth of the time, then fit it on everything.
 
     What is released has seen the latest rows, for they are the most like those it will be asked about; what
     is claimed of it was measured on rows that its twin had not seen.
 
     Raises:
-        TrainingError: the dataset does not allow it.
-        NotAClassifier: the function returned something else.
+        TrainingError: the dataset does not allow it, or the function returned no model of the spec's task.
     """
+    measures = measures_of(spec)
     labels, values = dataset.labelled.labels, dataset.vectors.values
     require_two_classes(labels, "the training set")
     split = split_by_time(dataset.labelled)
     # Sums over threads are added in no fixed order.
     with threadpool_limits(limits=1):
-        holdout_scores = _holdout_scores(values, labels, split, algorithm)
+        twin = _train_twin(values, labels, split, algorithm)
+        held_out = answers_of(twin, values[split.holdout], spec)
         model = algorithm.train(values, labels, algorithm.seed)
-        scores = probabilities(model, values)
-    metrics = evaluate(labels[split.holdout], holdout_scores, threshold=threshold)
-    return Fitted(model, metrics, holdout_scores, scores, parameters_of(model))
+        answers = answers_of(model, values, spec)
+    return Fitted(
+        model,
+        evaluate(labels[split.holdout], held_out, measures=measures),
+        held_out,
+        measures.scores(held_out),
+        answers,
+        measures.scores(answers),
+        parameters_of(model),
+    )
 
 
-def _holdout_scores(
+def _train_twin(
     values: NDArray[np.float32], labels: NDArray[np.float64], split: Split, algorithm: Algorithm
-) -> NDArray[np.float64]:
-    twin = algorithm.train(values[split.training], labels[split.training], algorithm.seed)
-    return probabilities(twin, values[split.holdout])
-
-
-def probabilities(model: Any, values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The probability of the positive class, by scikit-learn.
-
-    Raises:
-        NotAClassifier: the model gives none, or of other classes than 0 and 1.
-    """
-    classes = getattr(model, "classes_", None)
-    if not hasattr(model, "predict_proba") or classes is None or list(classes) != [0, 1]:
-        raise NotAClassifier(
-            f"the training function returned {type(model).__name__} with classes {classes}: return a fitted "
-            "scikit-learn classifier with predict_proba, fitted on the labels as they were given"
-        )
-    scores: NDArray[np.float64] = model.predict_proba(values)[:, 1].astype(np.float64)
-    return scores
+) -> Any:
+    return algorithm.train(values[split.training], labels[split.training], algorithm.seed)
 
 
 def parameters_of(model: Any) -> dict[str, Any]:
-    """The classifier's parameters that are plain values; others, such as a pipeline's steps, as text."""
+    """A model's parameters that are plain values; others, such as a pipeline's steps, as text."""
     return {
         name: value if isinstance(value, str | int | bool | None) or _is_finite(value) else repr(value)
         for name, value in sorted(model.get_params(deep=True).items())

@@ -23,9 +23,11 @@ from trainer.domain.gates import (
     against_champion,
     within_latency,
 )
+from trainer.domain.measures import Answers, Measures
 from trainer.domain.split import split_by_time
 from trainer.fitting import Fitted
 from trainer.steps import Training
+from trainer.tasks import answers_found, measures_of
 
 _TIMED_SCORINGS: Final = 200
 
@@ -66,44 +68,54 @@ def judge(
     contract = training.project.contract(training.spec.name)
     holdout = split_by_time(dataset.labelled).holdout
     held_out, vectors = dataset.labelled.take(holdout), dataset.vectors.values[holdout]
-    theirs = None if champion is None else _champion_scores(champion, contract, vectors)
+    measures = measures_of(training.spec)
+    theirs = None if champion is None else _champion_answers(champion, training, contract, vectors)
     evaluations = evaluate_parts(
         held_out,
-        fitted.holdout_scores,
+        fitted.holdout_answers,
         theirs if isinstance(theirs, np.ndarray) else None,
         slices=training.spec.slices,
-        threshold=training.spec.decision_threshold,
+        measures=measures,
     )
-    metric = _metric_gate(champion, held_out, fitted.holdout_scores, theirs, rules)
+    metric = _metric_gate(champion, held_out, fitted.holdout_answers, theirs, rules, measures)
     return Evidence((*_of_package(package, contract, rules, now_s), metric), tuple(evaluations))
 
 
 def _metric_gate(
     champion: Champion | None,
     held_out: LabelledRequests,
-    scores: NDArray[np.float64],
-    theirs: NDArray[np.float64] | str | None,
+    answers: Answers,
+    theirs: Answers | str | None,
     rules: GateRules,
+    measures: Measures,
 ) -> GateResult:
     if champion is None or theirs is None:
-        return against_base_rate(held_out.labels, scores)
+        return against_base_rate(held_out.labels, answers, measures)
     if isinstance(theirs, str) or champion.package is None:
         return GateResult(CHAMPION_METRIC, passed=False, reason=str(theirs))
     # What the champion has learned from it knows better than any newcomer could.
     unseen = held_out.requests.time_us >= champion.package.manifest.trained_until_us
-    return against_champion(champion.version, held_out.labels[unseen], scores[unseen], theirs[unseen], rules)
+    return against_champion(
+        champion.version, held_out.labels[unseen], answers[unseen], theirs[unseen], rules, measures
+    )
 
 
-def _champion_scores(
-    champion: Champion, contract: Contract, vectors: NDArray[np.float32]
-) -> NDArray[np.float64] | str:
-    """The champion's scores of the vectors, or why there are none."""
+def _champion_answers(
+    champion: Champion, training: Training, contract: Contract, vectors: NDArray[np.float32]
+) -> Answers | str:
+    """The champion's answers to the vectors, or why there are none."""
     if champion.package is None:
         return f"{champion.version} cannot be compared with: {champion.problem}"
     if champion.package.manifest.contract_hash != contract.hash.hex():
         return f"{champion.version} reads other features: it cannot score the same vectors"
+    declared = champion.package.manifest.signature
+    if (declared.task if declared else "binary", declared.classes if declared else ()) != (
+        training.spec.task,
+        tuple(training.spec.classes),
+    ):
+        return f"{champion.version} is of another task, or has other classes: it cannot be compared with"
     try:
-        return Scorer(champion.package).score(np.ascontiguousarray(vectors))
+        return answers_found(Scorer(champion.package), np.ascontiguousarray(vectors))
     except PackageError as error:
         return f"{champion.version} cannot be compared with: {error}"
 
@@ -142,6 +154,6 @@ def _median_ms(scorer: Scorer, vectors: NDArray[np.float32], now_s: Callable[[],
     for number in range(_TIMED_SCORINGS):
         row = vectors[number % len(vectors)][np.newaxis]
         started_s = now_s()
-        scorer.score_list(row)
+        scorer.run(row) if scorer.has_more else scorer.score_list(row)
         took_s.append(now_s() - started_s)
     return float(np.median(took_s)) * 1000

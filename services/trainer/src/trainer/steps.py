@@ -16,9 +16,11 @@ from model_package import (
     Scorer,
     Served,
     prove_served,
+    record_golden,
     write_package,
 )
 from model_package.store import read_folder
+from numpy.typing import NDArray
 from training_sets import Dataset, EventLake, Period, build
 
 from trainer.adapters.onnx import convert
@@ -29,6 +31,7 @@ from trainer.domain.profile import reference_profile
 from trainer.fitting import Algorithm, Fitted, fit
 from trainer.merging import serve
 from trainer.ports import Memory, Provenance, Steps
+from trainer.tasks import answers_found, signature_of
 
 GOLDEN_ROWS = 32
 TOLERANCE = 1e-5
@@ -77,7 +80,7 @@ def train(
         "dataset", lambda: build(training.project, spec, training.period, lake).without_positions()
     )
     steps.begin(f"fitting {training.algorithm.name} on {len(dataset):,} rows")
-    fitted = memory.step("fitted", lambda: fit(dataset, training.algorithm, spec.decision_threshold))
+    fitted = memory.step("fitted", lambda: fit(dataset, training.algorithm, spec))
     steps.begin("packaging and verifying")
     uri, digest = memory.step("package", lambda: _place(keep(training, dataset, fitted, packages)))
     return Trained(dataset, fitted, packages.open(uri, digest))
@@ -97,8 +100,9 @@ def keep(training: Training, dataset: Dataset, fitted: Fitted, packages: Package
     contract = training.project.contract(training.spec.name)
     names = contract.feature_names
     values = dataset.vectors.values
-    golden = spread_rows(fitted.scores, GOLDEN_ROWS)
-    model = convert(fitted.model, len(names))
+    rows = spread_rows(fitted.scores, GOLDEN_ROWS)
+    model, facts = convert(fitted.model, len(names)), facts_of(training, dataset, fitted)
+    golden = _golden(model, facts, values[rows], fitted.scores[rows])
     profile = reference_profile(
         names, dataset.vectors, dataset.labelled, fitted.holdout_scores, training.spec.slices
     )
@@ -108,9 +112,9 @@ def keep(training: Training, dataset: Dataset, fitted: Fitted, packages: Package
         def write(served: Served | None) -> Package:
             write_package(
                 folder,
-                facts=facts_of(training, dataset, fitted),
+                facts=facts,
                 model=model,
-                golden=Golden(values[golden], fitted.scores[golden], TOLERANCE),
+                golden=golden,
                 reference_profile=profile,
                 served=served,
                 definitions=document_of(contract),
@@ -119,7 +123,7 @@ def keep(training: Training, dataset: Dataset, fitted: Fitted, packages: Package
 
         scored = write(None)
         _check_parity(scored, dataset, fitted)
-        package = write(serve(scored, contract, dataset.labelled.requests.take(golden)))
+        package = write(serve(scored, contract, dataset.labelled.requests.take(rows)))
         _check_served(package)
         return packages.put(folder)
 
@@ -147,24 +151,46 @@ def facts_of(training: Training, dataset: Dataset, fitted: Fitted) -> Facts:
         trained_until_us=period.until_us,
         training_rows=len(dataset),
         created_at_us=period.until_us,
+        signature=signature_of(spec),
     )
+
+
+def _golden(model: bytes, facts: Facts, vectors: NDArray[np.float32], scores: NDArray[np.float64]) -> Golden:
+    """The rows a package proves itself with: where there is a signature, every output; `_check_parity` says
+    whether they are what scikit-learn answers.
+
+    Raises:
+        ParityBroken: the graph cannot answer them.
+    """
+    if facts.signature is None:
+        return Golden(vectors, scores, TOLERANCE)
+    try:
+        return record_golden(model, facts, vectors, TOLERANCE)
+    except PackageError as error:
+        raise ParityBroken(f"the model cannot be served as it was packaged: {error}") from error
 
 
 def _check_parity(package: Package, dataset: Dataset, fitted: Fitted) -> None:
     try:
         scorer = Scorer(package)
         scorer.warm()
-        found = scorer.score(np.ascontiguousarray(dataset.vectors.values))
+        found = answers_found(scorer, np.ascontiguousarray(dataset.vectors.values))
     except PackageError as error:
         raise ParityBroken(f"the model cannot be served as it was packaged: {error}") from error
-    difference = np.abs(found - fitted.scores)
-    worst = int(difference.argmax())
-    if difference[worst] > TOLERANCE:
+    # Of values beyond 1 the tolerance is a share, as golden rows have it.
+    off = np.abs(found - fitted.answers) / np.maximum(1.0, np.abs(fitted.answers))
+    by_row = off.reshape(len(off), -1).max(axis=1)
+    worst = int(by_row.argmax())
+    if by_row[worst] > TOLERANCE:
         raise ParityBroken(
-            f"{package.manifest.algorithm}: training row {worst} scores {found[worst]:.8f} in ONNX and "
-            f"{fitted.scores[worst]:.8f} in scikit-learn, tolerance {TOLERANCE:g}: the conversion does not "
+            f"{package.manifest.algorithm}: training row {worst} scores {_shown(found[worst])} in ONNX and "
+            f"{_shown(fitted.answers[worst])} in scikit-learn, tolerance {TOLERANCE:g}: the conversion does not "
             "keep this model; train another kind, or scale its inputs"
         )
+
+
+def _shown(answer: NDArray[np.float64]) -> str:
+    return ", ".join(f"{number:.8f}" for number in np.atleast_1d(answer))
 
 
 def _check_served(package: Package) -> None:

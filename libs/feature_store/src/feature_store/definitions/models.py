@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
+_TASKS: Final = ("binary", "multiclass", "regression", "ranking", "embedding")
+
 TrainFunction = Callable[["NDArray[np.float32]", "NDArray[np.float64]", int], Any]
-"""(features [n, F], labels [n], seed) -> a fitted scikit-learn classifier."""
+"""(features [n, F], labels [n], seed) -> a fitted scikit-learn classifier, or regressor, as the task is."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,6 +48,9 @@ class ModelSpec:
             never waits ("async": what finds no room is dropped and counted).
         owner: Who looks after it, for whoever reads its alerts.
         risk: How much harm a bad version does; it decides what a release must pass.
+        task: What kind of model it is. Versions of "ranking" and "embedding" are packaged by hand: the trainer
+            has no measure for them.
+        classes: Of a "multiclass" model, the name of each label: label k, a number, is class k.
     """
 
     name: str = attribute(kw_only=False)
@@ -60,6 +65,8 @@ class ModelSpec:
     log: Literal["async", "durable"] = "async"
     owner: str = ""
     risk: Literal["low", "medium", "high"] = "medium"
+    task: Literal["binary", "multiclass", "regression", "ranking", "embedding"] = "binary"
+    classes: Sequence[str] = ()
     location: Location | None = attribute(default_factory=caller, repr=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +80,7 @@ class ModelSpec:
             self._refuse(f"log is {self.log!r}", 'Write "async" or "durable".')
         if self.risk not in {"low", "medium", "high"}:
             self._refuse(f"risk is {self.risk!r}", 'Write "low", "medium" or "high".')
+        self._check_task()
         self._check_features()
         self._check_slices()
         if self.examples.source.fields.get(self.request_key) is not FieldType.TEXT:
@@ -96,6 +104,21 @@ class ModelSpec:
     def request_key(self) -> str:
         """The field of the examples' source by which an outcome finds its example."""
         return self.examples.request_key or self.label.request_key
+
+    def _check_task(self) -> None:
+        if self.task not in _TASKS:
+            self._refuse(f"task is {self.task!r}", f"Write one of {', '.join(map(repr, _TASKS))}.")
+        if self.task == "multiclass" and (
+            len(self.classes) < 2 or len(set(self.classes)) < len(self.classes)
+        ):
+            self._refuse(
+                f"classes are {list(self.classes)!r}",
+                'Name each label once, label 0 first, such as classes=["early", "late", "cancelled"].',
+            )
+        if self.task != "multiclass" and self.classes:
+            self._refuse(
+                f"a model of task {self.task!r} has classes", 'Leave them out, or task="multiclass".'
+            )
 
     def _check_features(self) -> None:
         if not self.features:

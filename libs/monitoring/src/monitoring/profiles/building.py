@@ -36,7 +36,7 @@ class TrainingSet:
         present: Where a value was there, bool[n, F]; elsewhere stands a default, which is not profiled.
         statuses: By feature, how many rows had which status; told as it is.
         time_us: When each row was asked, int64[n].
-        labels: 0 or 1, [n].
+        labels: 0 or 1, or whatever else a model is to foretell, [n].
         categories: By the name of a slice, each row's category, object[n]; None or empty for none.
     """
 
@@ -77,11 +77,16 @@ def build_profile(rows: TrainingSet, holdout_scores: NDArray[np.float64]) -> dic
     return {
         "format_version": FORMAT_VERSION,
         "rows": len(rows.labels),
-        "label": {"rate": stable(rows.labels.mean()), "rows": len(rows.labels)},
+        "label": {"rate": _rate(rows.labels), "rows": len(rows.labels)},
         "prediction": {**distribution(holdout_scores, tolerance=_SCORE_TOLERANCE), "of": "holdout"},
         "features": [_feature(rows, column) for column in range(len(rows.names))],
         "categories": {name: _categories(column) for name, column in sorted(rows.categories.items())},
     }
+
+
+def _rate(labels: NDArray[np.float64]) -> float | None:
+    """Return the share of positives; None where labels are not of two classes."""
+    return stable(labels.mean()) if np.isin(labels, (0, 1)).all() else None
 
 
 def distribution(values: NDArray[Any], *, tolerance: float = 0.0) -> dict[str, Any]:

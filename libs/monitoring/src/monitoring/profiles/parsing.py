@@ -33,14 +33,14 @@ class ReferenceProfile:
 
     Attributes:
         rows: Of the training set.
-        label_rate: The share of positives among them.
+        label_rate: The share of positives among them; None where labels are not of two classes.
         features: By full name, in the order of the vector.
         prediction: The scores on the holdout.
         categories: By the name of a slice, how many rows had which category. Format version 1 has none.
     """
 
     rows: int
-    label_rate: float
+    label_rate: float | None
     features: Mapping[str, FeatureProfile]
     prediction: Distribution
     categories: Mapping[str, Mapping[str, int]]
@@ -60,7 +60,7 @@ class ReferenceProfile:
             raise MalformedProfile("format_version", f"{version} is not known; this reads 1 and 2")
         return cls(
             rows=root.whole("rows"),
-            label_rate=root.object("label").share("rate"),
+            label_rate=root.object("label").optional_share("rate"),
             features=_features(root, version),
             prediction=Distribution(**_bins(root.object("prediction"), version)),
             categories=_categories(root.object("categories")) if version > 1 else {},
@@ -116,6 +116,9 @@ class _Object:
         if not 0 <= found <= 1:
             raise self.wrong(key, f"is no share of 0 to 1 but {found}")
         return found
+
+    def optional_share(self, key: str) -> float | None:
+        return None if self.get(key) is None else self.share(key)
 
     def edges(self, key: str) -> NDArray[np.float64]:
         found = self.get(key)

@@ -24,6 +24,9 @@ def label_drift(monitor: LabelDrift, contents: Contents, reference: Reference) -
     if rows < monitor.minimum_rows:
         return too_few_labels(contents, monitor.minimum_rows)
     rate, before = positives(contents.labels[EVERYTHING]) / rows, reference.profile.label_rate
+    if before is None:
+        nothing = "the labels that this model was trained on are not of two classes: there is no positive one"
+        return replace(too_few_labels(contents, 0), reason=nothing)
     change = rate - before
     weight = abs(change) / monitor.change
     figure = Figure(

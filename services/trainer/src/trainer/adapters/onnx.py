@@ -1,4 +1,4 @@
-"""A scikit-learn classifier as an ONNX graph that computes the same."""
+"""A scikit-learn classifier or regressor as an ONNX graph that computes the same."""
 
 import copy
 import warnings
@@ -14,7 +14,7 @@ _NAME: Final = "tidemark"
 
 
 def convert(model: Any, width: int) -> bytes:
-    """The graph: one float32 input [n, width], an output `probabilities` [n, 2].
+    """The graph: one float32 input [n, width]; `probabilities` [n, classes], or `variable` [n, 1].
 
     Equal models give equal bytes.
     """
@@ -23,12 +23,11 @@ def convert(model: Any, width: int) -> bytes:
 
     exact = _with_float32_thresholds(model)
     example = np.zeros((1, width), np.float32)
+    options = {id(exact): {"zipmap": False}} if hasattr(exact, "predict_proba") else None
     with warnings.catch_warnings():
         # skl2onnx hands booleans to protobuf where it wants ints, which protobuf announces to refuse one day.
         warnings.simplefilter("ignore", DeprecationWarning)
-        graph = to_onnx(
-            exact, example, name=_NAME, options={id(exact): {"zipmap": False}}, target_opset=_OPSETS
-        )
+        graph = to_onnx(exact, example, name=_NAME, options=options, target_opset=_OPSETS)
     data: bytes = graph.SerializeToString(deterministic=True)
     return data
 

@@ -17,7 +17,15 @@ class OneClassOnly(TrainingError):
 
 
 class NotAClassifier(TrainingError):
-    """What the training function returned does not give probabilities of two classes."""
+    """What the training function returned does not give probabilities of the task's classes."""
+
+
+class NotARegressor(TrainingError):
+    """What the training function returned does not give numbers."""
+
+
+class NoMeasures(TrainingError):
+    """Nothing here can say how good a model of this task is."""
 
 
 class ParityBroken(TrainingError):

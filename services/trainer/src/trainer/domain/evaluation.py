@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import monitoring
 import numpy as np
 from numpy.typing import NDArray
 from training_sets.examples import LabelledRequests
+
+from trainer.domain.measures import Answers, Measures
 
 LEAST_ROWS: Final = 50
 _WEEK_US: Final = 7 * 86_400_000_000
@@ -33,61 +34,49 @@ class Evaluation:
     champion_metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-def evaluate(
-    labels: NDArray[np.float64], scores: NDArray[np.float64], *, threshold: float
-) -> dict[str, float]:
-    """Metrics of scores that were given without knowing these labels; one that is undefined is left out.
+def evaluate(labels: NDArray[np.float64], answers: Answers, *, measures: Measures) -> dict[str, float]:
+    """Metrics of answers that were given without knowing these labels; one that is undefined is left out.
 
     The names begin with `holdout_`, for that is what they are about.
     """
-    metrics = metrics_of(labels, scores, threshold=threshold) | {
-        "base_rate": float(labels.mean()),
+    metrics = {
+        **metrics_of(labels, answers, measures=measures),
+        **measures.about(labels),
         "rows": float(len(labels)),
     }
     return {f"holdout_{name}": value for name, value in metrics.items()}
 
 
-def metrics_of(
-    labels: NDArray[np.float64], scores: NDArray[np.float64], *, threshold: float
-) -> dict[str, float]:
-    """ROC AUC, log loss (nats), Brier score and accuracy; one that is undefined is left out."""
-    metrics = {
-        "roc_auc": monitoring.roc_auc(labels, scores),
-        "log_loss": monitoring.log_loss(labels, scores),
-        "brier": monitoring.brier(labels, scores),
-        "accuracy": monitoring.accuracy(labels, scores, threshold),
-    }
-    return {name: value for name, value in metrics.items() if value is not None}
+def metrics_of(labels: NDArray[np.float64], answers: Answers, *, measures: Measures) -> dict[str, float]:
+    """The task's metrics; one that is undefined is left out."""
+    return {name: value for name, value in measures.metrics(labels, answers).items() if value is not None}
 
 
 def evaluate_parts(
     held_out: LabelledRequests,
-    scores: NDArray[np.float64],
-    champion_scores: NDArray[np.float64] | None,
+    answers: Answers,
+    champion_answers: Answers | None,
     *,
     slices: Sequence[str],
-    threshold: float,
+    measures: Measures,
 ) -> list[Evaluation]:
     """Evaluate overall, by slice and by week of request time; parts of fewer than 50 requests are left out.
 
     Args:
         held_out: The requests, with their labels.
-        scores: Of a model that had not seen them.
-        champion_scores: Of the champion, row by row with them; None where there is none to compare with.
+        answers: Of a model that had not seen them.
+        champion_answers: Of the champion, row by row with them; None where there is none to compare with.
         slices: Entities or inputs to slice by.
-        threshold: At which the positive class is decided.
+        measures: Of the task.
     """
     found: list[Evaluation] = []
     for scope, part, rows in _parts(held_out, slices):
         labels = held_out.labels[rows]
         theirs = {}
-        if champion_scores is not None:
-            theirs = metrics_of(labels, champion_scores[rows], threshold=threshold)
-        found.append(
-            Evaluation(
-                scope, part, len(labels), metrics_of(labels, scores[rows], threshold=threshold), theirs
-            )
-        )
+        if champion_answers is not None:
+            theirs = metrics_of(labels, champion_answers[rows], measures=measures)
+        ours = metrics_of(labels, answers[rows], measures=measures)
+        found.append(Evaluation(scope, part, len(labels), ours, theirs))
     return found
 
 

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from typing import Final
 
-import monitoring
 import numpy as np
 from numpy.typing import NDArray
+
+from trainer.domain.measures import Answers, BinaryMeasures, Measures
 
 GOLDEN_ROWS: Final = "golden-rows"
 PACKAGE_CONTRACT: Final = "package-contract"
 CHAMPION_METRIC: Final = "champion-metric"
 LATENCY: Final = "latency"
+_TWO_CLASSES: Final = BinaryMeasures(0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class GateRules:
     """What the gates demand.
 
     Attributes:
-        worse_share: By what share the log loss may be above the champion's.
+        worse_share: By what share the loss may be above the champion's.
         latency_ms: What the median of scoring one vector may take.
         least_rows: Held-out requests without which the champion is not compared with.
     """
@@ -42,9 +44,10 @@ class GateRules:
 def against_champion(
     champion: str,
     labels: NDArray[np.float64],
-    scores: NDArray[np.float64],
-    champion_scores: NDArray[np.float64],
+    answers: Answers,
+    champion_answers: Answers,
     rules: GateRules,
+    measures: Measures = _TWO_CLASSES,
 ) -> GateResult:
     """Hold the version to the champion, on requests that neither had learned from.
 
@@ -56,26 +59,28 @@ def against_champion(
             f"a comparison takes {rules.least_rows}"
         )
         return GateResult(CHAMPION_METRIC, passed=False, reason=reason)
-    ours, theirs = monitoring.log_loss(labels, scores), monitoring.log_loss(labels, champion_scores)
+    ours, theirs = measures.loss(labels, answers), measures.loss(labels, champion_answers)
     assert ours is not None
     assert theirs is not None, "there are rows"
     threshold = theirs * (1 + rules.worse_share)
     reason = (
-        f"log loss {ours:.4f} on {len(labels):,} held-out requests, {champion} {theirs:.4f} on the same; "
-        f"at most {threshold:.4f} passes"
+        f"{measures.loss_name} {ours:.4f} on {len(labels):,} held-out requests, {champion} {theirs:.4f} on the "
+        f"same; at most {threshold:.4f} passes"
     )
     return GateResult(CHAMPION_METRIC, ours <= threshold, reason, ours, threshold)
 
 
-def against_base_rate(labels: NDArray[np.float64], scores: NDArray[np.float64]) -> GateResult:
-    """Hold the first version to somebody who knows only how often the positive class comes, exactly."""
-    ours = monitoring.log_loss(labels, scores)
-    threshold = monitoring.log_loss(labels, np.full(len(labels), labels.mean()))
+def against_base_rate(
+    labels: NDArray[np.float64], answers: Answers, measures: Measures = _TWO_CLASSES
+) -> GateResult:
+    """Hold the first version to somebody who knows only how the labels are distributed, exactly."""
+    ours = measures.loss(labels, answers)
+    threshold = measures.loss(labels, measures.baseline(labels))
     assert ours is not None
     assert threshold is not None, "there are rows"
     reason = (
-        f"there is no champion to compare with; log loss {ours:.4f} on {len(labels):,} held-out requests, "
-        f"the base rate alone {threshold:.4f}"
+        f"there is no champion to compare with; {measures.loss_name} {ours:.4f} on {len(labels):,} held-out "
+        f"requests, {measures.knows_nothing} {threshold:.4f}"
     )
     return GateResult(CHAMPION_METRIC, ours < threshold, reason, ours, threshold)
 

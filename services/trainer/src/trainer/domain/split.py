@@ -56,6 +56,6 @@ def require_two_classes(labels: NDArray[np.float64], part: str) -> None:
     """
     if labels.min() == labels.max():
         raise OneClassOnly(
-            f"all {len(labels)} labels of {part} are {labels[0]:g}: a classifier needs both classes; choose "
-            "a longer period, or check the label's definition"
+            f"all {len(labels)} labels of {part} are {labels[0]:g}: there is nothing to tell apart; choose a "
+            "longer period, or check the label's definition"
         )
