@@ -151,7 +151,7 @@ def world(visits_count: int, seed: int = 0) -> dict[str, list[dict[str, Any]]]:
                 "ended_at": at_us + HOUR_US,
                 "bought": bool(generator.random() < likely),
                 "spent": 300.0 + 20.0 * amount,
-                "left": WAYS[int(amount > 10) + int(amount > 25)],
+                "left": WAYS[at_us // HOUR_US % 24 // 8],
             }
         )
     return facts

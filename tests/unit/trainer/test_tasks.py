@@ -10,8 +10,7 @@ from feature_store import ModelSpec
 from feature_store.errors import DefinitionError
 from model_package import MemoryPackageStore, Scorer, ScoreSource, TensorSpec, prove_served
 from sklearn import metrics
-from sklearn.linear_model import LogisticRegression
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from trainer.adapters.memory import SilentSteps
 from trainer.domain.errors import NoMeasures, NotAClassifier, NotARegressor, ParityBroken
 from trainer.domain.gates import GateRules, against_base_rate
@@ -153,7 +152,7 @@ def test_who_learned_nothing_fails_against_who_knows_the_labels_alone() -> None:
 
 
 def test_a_task_without_measures_is_not_trained(make_lake: MakeLake, make_training: MakeTraining) -> None:
-    with pytest.raises(NoMeasures, match="package it with model_package.write_package"):
+    with pytest.raises(NoMeasures, match="package it with"):
         trained(make_training(model="shop-ranking"), make_lake())
 
 
@@ -170,11 +169,11 @@ def test_labels_that_are_no_class_are_refused(
     ("model", "train_one", "error"),
     [
         ("shop-spending", lambda x, y, _: LogisticRegression().fit(x, y > 500), NotARegressor),
-        ("shop-spending", lambda x, y, _: DecisionTreeRegressor(max_depth=2).fit(x, np.stack([y, y], 1)), NotARegressor),
+        ("shop-spending", lambda x, y, _: LinearRegression().fit(x, np.stack([y, y], 1)), NotARegressor),
         ("shop-leaving", lambda x, y, _: LogisticRegression().fit(x, y > 1), NotAClassifier),
-        ("shop-leaving", lambda x, y, _: DecisionTreeRegressor(max_depth=2).fit(x, y), NotAClassifier),
+        ("shop-leaving", lambda x, y, _: LinearRegression().fit(x, y), NotAClassifier),
     ],
-)  # fmt: skip
+)
 def test_a_model_of_another_task_is_refused(
     make_lake: MakeLake, make_training: MakeTraining, model: str, train_one: Any, error: type[Exception]
 ) -> None:

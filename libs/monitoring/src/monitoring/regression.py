@@ -26,7 +26,7 @@ def mean_absolute_error(labels: ArrayLike, values: ArrayLike) -> float | None:
 
 
 def r_squared(labels: ArrayLike, values: ArrayLike) -> float | None:
-    """Return the share of the labels' variance that the values explain; undefined where they are all alike."""
+    """Return the share of the labels' variance that the values explain; undefined where there is none."""
     errors = _errors(labels, values)
     truth = np.asarray(labels, np.float64)
     spread = float(np.square(truth - truth.mean()).sum()) if truth.size else 0.0

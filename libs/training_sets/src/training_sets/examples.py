@@ -99,8 +99,8 @@ def _refuse_strange(spec: ModelSpec, values: NDArray[np.float64]) -> None:
         strange = values[~np.isin(values, np.arange(len(spec.classes)))]
         if len(strange):
             raise UnfitLabel(
-                f"{name} {strange[0]:g}: model {spec.name!r} has {len(spec.classes)} classes, numbered from 0; "
-                "write value=category(field(...), [...]) with its classes, and when=... for events of none"
+                f"{name} {strange[0]:g}: model {spec.name!r} has {len(spec.classes)} classes, numbered from "
+                "0; write value=category(field(...), [...]) with its classes, and when=... for events of none"
             )
     elif spec.task == "binary":
         strange = values[(values != 0) & (values != 1)]

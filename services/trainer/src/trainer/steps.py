@@ -156,8 +156,10 @@ def facts_of(training: Training, dataset: Dataset, fitted: Fitted) -> Facts:
 
 
 def _golden(model: bytes, facts: Facts, vectors: NDArray[np.float32], scores: NDArray[np.float64]) -> Golden:
-    """The rows a package proves itself with: where there is a signature, every output; `_check_parity` says
-    whether they are what scikit-learn answers.
+    """The rows a package proves itself with.
+
+    Where there is a signature they hold every output, as the graph gives it: `_check_parity` then says
+    whether that is what scikit-learn answers.
 
     Raises:
         ParityBroken: the graph cannot answer them.
@@ -184,8 +186,8 @@ def _check_parity(package: Package, dataset: Dataset, fitted: Fitted) -> None:
     if by_row[worst] > TOLERANCE:
         raise ParityBroken(
             f"{package.manifest.algorithm}: training row {worst} scores {_shown(found[worst])} in ONNX and "
-            f"{_shown(fitted.answers[worst])} in scikit-learn, tolerance {TOLERANCE:g}: the conversion does not "
-            "keep this model; train another kind, or scale its inputs"
+            f"{_shown(fitted.answers[worst])} in scikit-learn, tolerance {TOLERANCE:g}: the conversion does "
+            "not keep this model; train another kind, or scale its inputs"
         )
 
 

@@ -1,4 +1,4 @@
-"""What each task asks of a training: which answers a fitted model gives, how they are measured and packaged."""
+"""What each task asks of a training: what a fitted model answers, how that is measured and packaged."""
 
 from typing import Any, Final
 
@@ -78,8 +78,8 @@ def _probabilities(model: Any, values: NDArray[np.float32], classes: int) -> NDA
     if not hasattr(model, "predict_proba") or found is None or list(found) != list(range(classes)):
         raise NotAClassifier(
             f"the training function returned {type(model).__name__} with classes {found} where the labels "
-            f"have {classes}: return a fitted scikit-learn classifier with predict_proba, fitted on the labels "
-            "as they were given, each of which must be among those that were known before the holdout"
+            f"have {classes}: return a fitted scikit-learn classifier with predict_proba, fitted on the "
+            "labels as they were given, each of which must be among those that were known before the holdout"
         )
     rows: NDArray[np.float64] = model.predict_proba(values).astype(np.float64)
     return rows

@@ -48,8 +48,8 @@ class ModelSpec:
             never waits ("async": what finds no room is dropped and counted).
         owner: Who looks after it, for whoever reads its alerts.
         risk: How much harm a bad version does; it decides what a release must pass.
-        task: What kind of model it is. Versions of "ranking" and "embedding" are packaged by hand: the trainer
-            has no measure for them.
+        task: What kind of model it is. Versions of "ranking" and "embedding" are packaged by hand: the
+            trainer has no measure for them.
         classes: Of a "multiclass" model, the name of each label: label k, a number, is class k.
     """
 
@@ -108,9 +108,8 @@ class ModelSpec:
     def _check_task(self) -> None:
         if self.task not in _TASKS:
             self._refuse(f"task is {self.task!r}", f"Write one of {', '.join(map(repr, _TASKS))}.")
-        if self.task == "multiclass" and (
-            len(self.classes) < 2 or len(set(self.classes)) < len(self.classes)
-        ):
+        is_named = len(self.classes) >= 2 and len(set(self.classes)) == len(self.classes)
+        if self.task == "multiclass" and not is_named:
             self._refuse(
                 f"classes are {list(self.classes)!r}",
                 'Name each label once, label 0 first, such as classes=["early", "late", "cancelled"].',

@@ -64,8 +64,8 @@ def against_champion(
     assert theirs is not None, "there are rows"
     threshold = theirs * (1 + rules.worse_share)
     reason = (
-        f"{measures.loss_name} {ours:.4f} on {len(labels):,} held-out requests, {champion} {theirs:.4f} on the "
-        f"same; at most {threshold:.4f} passes"
+        f"{measures.loss_name} {ours:.4f} on {len(labels):,} held-out requests, {champion} {theirs:.4f} on "
+        f"the same; at most {threshold:.4f} passes"
     )
     return GateResult(CHAMPION_METRIC, ours <= threshold, reason, ours, threshold)
 
