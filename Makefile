@@ -20,9 +20,9 @@ $(UV):
 	@echo "installing the project's packages into .venv"
 	@$(UV) sync --quiet --frozen --python "$$(command -v $(PYTHON))" && touch $@
 
-.venv/.spark: .venv/.installed
-	@echo "installing pyspark, which one test file needs, into .venv (about 480 MB)"
-	@$(UV) sync --quiet --frozen --group spark --python "$$(command -v $(PYTHON))" && touch $@
+.venv/.heavy: .venv/.installed
+	@echo "installing pyspark, PyTorch and two libraries of trees, which two test files need, into .venv (about 6 GB)"
+	@$(UV) sync --quiet --frozen --group spark --group models --python "$$(command -v $(PYTHON))" && touch $@
 
 install: .venv/.installed ## Make .venv with everything the project needs
 
@@ -30,7 +30,7 @@ install: .venv/.installed ## Make .venv with everything the project needs
 demo: install ## Watch a year of real flights run through a real Kafka and a real Valkey (TO=2013-08-01 to choose how far)
 	@$(RUN)/tidemark demo $(if $(TO),--to $(TO)) $(DEMO_ARGS)
 
-test: install .venv/.spark ## Run every test, on a real Kafka and a real Valkey that it starts itself
+test: install .venv/.heavy ## Run every test, on a real Kafka and a real Valkey that it starts itself
 	@$(RUN)/pytest --numprocesses $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 test-fast: install ## Run the unit tests only

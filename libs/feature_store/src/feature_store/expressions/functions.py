@@ -122,11 +122,11 @@ def vocabulary_of(expression: Expression) -> tuple[str, ...]:
     if not isinstance(expression, Apply) or expression.operator != "look_up_text":
         return ()
     unknown, *entries = expression.parameters
-    members = {number: text for text, number in zip(entries[::2], entries[1::2], strict=True)}
-    places = [float(place) for place in range(len(entries) // 2)]
-    if sorted(members) != places or unknown in places:
+    members = {number: str(text) for text, number in zip(entries[::2], entries[1::2], strict=True)}
+    places = range(len(entries) // 2)
+    if members.keys() != set(places) or unknown in places:
         return ()
-    return tuple(str(members[place]) for place in places)
+    return tuple(members[place] for place in places)
 
 
 def haversine_km(
