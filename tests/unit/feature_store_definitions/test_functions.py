@@ -32,7 +32,7 @@ from feature_store import (
     where,
 )
 from feature_store.errors import TypeMismatchError
-from feature_store.expressions import Expression, Scope, column_of
+from feature_store.expressions import Expression, Scope, column_of, vocabulary_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,3 +178,21 @@ def test_a_table_that_is_none_is_refused_with_its_line(table: Any) -> None:
 def test_categories_that_are_not_different_texts_are_refused(members: Any) -> None:
     with pytest.raises(DefinitionError, match=r"test_functions\.py:\d+: "):
         category(NAME, members)
+
+
+@pytest.mark.parametrize(
+    ("expression", "members"),
+    [
+        (category(NAME, ["UA", "AA"]), ("UA", "AA")),
+        (category(NAME, ["b", "", "a"], unknown=7), ("b", "", "a")),
+        (category(NAME, ["UA", "AA"], unknown=1), ()),
+        (lookup(NAME, {"x": 1, "y": 0}), ("y", "x")),
+        (lookup(NAME, {"x": 1, "y": 2}), ()),
+        (lookup(NAME, {"x": 0, "y": 0}), ()),
+        (lookup(X, {0: 0}), ()),
+        (category(NAME, ["UA"]) + 1, ()),
+        (NAME, ()),
+    ],
+)
+def test_a_categorys_numbers_say_which_text_it_was(expression: Expression, members: tuple[str, ...]) -> None:
+    assert vocabulary_of(expression) == members

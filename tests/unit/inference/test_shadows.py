@@ -20,12 +20,14 @@ from inference.routing import RouteTable, shadows_of
 from inference.versions import PackageVersions, any_contract
 from inference_kit.heralds import herald
 from inference_kit.stock import MODEL, NOW_US, Stock
-from model_package import PackageStore
-from model_package.testing import logistic_scores
+from model_package import DeclaredSignature, PackageStore, ScoreSource
+from model_package.testing import graph_of, logistic_scores
+from onnx import TensorProto, helper
 from prometheus_client import CollectorRegistry
 from tidemark.common.v1.value_pb2 import Value
 from tidemark.registry.v1.route_pb2 import RouteChanged
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureVector, RowPosition
+from tidemark.scoring.v1.output_pb2 import Output
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade, Role
 
 WEIGHTS = (0.5, -0.25, 0.125, 0.0625, 1.0, -1.0, 0.75)
@@ -191,6 +193,28 @@ async def test_a_shadows_fact_repeats_what_it_shadows(stage: Stage) -> None:
         received.event.recorded_time_us,
         received.event.traceparent,
     )
+
+
+async def test_a_shadow_tells_its_own_outputs_and_not_those_of_what_it_shadows(stage: Stage) -> None:
+    champions = [Output(name="other", datatype="INT64", shape=[1], values=bytes(8))]
+    signature = DeclaredSignature(task="embedding", score=ScoreSource(output="twice"))
+    graph = graph_of(
+        [helper.make_node("Add", ["features", "features"], ["twice"])],
+        [("features", TensorProto.FLOAT, [None, 7])],
+        [("twice", TensorProto.FLOAT, [None, 7])],
+    )
+    embedding = stage.stock.graph_version(graph, signature, VECTOR[np.newaxis])
+    plain = stage.stock.version(WEIGHTS)
+    route = await stage.follow(stage.stock.route(stage.stock.version(), shadows=[embedding, plain]))
+
+    await stage.consumer(_received(stage.prediction(route.revision, outputs=champions)))
+
+    made = {shadow.version: shadow for shadow in stage.shadows_made()}
+    (twice,) = made[embedding.version].outputs
+    assert (twice.name, twice.datatype, list(twice.shape)) == ("twice", "FP32", [7])
+    assert twice.values == (2 * VECTOR).astype("<f4").tobytes()
+    assert made[embedding.version].score == pytest.approx(2 * np.linalg.norm(VECTOR))
+    assert not made[plain.version].outputs
 
 
 async def test_scoring_again_publishes_the_same_events(stage: Stage) -> None:
