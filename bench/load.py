@@ -46,8 +46,15 @@ def drive(address: str, method: str, requests: Path, cores: set[int], *options: 
     """
     told = _run(address, method, requests, cores, options)
     if told["errors"] or not told["calls"]:
-        raise RuntimeError(f"{method} at {address}: {told['calls']} calls, errors {told['errors']}")
+        raise RuntimeError(
+            f"{method} at {address}: {told['calls']} calls, {told['errors']}: {told.get('first_error')}"
+        )
     return told
+
+
+def a_second(told: Told) -> float:
+    """Return the calls a second."""
+    return float(told["calls"] / told["seconds"])
 
 
 def _run(address: str, method: str, requests: Path, cores: set[int], options: Sequence[str]) -> Told:

@@ -20,7 +20,8 @@ import uvloop
 from local_stack import LocalStack
 from tidemark.scoring.v1 import scoring_service_pb2 as pb
 
-from bench.load import build_load, drive, write_requests
+from bench.load import a_second, build_load, drive, write_requests
+from bench.scoring_peers import measure_peers
 from bench.scoring_project import MODELS
 from bench.scoring_servers import ECHO, OTHER_CORES, echo_server, score_request, scoring_server
 
@@ -141,7 +142,9 @@ def against_echo(folder: Path, echo: Server, scoring: Server) -> list[Row]:
     half = rounds.median(unary) / 2
     calm = call(scoring, SCORE, one, 200, "-rate", str(half), "-seconds", str(5 * SECONDS))
     p99_ms = calm["p99_us"] / 1000
+    peers = measure_peers(folder, lambda: call(scoring, SCORE, one, CONCURRENCY), ROUNDS, SECONDS)
     return [
+        *peers,
         rounds.row(
             "scoring.score_p50",
             "score, alone",
@@ -191,11 +194,6 @@ def of_many(
         kind(requests=[score_request(first + number) for number in range(ROWS)])
         for first in range(0, REQUESTS, ROWS)
     ]
-
-
-def a_second(told: Told) -> float:
-    """Return the calls a second."""
-    return float(told["calls"] / told["seconds"])
 
 
 def memory(scoring: Server) -> Row:

@@ -5,10 +5,11 @@
 // FILE holds requests one after the other, each behind its length as four bytes, little-endian; they are sent in turns. Replies are
 // counted and thrown away. With -rate so many calls a second are begun whatever becomes of them, and a call's time begins when it was due:
 // a server that falls behind is not spared. With -stream each of the concurrent callers keeps one bidirectional stream open, and sends
-// the next message when the reply to the last has come.
+// the next message when the reply to the last has come. With -http the method is a path, and requests are posted there as JSON.
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"sort"
 	"sync"
@@ -46,6 +48,7 @@ type plan struct {
 	concurrency int
 	rate        float64
 	stream      bool
+	http        bool
 	deadline    time.Duration
 }
 
@@ -57,6 +60,7 @@ type report struct {
 	P90           float64        `json:"p90_us"`
 	P99           float64        `json:"p99_us"`
 	Max           float64        `json:"max_us"`
+	FirstError    string         `json:"first_error,omitempty"`
 	FirstP99      float64        `json:"p99_of_first_tenth_us"`
 	LastP99       float64        `json:"p99_of_last_tenth_us"`
 	RepliedAtMost int            `json:"largest_reply_bytes"`
@@ -66,6 +70,7 @@ type call struct {
 	took   time.Duration
 	bytes  int
 	failed string
+	why    string
 }
 
 func main() {
@@ -77,6 +82,7 @@ func main() {
 	flag.IntVar(&p.concurrency, "concurrency", 1, "calls in flight at once; with -rate at most so many")
 	flag.Float64Var(&p.rate, "rate", 0, "calls a second that are begun; 0: as soon as the last has ended")
 	flag.BoolVar(&p.stream, "stream", false, "use bidirectional streams")
+	flag.BoolVar(&p.http, "http", false, "post to a path instead of calling a method")
 	flag.DurationVar(&p.deadline, "deadline", 10*time.Second, "of a call")
 	flag.Parse()
 	if err := run(*address, *file, p); err != nil {
@@ -141,7 +147,7 @@ func (p plan) drive(connection *grpc.ClientConn) []call {
 				size, err := ask(request)
 				one := call{took: time.Since(at), bytes: size}
 				if err != nil {
-					one.failed = status.Code(err).String()
+					one.failed, one.why = status.Code(err).String(), err.Error()
 				}
 				made[caller] = append(made[caller], one)
 			}
@@ -180,6 +186,9 @@ func (p plan) asker(connection *grpc.ClientConn) func([]byte) (int, error) {
 	if p.stream {
 		return p.streamer(connection)
 	}
+	if p.http {
+		return p.poster(connection.Target())
+	}
 	return func(request []byte) (int, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), p.deadline)
 		defer cancel()
@@ -207,6 +216,24 @@ func (p plan) streamer(connection *grpc.ClientConn) func([]byte) (int, error) {
 	}
 }
 
+func (p plan) poster(address string) func([]byte) (int, error) {
+	// Each caller has a client, and so a connection, of its own.
+	client := &http.Client{Transport: &http.Transport{}, Timeout: p.deadline}
+	url := "http://" + address + p.method
+	return func(request []byte) (int, error) {
+		reply, err := client.Post(url, "application/json", bytes.NewReader(request))
+		if err != nil {
+			return 0, err
+		}
+		defer reply.Body.Close()
+		body, err := io.ReadAll(reply.Body)
+		if err == nil && reply.StatusCode != http.StatusOK {
+			err = fmt.Errorf("%s: %s", reply.Status, body)
+		}
+		return len(body), err
+	}
+}
+
 func joined(made [][]call) []call {
 	var all []call
 	longest := 0
@@ -228,6 +255,9 @@ func summary(calls []call, seconds float64) report {
 	for _, one := range calls {
 		if one.failed != "" {
 			told.Errors[one.failed]++
+			if told.FirstError == "" {
+				told.FirstError = one.why
+			}
 		}
 		told.RepliedAtMost = max(told.RepliedAtMost, one.bytes)
 	}
