@@ -61,12 +61,14 @@ deploy-check: install ## Lint the compose file against its schema, and every Doc
 	@$(RUN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(RUN)/hadolint --config deploy/hadolint.yaml services/*/Dockerfile
 
-bench: install ## Measure against floors and peers in the same run; ONLY=store|scoring|bus for one area
+bench: install ## Measure against floors and peers in the same run; ONLY=bus|store|scoring|exact|soak for one area
 	@$(RUN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
-bench-peers: $(UV) ## Make the environments of the peers that `make bench` measures against (Feast; about 700 MB)
-	@$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" bench/peers/feast/.venv
-	@$(UV) pip install --quiet --python bench/peers/feast/.venv/bin/python --requirement bench/peers/feast/requirements.txt
+bench-peers: $(UV) ## Make the environments of the peers that `make bench` measures against (Feast, MLServer, BentoML; about 1.5 GB)
+	@for peer in feast mlserver bentoml; do \
+		$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" bench/peers/$$peer/.venv && \
+		$(UV) pip install --quiet --python bench/peers/$$peer/.venv/bin/python --requirement bench/peers/$$peer/requirements.txt || exit 1; \
+	done
 
 up: install ## Start a local Kafka and Valkey and leave them running
 	@$(RUN)/tidemark stack up

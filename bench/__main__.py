@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-AREAS = ("bus", "store", "scoring", "exact")
+AREAS = ("bus", "store", "scoring", "exact", "soak")
 RESULTS = Path(__file__).parent / "results.json"
 
 

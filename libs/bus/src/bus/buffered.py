@@ -139,11 +139,19 @@ class BufferedPublisher:
     async def _drain(self) -> None:
         while True:
             await self._filled.wait()
+            await self._gathered()
             for topic, offered in groupby(list(islice(self._waiting, _AT_ONCE)), key=itemgetter(0)):
                 await self._deliver(topic, [event for _, event in offered])
             if not self._waiting:
                 self._filled.clear()
                 self._empty.set()
+
+    async def _gathered(self) -> None:
+        """Return when a turn of the loop added nothing: what is offered in slices is delivered together."""
+        seen = 0
+        while seen < len(self._waiting) < _AT_ONCE:
+            seen = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _deliver(self, topic: str, events: Sequence[Event]) -> None:
         try:

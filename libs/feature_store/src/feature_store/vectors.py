@@ -6,8 +6,9 @@ the one place where they become the numbers of a vector.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, overload
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from feature_store.plans import plan_of, ring_of
 from feature_store.readings import Combined, Reading, reading_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -50,6 +51,35 @@ class RowPositions:
     recorded_watermark_us: NDArray[np.int64]
 
 
+class Positions(Sequence[RowPositions]):
+    """What rows had applied, by view in the contract's order."""
+
+    def __init__(self, each: Sequence[RowPositions]) -> None:
+        self._given = each
+
+    @property
+    def _each(self) -> Sequence[RowPositions]:
+        return self._given
+
+    def of(self, request: int) -> Sequence[tuple[str, list[int], int]]:
+        """Return view, offsets applied by partition and recorded watermark of the rows of one request."""
+        return [
+            (one.view, one.applied[request].tolist(), int(one.recorded_watermark_us[request]))
+            for one in self._each
+            if one.found[request]
+        ]
+
+    def __len__(self) -> int:
+        return len(self._each)
+
+    @overload
+    def __getitem__(self, index: int) -> RowPositions: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[RowPositions]: ...
+    def __getitem__(self, index: int | slice) -> RowPositions | Sequence[RowPositions]:
+        return self._each[index]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Vectors:
     """Assembled vectors.
@@ -62,7 +92,7 @@ class Vectors:
 
     values: NDArray[np.float32]
     statuses: NDArray[np.uint8]
-    positions: Sequence[RowPositions]
+    positions: Positions
 
     def __len__(self) -> int:
         return len(self.values)

@@ -15,7 +15,7 @@ from feature_store.offline.ranges import Stretches
 from feature_store.online.claims import repeats
 from feature_store.requests import Requests
 from feature_store.tiles import EMPTY_US, first
-from feature_store.vectors import Readings, RowPositions, VectorPlan, Vectors
+from feature_store.vectors import Positions, Readings, RowPositions, VectorPlan, Vectors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,7 +55,7 @@ def point_in_time(
         reads = reads_of(plan, number)
         held.update(zip(reads, past.read(reads), strict=True))
         positions.append(past.positions())
-    return Vectors(*plan.finish(readings_of(plan, newest_us, held), requests), tuple(positions))
+    return Vectors(*plan.finish(readings_of(plan, newest_us, held), requests), Positions(positions))
 
 
 def past_of(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from feature_store.aggregations import PAIRED, Kind
 from feature_store.rows import APPLIED, NEWEST, RECORDED, REVISION, WORD
 from feature_store.tiles import EMPTY_US
-from feature_store.vectors import Readings, RowPositions
+from feature_store.vectors import Positions, Readings, RowPositions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -76,7 +75,7 @@ class RowMap:
 
     def read(
         self, matrix: NDArray[np.int64], time_us: NDArray[np.int64]
-    ) -> tuple[Readings, Sequence[RowPositions]] | None:
+    ) -> tuple[Readings, Positions] | None:
         """Return what the tiles hold that count as of each request's time, and what the rows had applied.
 
         None if a row is not of its layout.
@@ -120,32 +119,36 @@ def _lines(lines: Iterable[Sequence[int]], columns: int) -> NDArray[np.int64]:
     return np.array(list(lines), np.int64).reshape(-1, columns)
 
 
-class _Positions(Sequence[RowPositions]):
-    """What the rows of each view had applied, taken apart when somebody looks: after the score, if at all."""
+class _Positions(Positions):
+    """Taken from the words of the rows when somebody looks: after the score, if at all."""
 
     def __init__(self, names: Sequence[str], applied: Sequence[slice], heads: NDArray[np.int64]) -> None:
         self._names = names
         self._applied = applied
         self._heads = heads
 
+    def of(self, request: int) -> Sequence[tuple[str, list[int], int]]:
+        """See `Positions.of`; all requests' words are taken out at once."""
+        words = self._words[request]
+        views = len(self._names)
+        return [
+            (name, words[applied], words[views + number])
+            for number, (name, applied) in enumerate(zip(self._names, self._applied, strict=True))
+            if words[number] != EMPTY_US
+        ]
+
     @cached_property
-    def _each(self) -> tuple[RowPositions, ...]:
+    def _words(self) -> list[list[int]]:
+        return cast("list[list[int]]", self._heads.tolist())
+
+    @cached_property
+    def _each(self) -> Sequence[RowPositions]:
         views = len(self._names)
         found = self._heads[:, :views] != EMPTY_US
         return tuple(
             RowPositions(name, found[:, number], self._heads[:, applied], self._heads[:, views + number])
             for number, (name, applied) in enumerate(zip(self._names, self._applied, strict=True))
         )
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    @overload
-    def __getitem__(self, index: int) -> RowPositions: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[RowPositions]: ...
-    def __getitem__(self, index: int | slice) -> RowPositions | Sequence[RowPositions]:
-        return self._each[index]
 
 
 def _heads(starts: NDArray[np.int64], layouts: Sequence[RowLayout]) -> tuple[NDArray[np.int64], list[slice]]:

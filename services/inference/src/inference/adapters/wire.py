@@ -190,13 +190,8 @@ def _feature_vector(scored: Scored) -> FeatureVector:
         values=vectors.values[row].astype("<f4", copy=False).tobytes(),
         statuses=vectors.statuses[row].tobytes(),
         rows=[
-            RowPosition(
-                view=positions.view,
-                applied_offsets=positions.applied[row].tolist(),
-                recorded_watermark_us=int(positions.recorded_watermark_us[row]),
-            )
-            for positions in vectors.positions
-            if positions.found[row]
+            RowPosition(view=view, applied_offsets=applied, recorded_watermark_us=recorded_us)
+            for view, applied, recorded_us in vectors.positions.of(row)
         ],
     )
 
