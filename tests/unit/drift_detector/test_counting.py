@@ -191,8 +191,8 @@ async def test_outcomes_are_counted_by_part_and_rare_parts_together() -> None:
         ({"prediction_id": ""}, "MISSING_FIELD"),
         ({"model": ""}, "MISSING_FIELD"),
         ({"version": ""}, "MISSING_FIELD"),
-        ({"score": 1.5}, "NOT_A_PROBABILITY"),
-        ({"score": float("nan")}, "NOT_A_PROBABILITY"),
+        ({"score": float("inf")}, "NOT_A_NUMBER"),
+        ({"score": float("nan")}, "NOT_A_NUMBER"),
         ({"role": 0}, "UNKNOWN_ROLE"),
     ],
 )
@@ -203,6 +203,17 @@ async def test_an_answer_that_lacks_something_is_refused_by_name(given: dict[str
     refused = await process.take(prediction("good"), prediction("bad", offset=1, **given))
     assert [(one.reason, one.received.offset) for one in refused] == [(reason, 1)]
     assert [sketch.rows for sketch in (await _inputs(scene)).values()] == [1]
+
+
+async def test_the_score_of_a_regression_is_counted_and_its_outcomes_are_refused() -> None:
+    scene = Scene()
+    process = scene.process()
+    await process.own()
+    (refused,) = await process.take(
+        prediction("a", score=350.0), prediction("b", score=-7.0, offset=1), resolved("a", 1, score=350.0)
+    )
+    assert refused.reason == "NOT_A_PROBABILITY"
+    assert [sketch.rows for sketch in (await _inputs(scene)).values()] == [2]
 
 
 @pytest.mark.parametrize("value", [0.5, -1.0, float("nan")])

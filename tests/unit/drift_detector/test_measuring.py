@@ -313,6 +313,19 @@ async def test_good_scores_pass_and_scores_upside_down_breach() -> None:
         assert {one.slice for one in told.measurements} == {"", "carrier=UA"}
 
 
+async def test_where_training_s_labels_were_not_of_two_classes_no_label_drift_is_judged() -> None:
+    known = reference()
+    of_many = replace(known, profile=replace(known.profile, label_rate=None))
+    drift = [one for one in MONITORS if one.name == "label-drift"]
+    scene = Scene(watched=watched(drift), references=MemoryReferences({"a": of_many}))
+    owner = await _owner(scene)
+    await owner.take(*_requests(1, 14), *_outcomes(1, 14), _end(22, 900))
+    await owner.look()
+    told = [one for one in scene.of("label-drift") if "not of two classes" in one.reason]
+    assert told
+    assert {one.assessment for one in told} == {proto.ASSESSMENT_INSUFFICIENT}
+
+
 async def test_within_one_boundary_data_quality_is_told_first() -> None:
     scene = Scene()
     process = await _owner(scene)

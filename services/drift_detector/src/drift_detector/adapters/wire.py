@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING, Final
 
 from bus.events import Event
@@ -58,6 +59,8 @@ def answered_of(event: Event) -> Answered | None:
     except DecodeError as error:
         raise UnreadableFact("MALFORMED_PAYLOAD", f"not a PredictionMade: {error}") from error
     _check(message)
+    if not math.isfinite(message.score):
+        raise UnreadableFact("NOT_A_NUMBER", f"PredictionMade.score is {message.score}")
     if message.role == ROLE_SHADOW:
         return None
     return Answered(
@@ -85,6 +88,8 @@ def resolved_of(event: Event) -> Resolved | None:
     except DecodeError as error:
         raise UnreadableFact("MALFORMED_PAYLOAD", f"not a PredictionResolved: {error}") from error
     _check(message)
+    if not 0.0 <= message.score <= 1.0:
+        raise UnreadableFact("NOT_A_PROBABILITY", f"PredictionResolved.score is {message.score}")
     if message.outcome not in (0.0, 1.0) or message.outcome_revision < 0:
         found = f"outcome {message.outcome} at revision {message.outcome_revision}"
         raise UnreadableFact(
@@ -181,8 +186,6 @@ def _check(message: PredictionMade | PredictionResolved) -> None:
             raise UnreadableFact("MISSING_FIELD", f"{kind}.{name} is empty")
     if not message.HasField("request_time"):
         raise UnreadableFact("MISSING_FIELD", f"{kind}.request_time is absent")
-    if not 0.0 <= message.score <= 1.0:
-        raise UnreadableFact("NOT_A_PROBABILITY", f"{kind}.score is {message.score}")
     if message.role not in (*_SERVED, ROLE_SHADOW):
         raise UnreadableFact("UNKNOWN_ROLE", f"{kind}.role is {message.role}")
 
