@@ -323,7 +323,7 @@ async def test_where_training_s_labels_were_not_of_two_classes_no_label_drift_is
     await owner.look()
     told = [one for one in scene.of("label-drift") if "not of two classes" in one.reason]
     assert told
-    assert {one.assessment for one in told} == {proto.ASSESSMENT_INSUFFICIENT}
+    assert {one.assessment for one in told} == {proto.ASSESSMENT_NO_REFERENCE}
 
 
 async def test_within_one_boundary_data_quality_is_told_first() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from model_package import (
     DeclaredSignature,
     Facts,
@@ -15,6 +17,7 @@ from model_package import (
     Golden,
     GoldenMismatch,
     GraphInput,
+    MalformedPackage,
     MemoryPackageStore,
     NonFiniteScore,
     Package,
@@ -27,6 +30,7 @@ from model_package import (
     record_golden,
     write_package,
 )
+from model_package.feeding import Numbers, Texts
 from model_package.testing import facts as plausible_facts
 from model_package.testing import graph_of
 from onnx import TensorProto, helper
@@ -196,10 +200,36 @@ def test_a_golden_output_that_differs_is_refused(
 def test_beyond_one_the_tolerance_is_a_share(tmp_path: Path) -> None:
     facts, vectors = _facts("regression", "out"), np.full((1, 3), 1e6, dtype=np.float32)
     model = _passes("out", 0, 1)
-    near, far = (Golden(vectors, np.array([1e6 + off]), 1e-5) for off in (9.0, 11.0))
+    near, far = (
+        Golden(vectors, np.array([1e6 + off]), 1e-5, {"out": np.array([[1e6 + off]], np.float32)})
+        for off in (9.0, 11.0)
+    )
     write_package(tmp_path, facts=facts, model=model, golden=near, reference_profile={})
     with pytest.raises(GoldenMismatch):
         write_package(tmp_path, facts=facts, model=model, golden=far, reference_profile={})
+
+
+def test_golden_rows_hold_every_output(tmp_path: Path) -> None:
+    facts = _facts("regression", "value")
+    whole = record_golden(_every_type(), facts, VECTORS)
+    answers = {name: answer for name, answer in whole.outputs.items() if name != "text"}
+    golden = Golden(whole.vectors, whole.scores, whole.tolerance, answers)
+    with pytest.raises(MalformedPackage, match=r"lack outputs \['text'\]: record_golden"):
+        write_package(tmp_path, facts=facts, model=_every_type(), golden=golden, reference_profile={})
+
+
+@given(st.lists(st.floats(width=32), min_size=1))
+def test_a_number_stands_for_the_member_in_its_place_and_any_other_for_unknown(numbers: list[float]) -> None:
+    members = ("UA", "", "DL")
+    texts = Texts(Vocabulary(members=members, unknown="?"))(np.array(numbers, np.float32))
+    assert texts.tolist() == [members[int(x)] if x in (0.0, 1.0, 2.0) else "?" for x in numbers]
+
+
+@given(st.lists(st.floats(-(2.0**30), 2.0**30, width=32), min_size=1))
+def test_a_whole_number_is_cut_towards_zero(numbers: list[float]) -> None:
+    found = Numbers("a", "INT32")(np.array(numbers, np.float32))
+    assert found.dtype == np.int32
+    assert found.tolist() == [int(x) for x in numbers]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -342,7 +372,8 @@ def _zipmapped() -> bytes:
 
 
 def _refused(folder: Path, model: bytes, facts: Facts, says: str) -> None:
-    golden = Golden(VECTORS, np.zeros(len(VECTORS)))
+    any_outputs = {name: np.zeros(len(VECTORS)) for name in ("out", "d")}
+    golden = Golden(VECTORS, np.zeros(len(VECTORS)), outputs=any_outputs)
     with pytest.raises(UnusableModel, match=says):
         write_package(folder / "p", facts=facts, model=model, golden=golden, reference_profile={})
     assert not (folder / "p").exists()

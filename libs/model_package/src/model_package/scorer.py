@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from model_package.errors import NonFiniteScore, PackageError, UnusableModel, VectorMismatch
+from model_package.errors import MalformedPackage, NonFiniteScore, PackageError, UnusableModel, VectorMismatch
 from model_package.graph import Graph
 from model_package.package import Package
 from model_package.signature import DTYPES, Outputs, Signature, TensorSpec
@@ -75,8 +75,10 @@ class Scorer:
         Raises:
             GoldenMismatch: An answer is not the recorded one.
             UnusableModel: The graph cannot run on its own golden rows.
+            MalformedPackage: There is a signature, and the golden rows lack an output.
         """
         golden, uri = self.package.golden, self.package.uri
+        self._check_whole()
         try:
             golden.check(self.run(golden.vectors), uri=uri)
             for row, vector in enumerate(golden.vectors):
@@ -86,6 +88,15 @@ class Scorer:
             raise
         except Exception as error:  # ONNX Runtime's own classes share no public base
             raise UnusableModel(f"package {uri} fails on its golden rows: {error}") from error
+
+    def _check_whole(self) -> None:
+        answered = {output.name for output in self.signature.outputs}
+        lacking = sorted(answered - self.package.golden.outputs.keys())
+        if lacking and self.package.manifest.signature is not None:
+            raise MalformedPackage(
+                f"the golden rows of package {self.package.uri} lack outputs {lacking}: record_golden makes "
+                "them"
+            )
 
     def _check_plain(self) -> None:
         golden, uri = self.package.golden, self.package.uri

@@ -26,7 +26,7 @@ def label_drift(monitor: LabelDrift, contents: Contents, reference: Reference) -
     rate, before = positives(contents.labels[EVERYTHING]) / rows, reference.profile.label_rate
     if before is None:
         nothing = "the labels that this model was trained on are not of two classes: there is no positive one"
-        return replace(too_few_labels(contents, 0), reason=nothing)
+        return replace(too_few_labels(contents, 0), assessment=Assessment.NO_REFERENCE, reason=nothing)
     change = rate - before
     weight = abs(change) / monitor.change
     figure = Figure(
