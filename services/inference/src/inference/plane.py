@@ -18,6 +18,7 @@ from inference.coalescing import Coalescer
 from inference.domain.errors import DeadlinePassed, NoScore, ScoringError
 from inference.domain.requests import check_requirements, check_shape
 from inference.lingering import Lingering
+from inference.rows import in_rows, record_all
 from inference.scored import Scored, score_each
 
 if TYPE_CHECKING:
@@ -129,6 +130,33 @@ class ScoringPlane:
             # Left early, for the caller is gone: nobody waits for the rest.
             for ticket in tickets:
                 ticket.answer.cancel()
+
+    async def score_all(
+        self, requests: Sequence[Asked], time_left_s: float | None, version: str = ""
+    ) -> list[Scored]:
+        """Score some requests, all or none.
+
+        Args:
+            requests: Of one model, at least one.
+            time_left_s: Until the caller's deadline; None when it has none.
+            version: Which version answers; empty where the route decides.
+
+        Raises:
+            ScoringError: Saying which has no score, and why; nothing was recorded, unless it is
+                `LogUnavailable`.
+        """
+        now_s = self._now_s()
+        tickets = in_rows([partial(self._admit, asked, now_s, time_left_s) for asked in requests])
+        if version:
+            model = tickets[0].model
+            pinned = model.pinned(self._routes.find_version(model.name, version))
+            for ticket in tickets:
+                ticket.served = pinned
+        self._coalescer.submit(tickets)
+        answers = await asyncio.gather(*(ticket.answer for ticket in tickets), return_exceptions=True)
+        scored = in_rows([partial(_raised, answer) for answer in answers])
+        await record_all(self._predictions, scored, is_durable=tickets[0].model.is_durable)
+        return scored
 
     def close(self) -> None:
         """Count what was not counted yet."""
@@ -242,6 +270,12 @@ class ScoringPlane:
         for status, count in enumerate(np.bincount(vectors.statuses.ravel()).tolist()):
             if count:
                 self._metrics.features_served(model, status, count)
+
+
+def _raised(answer: Scored | BaseException) -> Scored:
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
 def _fail(ticket: Ticket, error: ScoringError) -> None:
