@@ -9,7 +9,7 @@ import pytest
 from bus.times import format_rfc3339
 from inference_kit.asking import prediction, score
 from inference_kit.memory import memory_plane
-from inference_kit.planes import DataPlane, follow, is_serving
+from inference_kit.planes import DataPlane, follow
 from inference_kit.process import process_plane
 from inference_kit.stock import MODEL, NOW_US, question
 from local_stack import LocalStack

@@ -1,6 +1,6 @@
 """Scoring of vectors that the caller gives: no rows are read, so nothing is waited for.
 
-A request is scored in its caller's turn of the loop, slice by slice, and others get their turn between slices.
+A request is scored in its caller's turn of the loop, slice by slice; others get their turn between slices.
 """
 
 from __future__ import annotations

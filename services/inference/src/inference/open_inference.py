@@ -1,4 +1,4 @@
-"""The Open Inference Protocol on the data plane, whatever carries it: `docs/open-inference.md` says what it does."""
+"""The Open Inference Protocol on the data plane, whatever carries it: see `docs/open-inference.md`."""
 
 from __future__ import annotations
 
@@ -114,10 +114,18 @@ class OpenInference:
     def is_model_ready(self, model: str, version: str) -> bool:
         """Whether a model, or a version of it, can score now."""
         try:
-            self._find(model, version)
+            self.check_ready(model, version)
         except ScoringError:
             return False
         return True
+
+    def check_ready(self, model: str, version: str) -> None:
+        """Complain where a model, or a version of it, cannot score now.
+
+        Raises:
+            ScoringError: Saying why.
+        """
+        self._find(model, version)
 
     def model(self, name: str, version: str) -> ModelInfo:
         """What a model reads and gives.

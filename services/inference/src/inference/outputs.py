@@ -1,8 +1,7 @@
-"""The outputs of a reply in the Open Inference Protocol: what each is called, its type, and what stands in it."""
+"""The outputs of a reply in the Open Inference Protocol: names, types and contents."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,16 +9,16 @@ import numpy as np
 
 from inference.domain.errors import InvalidRequest
 from inference.domain.tensors import BYTES, tensor_of
-from inference.scored import Scored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from model_package import Scorer
     from numpy.typing import NDArray
 
     from inference.domain.cells import Cell
     from inference.domain.tensors import Tensor
+    from inference.scored import Scored
 
 STATUSES: Final = "feature_statuses"
 

@@ -137,7 +137,7 @@ async def serve(
         _retry_refused(table, settings.retry_refused_seconds),
         herald.run(),
     )
-    async with running(*background):
+    async with running(*background), _rest(service, settings, open_inference, metrics):
         on_listening(await server.start())
         async with running(_announce(service, server, follower, listener, table, rows, herald)):
             await service.stop.wait()
@@ -224,6 +224,30 @@ def _server(
         port=settings.grpc_port,
         reuse_port=settings.grpc_reuse_port,
     )
+
+
+@asynccontextmanager
+async def _rest(
+    service: Service, settings: InferenceSettings, plane: OpenInference, metrics: Metrics
+) -> AsyncIterator[None]:
+    """Serve REST beside the body, where it is asked for."""
+    if not settings.rest_port:
+        yield
+        return
+    # What a process without REST does not need is not imported.
+    from inference.adapters.http_server import serving_until  # noqa: PLC0415
+    from inference.adapters.rest import create_app  # noqa: PLC0415
+
+    async with serving_until(
+        service.stop,
+        create_app(plane, metrics),
+        host=settings.grpc_host,
+        port=settings.rest_port,
+        reuse_port=settings.grpc_reuse_port,
+        grace_s=_GRACE_SECONDS,
+    ):
+        service.log.info("rest listening", rest_port=settings.rest_port)
+        yield
 
 
 async def _announce(

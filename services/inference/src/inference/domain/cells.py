@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Final
 
 from bus.times import parse_rfc3339
 from feature_store import FieldType
-from feature_store.scalars import Scalar
 
 from inference.domain.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from feature_store.scalars import Scalar
 
 Cell = bool | int | float | str | bytes
 """A parameter's value, or an element: `bytes` is the UTF-8 of a text."""
@@ -85,7 +90,7 @@ def flag_of(field: str, cell: Cell) -> bool:
     return cell
 
 
-_READ = {
+_READ: Final[Mapping[FieldType, Callable[[str, Cell], Scalar]]] = {
     FieldType.NUMBER: number_of,
     FieldType.TEXT: text_of,
     FieldType.FLAG: flag_of,

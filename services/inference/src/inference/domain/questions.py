@@ -16,7 +16,7 @@ from inference.domain.requests import MAX_BATCH, Asked, recorded_time
 from inference.domain.tensors import BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from feature_store import Contract
     from feature_store.scalars import Scalar

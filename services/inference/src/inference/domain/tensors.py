@@ -35,6 +35,7 @@ DTYPES: Final[Mapping[str, np.dtype[Any]]] = {
 """By datatype, what an element is here: of BYTES a `bytes`."""
 
 _PREFIX_BYTES: Final = 4
+_WIDEST: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,9 +69,13 @@ def size_of(name: str, datatype: str, shape: Sequence[int]) -> int:
         raise InvalidRequest(
             f"inputs[{name}].datatype", f"is {datatype!r}, must be one of {', '.join(DTYPES)}"
         )
-    if not shape or min(shape) < 0:
-        raise InvalidRequest(f"inputs[{name}].shape", f"is {list(shape)}, must have dimensions of 0 or more")
+    if not 1 <= len(shape) <= 2 or not all(0 <= width < _WIDEST for width in shape):
+        raise InvalidRequest(f"inputs[{name}].shape", f"is {_shown(shape)}, must be [rows] or [rows, width]")
     return math.prod(shape)
+
+
+def _shown(shape: Sequence[int]) -> str:
+    return str(list(shape)) if len(shape) <= 8 and all(abs(width) < 2**63 for width in shape) else "too large"
 
 
 def from_elements(name: str, datatype: str, shape: Sequence[int], elements: Sequence[Any]) -> Tensor:
