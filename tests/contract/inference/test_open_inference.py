@@ -1,17 +1,30 @@
 """What a data plane must do with the Open Inference Protocol, over gRPC: docs/open-inference.md."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
-from bus.times import format_rfc3339
 from inference.domain.assignment import choose, point
 from inference.domain.tensors import DTYPES
 from inference_kit.asking import prediction, score
 from inference_kit.memory import memory_plane
+from inference_kit.open_inference import (
+    FEATURES,
+    FIELDS,
+    bare,
+    infer,
+    matrix,
+    of_ann,
+    parameters,
+    refused,
+    scores_of,
+    typed,
+    wanted,
+)
+from inference_kit.open_wrong import WRONG, WRONG_RAW, ZERO
 from inference_kit.planes import DataPlane, follow, is_serving
 from inference_kit.process import process_plane
 from inference_kit.stock import DURABLE_MODEL, MODEL, NOW_US, question
@@ -23,33 +36,12 @@ from tidemark.scoring.v1.prediction_pb2 import Role
 
 WEIGHTS = (0.5, -0.25, 0.125, 0.0625, 1.0, -1.0, 0.75)
 BIAS = 0.3
-_FIELDS = {
-    "BOOL": "bool_contents",
-    "INT8": "int_contents",
-    "INT16": "int_contents",
-    "INT32": "int_contents",
-    "INT64": "int64_contents",
-    "UINT8": "uint_contents",
-    "UINT16": "uint_contents",
-    "UINT32": "uint_contents",
-    "UINT64": "uint64_contents",
-    "FP32": "fp32_contents",
-    "FP64": "fp64_contents",
-}
-FEATURES = (
-    "user_orders.orders_1h",
-    "user_orders.mean_amount_24h",
-    "item_orders.last_amount_24h",
-    "asked_hour",
-    "is_gift",
-    "basket",
-    "is_web",
-)
 
 
 @pytest.fixture(scope="module")
 async def memory(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DataPlane]:
     async with memory_plane(tmp_path_factory.mktemp("open-memory")) as plane:
+        await follow(plane, plane.stock.route(plane.stock.version(WEIGHTS, BIAS)))
         yield plane
 
 
@@ -57,6 +49,7 @@ async def memory(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Data
 async def process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DataPlane]:
     folder = tmp_path_factory.mktemp("open-process")
     async with LocalStack(folder / "stack") as stack, process_plane(folder, stack) as plane:
+        await follow(plane, plane.stock.route(plane.stock.version(WEIGHTS, BIAS)))
         yield plane
 
 
@@ -64,66 +57,6 @@ async def process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dat
 def plane(request: pytest.FixtureRequest) -> DataPlane:
     found: DataPlane = request.getfixturevalue(request.param)
     return found
-
-
-def parameter(value: Any) -> pb.InferParameter:
-    match value:
-        case bool():
-            return pb.InferParameter(bool_param=value)
-        case int():
-            return pb.InferParameter(int64_param=value)
-        case float():
-            return pb.InferParameter(double_param=value)
-        case _:
-            return pb.InferParameter(string_param=value)
-
-
-def parameters(**values: Any) -> dict[str, pb.InferParameter]:
-    return {name.replace("__", "."): parameter(value) for name, value in values.items()}
-
-
-def of_ann(**changes: Any) -> dict[str, pb.InferParameter]:
-    asked = {
-        "entity__user": "ann",
-        "entity__item": "tea",
-        "context__asked_at": NOW_US,
-        "context__gift": True,
-        "context__basket": 3.5,
-        "context__channel": "web",
-        "request_time": format_rfc3339(NOW_US),
-    }
-    return parameters(**{**asked, **changes})
-
-
-def typed(name: str, datatype: str, shape: Sequence[int], **contents: Any) -> Any:
-    return pb.ModelInferRequest.InferInputTensor(
-        name=name, datatype=datatype, shape=shape, contents=pb.InferTensorContents(**contents)
-    )
-
-
-def matrix(vectors: np.ndarray[Any, Any], name: str = "features", datatype: str = "FP32") -> Any:
-    return typed(name, datatype, vectors.shape, **{_FIELDS[datatype]: vectors.ravel().tolist()})
-
-
-async def infer(plane: DataPlane, **fields: Any) -> pb.ModelInferResponse:
-    request = pb.ModelInferRequest(**{"model_name": MODEL, **fields})
-    response: pb.ModelInferResponse = await GRPCInferenceServiceStub(plane.channel).ModelInfer(request)
-    return response
-
-
-async def refused(plane: DataPlane, code: grpc.StatusCode, says: str, **fields: Any) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await infer(plane, **fields)
-    assert caught.value.code() is code, caught.value.details()
-    assert says in (caught.value.details() or "")
-
-
-def scores_of(response: pb.ModelInferResponse) -> list[float]:
-    (found,) = [output for output in response.outputs if output.name == "score"]
-    assert found.datatype == "FP64"
-    scores = list(found.contents.fp64_contents)
-    assert list(found.shape) == [len(scores)]
-    return scores
 
 
 async def test_features_are_looked_up_by_parameters_and_score_as_they_do_for_score(plane: DataPlane) -> None:
@@ -231,9 +164,8 @@ async def test_outputs_are_those_that_are_wanted(plane: DataPlane) -> None:
     version = plane.stock.version()
     await follow(plane, plane.stock.route(version))
     names = ("versions", "variants", "prediction_ids", "feature_statuses")
-    wanted = [pb.ModelInferRequest.InferRequestedOutputTensor(name=name) for name in names]
 
-    named = await infer(plane, parameters=of_ann(), outputs=wanted, id="wanted")
+    named = await infer(plane, parameters=of_ann(), outputs=map(wanted, names), id="wanted")
     asked = await infer(plane, parameters={**of_ann(), **parameters(feature_statuses=True)})
 
     assert [output.name for output in named.outputs] == list(names)
@@ -246,45 +178,22 @@ async def test_outputs_are_those_that_are_wanted(plane: DataPlane) -> None:
         assert list(statuses.contents.int_contents)[3:] == [1, 1, 1, 1]
 
 
-@pytest.mark.parametrize("datatype", ["BOOL", *(f"INT{n}" for n in (8, 16, 32, 64)), "UINT8", "UINT16"])
-@pytest.mark.parametrize("is_raw", [True, False])
-async def test_vectors_may_be_of_any_number(plane: DataPlane, datatype: str, is_raw: bool) -> None:  # noqa: FBT001
-    await _scores_alike(plane, datatype, is_raw=is_raw)
-
-
-@pytest.mark.parametrize(
-    ("datatype", "is_raw"),
-    [
-        ("UINT32", True),
-        ("UINT32", False),
-        ("UINT64", True),
-        ("UINT64", False),
-        ("FP16", True),
-        ("FP32", True),
-        ("FP32", False),
-        ("FP64", True),
-        ("FP64", False),
-    ],
-)
-async def test_vectors_may_be_of_any_width(plane: DataPlane, datatype: str, is_raw: bool) -> None:  # noqa: FBT001
-    await _scores_alike(plane, datatype, is_raw=is_raw)
-
-
-async def _scores_alike(plane: DataPlane, datatype: str, *, is_raw: bool) -> None:
+@pytest.mark.parametrize("datatype", [datatype for datatype in DTYPES if datatype != "BYTES"])
+async def test_vectors_may_be_of_any_number(plane: DataPlane, datatype: str) -> None:
     """Zeros and ones are the same in every datatype; raw contents are answered by raw ones."""
     vectors = np.array([[1, 0, 1, 1, 0, 0, 1], [0, 1, 1, 0, 0, 1, 0]])
     expected = scores_of(await infer(plane, inputs=[matrix(vectors.astype(np.float32))]))
     values = vectors.astype(DTYPES[datatype])
-    if not is_raw:
-        contents = {_FIELDS[datatype]: values.ravel().tolist()}
-        response = await infer(plane, inputs=[typed("features", datatype, values.shape, **contents)])
-        assert scores_of(response) == expected
-        assert not response.raw_output_contents
-        return
-    bare = pb.ModelInferRequest.InferInputTensor(name="features", datatype=datatype, shape=values.shape)
-    response = await infer(plane, inputs=[bare], raw_input_contents=[values.tobytes()])
-    assert np.frombuffer(response.raw_output_contents[0], "<f8").tolist() == expected
-    assert not response.outputs[0].HasField("contents")
+
+    raw = await infer(
+        plane, inputs=[bare("features", datatype, *values.shape)], raw_input_contents=[values.tobytes()]
+    )
+    assert np.frombuffer(raw.raw_output_contents[0], "<f8").tolist() == expected
+    assert not raw.outputs[0].HasField("contents")
+    if datatype in FIELDS:
+        plain = await infer(plane, inputs=[matrix(values, datatype=datatype)])
+        assert scores_of(plain) == expected
+        assert not plain.raw_output_contents
 
 
 async def test_raw_texts_are_read_behind_their_lengths_and_answered_so(plane: DataPlane) -> None:
@@ -292,16 +201,12 @@ async def test_raw_texts_are_read_behind_their_lengths_and_answered_so(plane: Da
     known = of_ann()
     expected = scores_of(await infer(plane, parameters=known))
     del known["entity.user"]
-    bare = pb.ModelInferRequest.InferInputTensor(name="entity.user", datatype="BYTES", shape=[1])
-    wanted = [
-        pb.ModelInferRequest.InferRequestedOutputTensor(name=name) for name in ("score", "prediction_ids")
-    ]
     response = await infer(
         plane,
-        inputs=[bare],
+        inputs=[bare("entity.user", "BYTES", 1)],
         parameters=known,
         raw_input_contents=[b"\3\0\0\0ann"],
-        outputs=wanted,
+        outputs=map(wanted, ("score", "prediction_ids")),
         id="raw",
     )
     scores, ids = response.raw_output_contents
@@ -364,9 +269,7 @@ async def test_rows_are_assigned_each_for_itself(plane: DataPlane) -> None:
         plane,
         parameters=known,
         inputs=[typed("entity.user", "BYTES", [40], bytes_contents=[user.encode() for user in users])],
-        outputs=[
-            pb.ModelInferRequest.InferRequestedOutputTensor(name=name) for name in ("score", "variants")
-        ],
+        outputs=map(wanted, ("score", "variants")),
     )
 
     assert scores_of(response) == [reply.score for reply in expected]
@@ -402,14 +305,14 @@ async def test_metadata_and_readiness(plane: DataPlane) -> None:
 
     assert (await stub.ServerLive(pb.ServerLiveRequest())).live
     assert (await stub.ServerReady(pb.ServerReadyRequest())).ready
-    for name, wanted, ready in (
+    for name, named, ready in (
         (MODEL, "", True),
         (MODEL, version.version, True),
         (MODEL, "none", False),
         ("unheard-of", "", False),
         ("", "", False),
     ):
-        answer = await stub.ModelReady(pb.ModelReadyRequest(name=name, version=wanted))
+        answer = await stub.ModelReady(pb.ModelReadyRequest(name=name, version=named))
         assert answer.ready is ready
     assert (await stub.ServerMetadata(pb.ServerMetadataRequest())).name == "tidemark-inference"
     model = await stub.ModelMetadata(pb.ModelMetadataRequest(name=MODEL))
@@ -434,93 +337,12 @@ async def test_a_durable_models_predictions_are_in_the_log_when_the_reply_is_her
         assert (await prediction(plane, prediction_id))[1].model == DURABLE_MODEL
 
 
-ZERO = matrix(np.zeros((1, 7), np.float32))
-NAN = np.zeros((2, 7), np.float32)
-NAN[1, 5] = np.nan
-
-
-@pytest.mark.parametrize(
-    ("fields", "says"),
-    [
-        ({"model_name": ""}, "model_name"),
-        ({"model_name": "m" * 129}, "model_name"),
-        ({}, "entities[user]: is missing"),
-        ({"parameters": of_ann(entity__user=3)}, "parameters[entity.user]: must be a text"),
-        ({"parameters": of_ann(context__gift=1)}, "parameters[context.gift]: must be a flag"),
-        ({"parameters": of_ann(context__basket="3")}, "parameters[context.basket]: must be a number"),
-        ({"parameters": of_ann(context__basket=2**53 + 1)}, "no double is equal"),
-        ({"parameters": of_ann(context__basket=float("inf"))}, "context[basket]: must be a finite number"),
-        ({"parameters": of_ann(context__channel=True)}, "parameters[context.channel]: must be a text"),
-        ({"parameters": of_ann(context__asked_at="noon")}, "parameters[context.asked_at]: is no time"),
-        ({"parameters": of_ann(context__asked_at=1.5)}, "parameters[context.asked_at]: must be a time"),
-        ({"parameters": of_ann(context__asked_at=-1)}, "context[asked_at]: must be a time"),
-        ({"parameters": of_ann(request_time="2013-04-03")}, "parameters[request_time]: is no time"),
-        ({"parameters": of_ann(request_time=-1)}, "request_time"),
-        ({"parameters": of_ann(request_key=1)}, "parameters[request_key]"),
-        ({"parameters": of_ann(timeout="soon")}, "parameters[timeout]"),
-        ({"parameters": of_ann(timeout=-1)}, "parameters[timeout]"),
-        ({"parameters": of_ann(feature_statuses="yes")}, "parameters[feature_statuses]"),
-        ({"parameters": of_ann(), "id": "i" * 129}, "prediction_id"),
-        ({"inputs": [ZERO], "parameters": of_ann()}, "give one or the other"),
-        ({"inputs": [ZERO, ZERO]}, "inputs[features]: is there twice"),
-        ({"inputs": [ZERO, typed("basket", "FP32", [1], fp32_contents=[0])]}, "inputs[basket]: is beside"),
-        ({"inputs": [typed("basket", "FP32", [1], fp32_contents=[0])]}, "inputs: lack user_orders.orders_1h"),
-        ({"inputs": [typed("bascet", "FP32", [1], fp32_contents=[0])]}, "inputs[bascet]: is nothing"),
-        ({"inputs": [typed("features", "BYTES", [1, 7], bytes_contents=[b""] * 7)]}, "features are numbers"),
-        ({"inputs": [matrix(np.zeros((1, 6)))]}, "inputs[features].shape: is [1, 6], must be [n, 7]"),
-        ({"inputs": [matrix(np.zeros(7))]}, "inputs[features].shape: is [7], must be [n, 7]"),
-        ({"inputs": [matrix(np.zeros((0, 7)))]}, "inputs[features].shape: has 0 rows"),
-        ({"inputs": [matrix(np.zeros((1001, 7)))]}, "inputs[features].shape: has 1001 rows"),
-        ({"inputs": [typed("features", "FP32", [1, 1, 7], fp32_contents=[0] * 7)]}, "must be [rows]"),
-        ({"inputs": [typed("features", "FP32", [], fp32_contents=[0])]}, "must be [rows]"),
-        ({"inputs": [typed("features", "FP32", [-1, 7])]}, "must be [rows]"),
-        ({"inputs": [typed("features", "FP32", [2**62, 2**62])]}, "must be [rows]"),
-        ({"inputs": [typed("features", "FP32", [2, 7], fp32_contents=[0] * 13)]}, "has 13 elements"),
-        ({"inputs": [typed("features", "FP32", [1, 7], fp64_contents=[0] * 7)]}, "fp64_contents: is not"),
-        ({"inputs": [typed("features", "INT8", [1, 7], int_contents=[300] * 7)]}, "is no INT8"),
-        ({"inputs": [typed("features", "BF16", [1, 7])]}, "datatype: is 'BF16', must be one of"),
-        ({"inputs": [typed("features", "fp32", [1, 7])]}, "datatype: is 'fp32'"),
-        ({"inputs": [typed("features", "FP16", [1, 7])]}, "raw_input_contents only"),
-        ({"inputs": [matrix(NAN)]}, "inputs[features][1, 5]"),
-        ({"inputs": [matrix(np.full((1, 7), np.inf))]}, "inputs[features][0, 0]"),
-        ({"inputs": [matrix(np.full((1, 7), 1e39), datatype="FP64")]}, "inputs[features][0, 0]"),
-        ({"inputs": [ZERO], "raw_input_contents": [b""]}, "use one of them"),
-        ({"inputs": [ZERO], "raw_input_contents": [b"", b""]}, "has 2 entries for 1 inputs"),
-        ({"raw_input_contents": [b""]}, "has 1 entries for 0 inputs"),
-        ({"inputs": [ZERO], "outputs": [{"name": "label"}]}, "outputs[label]: is unknown"),
-        ({"inputs": [ZERO], "outputs": [{"name": "score"}] * 2}, "outputs: name an output twice"),
-    ],
-)
+@pytest.mark.parametrize(("fields", "says"), WRONG)
 async def test_what_is_wrong_is_named(plane: DataPlane, fields: dict[str, Any], says: str) -> None:
-    if "outputs" in fields:
-        wanted = [pb.ModelInferRequest.InferRequestedOutputTensor(**one) for one in fields["outputs"]]
-        fields = {**fields, "outputs": wanted}
     await refused(plane, grpc.StatusCode.INVALID_ARGUMENT, says, **fields)
 
 
-def bare(name: str, datatype: str, *shape: int) -> Any:
-    return pb.ModelInferRequest.InferInputTensor(name=name, datatype=datatype, shape=shape)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "raw", "says"),
-    [
-        ([bare("features", "FP32", 1, 7)], [bytes(27)], "has 27 raw bytes"),
-        ([bare("entity.user", "BYTES", 1)], [b"\4\0\0\0ann"], "ends within element 0"),
-        ([bare("entity.user", "BYTES", 1)], [b"\4\0"], "ends within element 0"),
-        ([bare("entity.user", "BYTES", 1)], [b"\xff\xff\xff\xffann"], "ends within element 0"),
-        ([bare("entity.user", "BYTES", 2)], [b"\3\0\0\0ann"], "has 1 raw elements"),
-        ([bare("entity.user", "BYTES", 1)], [b"\1\0\0\0\xff"], "inputs[entity.user][0]: is no UTF-8"),
-        ([bare("entity.user", "INT8", 1)], [b"\1"], "inputs[entity.user][0]: must be a text"),
-        ([bare("entity.user", "BYTES", 1, 2)], [b"\0\0\0\0\0\0\0\0"], "must be [n] or [n, 1]"),
-        (
-            [bare("entity.user", "BYTES", 1), bare("context.basket", "INT8", 2)],
-            [b"\0\0\0\0", b"\0\0"],
-            "inputs[context.basket].shape: has 2 rows, inputs[entity.user] has 1",
-        ),
-        ([bare("entity.item", "BYTES", 1)], [b"\0\0\0\0"], "parameters[entity.item]: is given as a tensor"),
-    ],
-)
+@pytest.mark.parametrize(("inputs", "raw", "says"), WRONG_RAW)
 async def test_raw_contents_that_are_wrong_are_named(
     plane: DataPlane, inputs: list[Any], raw: list[bytes], says: str
 ) -> None:

@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -62,7 +61,7 @@ class Rest:
 
 @pytest.fixture(scope="module")
 async def rest(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rest]:
-    folder: Path = tmp_path_factory.mktemp("rest")
+    folder = tmp_path_factory.mktemp("rest")
     (port,) = choose(1, seed=str(folder))
     async with (
         memory_plane(folder, rest_port=port) as plane,
