@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
@@ -134,6 +135,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     def _wrap(self, handler: Method, behave: Callable[[Any, Any], Any]) -> Method:
         async def behave_or_abort(request: Any, context: Any) -> Any:
             try:
+                if request is None:
+                    raise InvalidRequest("request", "is no message of the type that the method takes")
                 return await behave(request, context)
             except ScoringError as error:
                 code = code_of(error)
@@ -142,9 +145,21 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
         return grpc.unary_unary_rpc_method_handler(
             behave_or_abort,
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=_readable(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
+
+
+def _readable(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Read a request; None where it cannot be read, which gRPC itself would call the server's fault."""
+
+    def try_to_deserialize(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return None
+
+    return try_to_deserialize
 
 
 def code_of(error: ScoringError) -> grpc.StatusCode:
