@@ -13,10 +13,10 @@ from inference.domain.errors import InvalidRequest, ScoringError
 from inference.domain.questions import CONTEXT, ENTITY, FEATURES, Receipt, read, timeout_s
 from inference.domain.requests import MAX_NAME_BYTES
 from inference.domain.tensors import BYTES
-from inference.outputs import TensorInfo, outputs_of, tensors_of, wanted_of
+from inference.outputs import TensorInfo, input_of, outputs_of, tensors_of, wanted_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from inference.clocks import WallClock
     from inference.domain.questions import Inference, Question
@@ -164,7 +164,7 @@ class OpenInference:
         time_left_s = _sooner(time_left_s, timeout_s(inference.parameters))
         base_id = inference.id or self._new_id()
         receipt = Receipt(self._wall_clock_us(), base_id, traceparent)
-        question = read(inference, served.contract, FEATURES, receipt)
+        question = read(inference, served.contract, self._matrix_names(served, inference.version), receipt)
         scored = await self._score(inference, served, question, time_left_s)
         return _inferred(inference, base_id, scored, wanted)
 
@@ -179,6 +179,12 @@ class OpenInference:
         return await self._given.score(
             served, question.rows, question.vectors, pinned=pinned, time_left_s=time_left_s
         )
+
+    def _matrix_names(self, served: ServedModel, version: str) -> Collection[str]:
+        """What a matrix of all features may be called: `features`, or as the graph calls its input."""
+        if version:
+            return {FEATURES, input_of(self._routes.find_version(served.name, version).scorer)}
+        return {FEATURES, *(input_of(arm.scorer) for arm in served.arms)}
 
     def _find(self, model: str, version: str) -> ServedModel:
         if not model or len(model.encode()) > MAX_NAME_BYTES:

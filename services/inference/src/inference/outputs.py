@@ -58,6 +58,11 @@ _ON_REQUEST: Final[Mapping[str, _Output]] = {
 _KNOWN: Final = {**_ALWAYS, **_ON_REQUEST}
 
 
+def input_of(scorer: Scorer) -> str:
+    """What a version's graph calls its matrix of features."""
+    return scorer._input  # noqa: SLF001 - the package's signature will say it
+
+
 def outputs_of(_scorer: Scorer) -> Sequence[TensorInfo]:
     """What a version gives unasked."""
     return [TensorInfo(name, output.datatype, (-1,)) for name, output in _ALWAYS.items()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from feature_store import Requests
@@ -40,6 +40,24 @@ if TYPE_CHECKING:
 _COUNTED_AFTER_S: Final = 0.02
 
 
+class Group(Protocol):
+    """Tickets of one arm, and how their vectors are made."""
+
+    @property
+    def tickets(self) -> Sequence[Ticket]:
+        """Its tickets."""
+
+    @property
+    def keys(self) -> Sequence[bytes]:
+        """Of the rows that they need."""
+
+    def prepare(self) -> None:
+        """Compute what needs no rows, while they are on their way; what goes wrong is said when they come."""
+
+    def assemble(self, rows: Sequence[bytes | None], *, readable: bool) -> Vectors:
+        """Make the vectors of rows in the order of the keys."""
+
+
 class Ticket:
     """A request that waits for its batch."""
 
@@ -54,6 +72,11 @@ class Ticket:
         self.received_at_s = received_at_s
         self.expires_at_s = expires_at_s
         self.answer: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
+
+    @staticmethod
+    def grouped(tickets: Sequence[Ticket]) -> Group:
+        """Tickets of this kind and of one arm, to be scored together."""
+        return _Group(tickets)
 
     def is_wanted(self, now_s: float) -> bool:
         """See `Waiter.is_wanted`: not when the caller cancelled, nor when its deadline passed."""
@@ -142,8 +165,7 @@ class ScoringPlane:
             version: Which version answers; empty where the route decides.
 
         Raises:
-            ScoringError: Saying which has no score, and why; nothing was recorded, unless it is
-                `LogUnavailable`.
+            ScoringError: See `answer_all`.
         """
         now_s = self._now_s()
         tickets = in_rows([partial(self._admit, asked, now_s, time_left_s) for asked in requests])
@@ -152,6 +174,15 @@ class ScoringPlane:
             pinned = model.pinned(self._routes.find_version(model.name, version))
             for ticket in tickets:
                 ticket.served = pinned
+        return await self.answer_all(tickets)
+
+    async def answer_all(self, tickets: Sequence[Ticket]) -> list[Scored]:
+        """Answer the rows of one request of one model, all or none.
+
+        Raises:
+            ScoringError: Saying which row has no score, and why; nothing was recorded, unless it is
+                `LogUnavailable`.
+        """
         self._coalescer.submit(tickets)
         answers = await asyncio.gather(*(ticket.answer for ticket in tickets), return_exceptions=True)
         scored = in_rows([partial(_raised, answer) for answer in answers])
@@ -198,7 +229,7 @@ class ScoringPlane:
     def _begin(self, batch: Sequence[Ticket], done: Callable[[], None]) -> None:
         """Ask for all the rows of a batch; what follows follows when they are here."""
         try:
-            groups = [_Group(tickets) for tickets in _by_arm(batch)]
+            groups = [tickets[0].grouped(tickets) for tickets in _by_arm(batch)]
             keys = groups[0].keys if len(groups) == 1 else [key for group in groups for key in group.keys]
             # Requests of one moment share many entities.
             distinct = list(dict.fromkeys(keys)) if len(batch) > 1 else keys
@@ -211,7 +242,7 @@ class ScoringPlane:
     def _finish(
         self,
         batch: Sequence[Ticket],
-        groups: Sequence[_Group],
+        groups: Sequence[Group],
         keys: Sequence[bytes],
         done: Callable[[], None],
         read: ReadRows,
@@ -314,7 +345,7 @@ class _Group:
         self.keys = self._assembler.row_keys(self._requests)
 
     def prepare(self) -> None:
-        """Compute what needs no rows, while they are on their way; what goes wrong is said when they come."""
+        """See `Group`."""
         try:
             self._computed = self._compute()
         except Exception as error:  # noqa: BLE001 - raised by assemble

@@ -118,14 +118,7 @@ async def serve(
     open_inference = OpenInference(
         routes=table,
         plane=plane,
-        given=GivenVectors(
-            predictions=predictions,
-            metrics=metrics,
-            now_s=stopwatch_s,
-            log=service.log,
-            limit=settings.max_waiting,
-            slice_rows=settings.max_batch,
-        ),
+        given=GivenVectors(plane, stopwatch_s),
         is_ready=lambda: service.health.ready and not service.stop.is_set(),
         wall_clock_us=wall_clock_us,
         new_id=_new_id,

@@ -150,8 +150,9 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         )
 
 
-def _readable(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+def _readable(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
     """Read a request; None where it cannot be read, which gRPC itself would call the server's fault."""
+    assert deserialize is not None, "every contract is of messages"
 
     def try_to_deserialize(data: bytes) -> Any:
         try:

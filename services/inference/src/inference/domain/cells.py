@@ -75,7 +75,7 @@ def number_of(field: str, cell: Cell) -> float:
     except OverflowError:
         number = math.inf
     if isinstance(cell, int) and number != cell:
-        raise InvalidRequest(field, f"is {cell:.17g}, to which no double is equal")
+        raise InvalidRequest(field, "is a whole number to which no double is equal")
     return number
 
 

@@ -16,7 +16,7 @@ from inference.domain.requests import MAX_BATCH, Asked, recorded_time
 from inference.domain.tensors import BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from feature_store import Contract
     from feature_store.scalars import Scalar
@@ -81,13 +81,15 @@ class Receipt:
     traceparent: str | None
 
 
-def read(inference: Inference, contract: Contract, matrix_name: str, receipt: Receipt) -> Question:
+def read(
+    inference: Inference, contract: Contract, matrix_names: Collection[str], receipt: Receipt
+) -> Question:
     """Read a request for a model.
 
     Args:
         inference: The request.
         contract: The model's.
-        matrix_name: What the model's graph calls its matrix of features; `features` always means it, too.
+        matrix_names: What the matrix of all features may be called.
         receipt: What is known beside.
 
     Raises:
@@ -106,7 +108,7 @@ def read(inference: Inference, contract: Contract, matrix_name: str, receipt: Re
             f"inputs[{next(iter(given))}]",
             f"gives features, and {known[0]} asks for them to be looked up: give one or the other",
         )
-    vectors = _vectors(given, contract, matrix_name, n)
+    vectors = _vectors(given, contract, matrix_names, n)
     return Question(_asked(inference.model, table, {}, {}, receipt), vectors)
 
 
@@ -236,12 +238,12 @@ def timeout_s(parameters: Mapping[str, Cell]) -> float | None:
 
 
 def _vectors(
-    given: Mapping[str, Tensor], contract: Contract, matrix_name: str, n: int
+    given: Mapping[str, Tensor], contract: Contract, matrix_names: Collection[str], n: int
 ) -> NDArray[np.float32]:
     names = contract.feature_names
     for name, tensor in given.items():
         is_feature = name in names
-        if not is_feature and name not in {FEATURES, matrix_name}:
+        if not is_feature and name not in matrix_names:
             raise InvalidRequest(
                 f"inputs[{name}]",
                 f"is nothing that {contract.model!r} reads: give `{FEATURES}`, one tensor a feature, "
