@@ -36,6 +36,7 @@ async def serving_until(
     config = uvicorn.Config(
         app,
         log_config=None,
+        log_level="warning",
         access_log=False,
         lifespan="off",
         ws="none",
