@@ -148,6 +148,7 @@ async def test_a_port_in_use_is_named(plane: ProcessPlane, tmp_path: Path) -> No
     async with _another(plane, tmp_path / "late.log", GRPC_PORT=port) as process:
         assert await process.ended() == 1
         assert f"127.0.0.1:{port} cannot be used: set GRPC_PORT=0 or another" in process.output()
+        assert "Traceback" not in process.output()
 
 
 async def test_a_stop_answers_what_is_in_hand_and_delivers_what_is_buffered(

@@ -155,9 +155,10 @@ class Shop:
         rider: str | None = "r",
         *,
         version: str = "a",
+        is_given: bool = False,
         spoil: Callable[[FeatureVector], None] = lambda _: None,
     ) -> None:
-        """A request is answered from the rows as they are, and logged."""
+        """A request is answered from the rows as they are, or from a vector given with it, and logged."""
         time_us = int(hours * HOUR_US)
         requests = Requests(
             np.array([time_us]),
@@ -180,7 +181,7 @@ class Shop:
             ],
         )
         spoil(features)
-        entities = {key: value for key, value in (("driver", driver), ("rider", rider)) if value}
+        entities = {} if is_given else {"driver": driver or "", "rider": rider or ""}
         made = PredictionMade(
             prediction_id=name,
             request_key=name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from bus.errors import Unavailable
 from bus.positions import TopicPartition
@@ -209,6 +210,21 @@ async def test_vectors_of_another_contract_and_of_topics_created_anew_are_not_ju
     assert statistic(of_a, "unjudged_rate") == pytest.approx(2 / 6)
     assert of_a.findings.assessment is Assessment.OK
     assert of_b.findings.assessment is Assessment.NO_REFERENCE
+
+
+async def test_a_vector_that_the_caller_gave_is_not_judged(shop: Shop) -> None:
+    await busy_hour(shop)
+
+    def made_up(features: FeatureVector) -> None:
+        features.values = np.array([3.0, 4.0, 5.0], "<f4").tobytes()
+        features.statuses = b"\1\1\1"
+        del features.rows[:]
+
+    await shop.ask(10.8, "q-given", is_given=True, spoil=made_up)
+    await pass_time(shop, 11.2)
+    (measured,) = await shop.judged()
+    assert measured.findings.reason.startswith("4 of 5 requests recomputed")
+    assert figures(measured) == {}
 
 
 async def test_a_log_that_names_a_row_of_no_view_is_no_reason_to_stop(shop: Shop) -> None:

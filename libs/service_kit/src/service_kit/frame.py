@@ -85,17 +85,26 @@ async def _serve(
         async with serving(application(service.health, service.metrics), port) as bound_port:
             service.log.info("started", metrics_port=bound_port, pid=os.getpid())
             await main(service)
-    except PortTaken as error:
-        service.log.error("could not start", reason=str(error))  # noqa: TRY400 - the reason says it all
-        return 1
-    except Exception:
-        service.log.exception("failed")
+    except Exception as error:
+        taken = _port_taken(error)
+        if taken is None:
+            service.log.exception("failed")
+        else:
+            service.log.error("could not start", reason=str(taken))  # noqa: TRY400 - the reason says it all
         return 1
     else:
         service.log.info("stopped")
         return 0
     finally:
         stopping.done()
+
+
+def _port_taken(error: BaseException) -> PortTaken | None:
+    """Find it, also in what task groups wrap around it."""
+    if isinstance(error, PortTaken):
+        return error
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return next((found for found in map(_port_taken, inner) if found is not None), None)
 
 
 class _Stopping:

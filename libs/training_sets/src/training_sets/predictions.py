@@ -43,6 +43,20 @@ def fits(contract: Contract, predictions: pa.Table) -> NDArray[np.bool_]:
     return fitting
 
 
+def looked_up(contract: Contract, predictions: pa.Table) -> NDArray[np.bool_]:
+    """Which predictions name all that their features are looked up by: bool[n].
+
+    Of the others the caller gave the vector, and no store can say what it should have been.
+    """
+    named = [
+        pc.is_valid(pc.map_lookup(predictions[column], pa.scalar(name), "first")).to_numpy()
+        for column, names in (("entities", contract.entities), ("context", contract.inputs))
+        for name in names
+    ]
+    every: NDArray[np.bool_] = np.logical_and.reduce(named, initial=True)
+    return np.broadcast_to(every, len(predictions))
+
+
 def served_of(contract: Contract, predictions: pa.Table) -> Served:
     """Read predictions that `fits` says the contract served, in their order."""
     applied, watermark_us = _positions_of(contract, predictions)

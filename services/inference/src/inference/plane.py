@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from feature_store import Requests
@@ -18,6 +18,7 @@ from inference.coalescing import Coalescer
 from inference.domain.errors import DeadlinePassed, NoScore, ScoringError
 from inference.domain.requests import check_requirements, check_shape
 from inference.lingering import Lingering
+from inference.rows import in_rows, record_all
 from inference.scored import Scored, score_each
 
 if TYPE_CHECKING:
@@ -39,6 +40,24 @@ if TYPE_CHECKING:
 _COUNTED_AFTER_S: Final = 0.02
 
 
+class Group(Protocol):
+    """Tickets of one arm, and how their vectors are made."""
+
+    @property
+    def tickets(self) -> Sequence[Ticket]:
+        """Its tickets."""
+
+    @property
+    def keys(self) -> Sequence[bytes]:
+        """Of the rows that they need."""
+
+    def prepare(self) -> None:
+        """Compute what needs no rows, while they are on their way; what goes wrong is said when they come."""
+
+    def assemble(self, rows: Sequence[bytes | None], *, readable: bool) -> Vectors:
+        """Make the vectors of rows in the order of the keys."""
+
+
 class Ticket:
     """A request that waits for its batch."""
 
@@ -53,6 +72,11 @@ class Ticket:
         self.received_at_s = received_at_s
         self.expires_at_s = expires_at_s
         self.answer: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
+
+    @staticmethod
+    def grouped(tickets: Sequence[Ticket]) -> Group:
+        """Tickets of this kind and of one arm, to be scored together."""
+        return _Group(tickets)
 
     def is_wanted(self, now_s: float) -> bool:
         """See `Waiter.is_wanted`: not when the caller cancelled, nor when its deadline passed."""
@@ -130,6 +154,41 @@ class ScoringPlane:
             for ticket in tickets:
                 ticket.answer.cancel()
 
+    async def score_all(
+        self, requests: Sequence[Asked], time_left_s: float | None, version: str = ""
+    ) -> list[Scored]:
+        """Score some requests, all or none.
+
+        Args:
+            requests: Of one model, at least one.
+            time_left_s: Until the caller's deadline; None when it has none.
+            version: Which version answers; empty where the route decides.
+
+        Raises:
+            ScoringError: See `answer_all`.
+        """
+        now_s = self._now_s()
+        tickets = in_rows([partial(self._admit, asked, now_s, time_left_s) for asked in requests])
+        if version:
+            model = tickets[0].model
+            pinned = model.pinned(self._routes.find_version(model.name, version))
+            for ticket in tickets:
+                ticket.served = pinned
+        return await self.answer_all(tickets)
+
+    async def answer_all(self, tickets: Sequence[Ticket]) -> list[Scored]:
+        """Answer the rows of one request of one model, all or none.
+
+        Raises:
+            ScoringError: Saying which row has no score, and why; nothing was recorded, unless it is
+                `LogUnavailable`.
+        """
+        self._coalescer.submit(tickets)
+        answers = await asyncio.gather(*(ticket.answer for ticket in tickets), return_exceptions=True)
+        scored = in_rows([partial(_raised, answer) for answer in answers])
+        await record_all(self._predictions, scored, is_durable=tickets[0].model.is_durable)
+        return scored
+
     def close(self) -> None:
         """Count what was not counted yet."""
         self._uncounted.finish()
@@ -170,7 +229,7 @@ class ScoringPlane:
     def _begin(self, batch: Sequence[Ticket], done: Callable[[], None]) -> None:
         """Ask for all the rows of a batch; what follows follows when they are here."""
         try:
-            groups = [_Group(tickets) for tickets in _by_arm(batch)]
+            groups = [tickets[0].grouped(tickets) for tickets in _by_arm(batch)]
             keys = groups[0].keys if len(groups) == 1 else [key for group in groups for key in group.keys]
             # Requests of one moment share many entities.
             distinct = list(dict.fromkeys(keys)) if len(batch) > 1 else keys
@@ -183,7 +242,7 @@ class ScoringPlane:
     def _finish(
         self,
         batch: Sequence[Ticket],
-        groups: Sequence[_Group],
+        groups: Sequence[Group],
         keys: Sequence[bytes],
         done: Callable[[], None],
         read: ReadRows,
@@ -245,6 +304,12 @@ class ScoringPlane:
                 self._metrics.features_served(model, status, count)
 
 
+def _raised(answer: Scored | BaseException) -> Scored:
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
 def _fail(ticket: Ticket, error: ScoringError) -> None:
     if not ticket.answer.done():
         ticket.answer.set_exception(error)
@@ -281,7 +346,7 @@ class _Group:
         self.keys = self._assembler.row_keys(self._requests)
 
     def prepare(self) -> None:
-        """Compute what needs no rows, while they are on their way; what goes wrong is said when they come."""
+        """See `Group`."""
         try:
             self._computed = self._compute()
         except Exception as error:  # noqa: BLE001 - raised by assemble

@@ -16,13 +16,16 @@ from feature_store.secret_file import pseudonyms_for
 
 from inference.adapters.grpc import GrpcServer, ScoringServicer
 from inference.adapters.kafka import KafkaPredictionLog, RouteFollowings, RouteListener, ShadowConsumer
+from inference.adapters.open_inference import OpenInferenceServicer
 from inference.adapters.redis import GuardedRows
 from inference.clocks import stopwatch_s, wall_clock_us
 from inference.domain.batching import Line
 from inference.domain.breaker import Breaker
 from inference.following import Herald
+from inference.given import GivenVectors
 from inference.handlers import on_predictions_made, shadows_from
 from inference.metrics import Metrics
+from inference.open_inference import OpenInference
 from inference.plane import ScoringPlane
 from inference.readiness import ReadyVersions, nobody
 from inference.routing import RouteTable, arms_of, shadows_of
@@ -112,14 +115,22 @@ async def serve(
         now_s=stopwatch_s,
         log=service.log,
     )
-    server = _server(settings, plane, metrics)
+    open_inference = OpenInference(
+        routes=table,
+        plane=plane,
+        given=GivenVectors(plane, stopwatch_s),
+        is_ready=lambda: service.health.ready and not service.stop.is_set(),
+        wall_clock_us=wall_clock_us,
+        new_id=_new_id,
+    )
+    server = _server(settings, plane, open_inference, metrics)
     background = (
         rows.run(),
         follower.run(service.stop),
         _retry_refused(table, settings.retry_refused_seconds),
         herald.run(),
     )
-    async with running(*background):
+    async with running(*background), _rest(service, settings, open_inference, metrics):
         on_listening(await server.start())
         async with running(_announce(service, server, follower, listener, table, rows, herald)):
             await service.stop.wait()
@@ -190,17 +201,46 @@ async def _first(awaited: Coroutine[Any, Any, None], stop: asyncio.Event) -> boo
     return not stop.is_set()
 
 
-def _server(settings: InferenceSettings, plane: ScoringPlane, metrics: Metrics) -> GrpcServer:
-    servicer = ScoringServicer(
-        plane, metrics, wall_clock_us=wall_clock_us, new_id=lambda: os.urandom(16).hex()
-    )
+def _new_id() -> str:
+    return os.urandom(16).hex()
+
+
+def _server(
+    settings: InferenceSettings, plane: ScoringPlane, open_inference: OpenInference, metrics: Metrics
+) -> GrpcServer:
+    servicer = ScoringServicer(plane, metrics, wall_clock_us=wall_clock_us, new_id=_new_id)
     return GrpcServer(
         servicer,
+        OpenInferenceServicer(open_inference),
         metrics,
         host=settings.grpc_host,
         port=settings.grpc_port,
         reuse_port=settings.grpc_reuse_port,
     )
+
+
+@asynccontextmanager
+async def _rest(
+    service: Service, settings: InferenceSettings, plane: OpenInference, metrics: Metrics
+) -> AsyncIterator[None]:
+    """Serve REST beside the body, where it is asked for."""
+    if not settings.rest_port:
+        yield
+        return
+    # What a process without REST does not need is not imported.
+    from inference.adapters.http_server import serving_until  # noqa: PLC0415
+    from inference.adapters.rest import create_app  # noqa: PLC0415
+
+    async with serving_until(
+        service.stop,
+        create_app(plane, metrics),
+        host=settings.grpc_host,
+        port=settings.rest_port,
+        reuse_port=settings.grpc_reuse_port,
+        grace_s=_GRACE_SECONDS,
+    ):
+        service.log.info("rest listening", rest_port=settings.rest_port)
+        yield
 
 
 async def _announce(

@@ -11,12 +11,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from inference.domain.errors import ModelNotReady, UnknownModel
+from inference.domain.errors import ModelNotReady, UnknownModel, UnknownVersion
 from inference.domain.routes import InvalidRoute, check_route
 from inference.versions import VersionRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import structlog
 
@@ -129,6 +129,22 @@ class RouteTable(Generic[S]):
             raise ModelNotReady(model, "routes have not been read yet")
         raise UnknownModel(model)
 
+    def warm(self, model: str) -> Sequence[Version]:
+        """The versions of a model that can score now: of its route, in order, then of the one before."""
+        return list(self._warm(model).values())
+
+    def find_version(self, model: str, name: str) -> Version:
+        """A version of a model that is served, by its name.
+
+        Raises:
+            UnknownVersion: None of that name is warm here.
+        """
+        warm = self.warm(model)
+        for version in warm:
+            if version.ref.version == name:
+                return version
+        raise UnknownVersion(model, name, [version.ref.version for version in warm])
+
     def revision_seen(self, model: str) -> int:
         """The newest revision of a model's route that was read, usable or not; -1 where none was."""
         seen = [held.route.revision for held in (self._loaded.get(model), self._refused.get(model)) if held]
@@ -192,7 +208,7 @@ class RouteTable(Generic[S]):
         return version
 
     def _warm(self, model: str) -> dict[str, Version]:
-        kept = [self._previous.get(model), self._loaded.get(model)]
+        kept = [self._loaded.get(model), self._previous.get(model)]
         return {digest: version for route in kept if route for digest, version in route.versions.items()}
 
     def _take_over(self, loaded: LoadedRoute, served: S) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from feature_store import Requests
@@ -12,6 +12,7 @@ from feature_store.online import VectorAssembler
 
 from inference.domain.assignment import choose, point
 from inference.domain.requests import Requirements
+from inference.domain.routes import Arm, Role
 from inference.versions import VersionRefused
 
 if TYPE_CHECKING:
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
     from model_package import Scorer
 
     from inference.domain.requests import Asked
-    from inference.domain.routes import Arm
     from inference.routing import LoadedRoute
+    from inference.versions import Version
+
+
+PINNED: Final = "pinned"
+"""The variant of predictions by a version that the caller named."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +69,12 @@ class ServedModel:
             request_key=self.concealment.request_key(self.label, asked.request_key),
         )
 
+    def pinned(self, version: Version) -> ServedArm:
+        """The arm of requests that name their version: no assignment chose it, and its variant says so."""
+        roles = {served.arm.version.digest: served.arm.role for served in self.arms}
+        role = roles.get(version.ref.digest, Role.CHALLENGER)
+        return ServedArm(Arm(PINNED, role, version.ref, 0), version.scorer)
+
     def assign(self, asked: Asked) -> ServedArm:
         """The arm that answers: the same for the same sticky key as long as salt and weights stand."""
         if len(self.arms) == 1:
@@ -71,6 +82,10 @@ class ServedModel:
         sticky = self.requirements.sticky_entity
         key = asked.entities[sticky] if sticky else asked.request_key
         return self.arms[choose(self.weights, point(self.salt, key))]
+
+    def assign_by_key(self, asked: Asked) -> ServedArm:
+        """The arm that answers a request without entities: the same for the same request key."""
+        return self.arms[choose(self.weights, point(self.salt, asked.request_key))]
 
 
 class ServedModels:

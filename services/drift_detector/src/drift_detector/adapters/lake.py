@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from feature_store.events import empty
 from feature_store.expressions import EntityKey, Field
 from training_sets.lake import read_events
-from training_sets.predictions import COLUMNS, PREDICTIONS, fits, served_of
+from training_sets.predictions import COLUMNS, PREDICTIONS, fits, looked_up, served_of
 
 from drift_detector.audit_ports import Sample
 from drift_detector.domain.sampling import lowest, ranks_of, sampled
@@ -132,6 +132,7 @@ class DeltaServedLog:
     def _sample_of(self, contract: Contract, answered: Mapping[str, int], rows: pa.Table) -> Sample:
         rows = rows.sort_by([(name, "ascending") for name in ("request_time", "_partition", "_offset")])
         rows = rows.take(pa.array(lowest(ranks_of(rows["prediction_id"].to_pylist()), self._most_rows)))
+        rows = rows.filter(pa.array(looked_up(contract, rows)))
         fitting = fits(contract, rows)
         unfit = Counter(rows.filter(pa.array(~fitting))["version"].to_pylist())
         kept = rows.filter(pa.array(fitting))

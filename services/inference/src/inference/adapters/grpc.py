@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
+from open_inference.v2.open_inference_grpc_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from service_kit.http import PortTaken
 from tidemark.scoring.v1 import scoring_service_pb2 as pb
 from tidemark.scoring.v1 import scoring_service_pb2_grpc as pb_grpc
 
+from inference.adapters.metadata import traceparent_of
+from inference.adapters.open_inference import SERVICE as OPEN_INFERENCE
 from inference.adapters.wire import asked_of, score_response
 from inference.domain.errors import (
     DeadlinePassed,
@@ -22,12 +26,14 @@ from inference.domain.errors import (
     Overloaded,
     ScoringError,
     UnknownModel,
+    UnknownVersion,
 )
 from inference.domain.requests import MAX_BATCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from inference.adapters.open_inference import OpenInferenceServicer
     from inference.clocks import WallClock
     from inference.domain.requests import Asked
     from inference.metrics import Metrics
@@ -41,6 +47,7 @@ MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 _CODES: Final = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownModel: grpc.StatusCode.NOT_FOUND,
+    UnknownVersion: grpc.StatusCode.NOT_FOUND,
     ModelNotReady: grpc.StatusCode.UNAVAILABLE,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -86,7 +93,7 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
             request,
             now_us=self._wall_clock_us(),
             new_id=self._new_id,
-            traceparent=_traceparent(context),
+            traceparent=traceparent_of(context),
         )
 
     def _try_to_ask(self, request: pb.ScoreRequest, context: Any) -> Asked | ScoringError:
@@ -128,6 +135,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     def _wrap(self, handler: Method, behave: Callable[[Any, Any], Any]) -> Method:
         async def behave_or_abort(request: Any, context: Any) -> Any:
             try:
+                if request is None:
+                    raise InvalidRequest("request", "is no message of the type that the method takes")
                 return await behave(request, context)
             except ScoringError as error:
                 code = code_of(error)
@@ -136,9 +145,22 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
         return grpc.unary_unary_rpc_method_handler(
             behave_or_abort,
-            request_deserializer=handler.request_deserializer,
+            request_deserializer=_readable(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
+
+
+def _readable(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    """Read a request; None where it cannot be read, which gRPC itself would call the server's fault."""
+    assert deserialize is not None, "every contract is of messages"
+
+    def try_to_deserialize(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            return None
+
+    return try_to_deserialize
 
 
 def code_of(error: ScoringError) -> grpc.StatusCode:
@@ -146,15 +168,8 @@ def code_of(error: ScoringError) -> grpc.StatusCode:
     return _CODES[type(error)]
 
 
-def _traceparent(context: Any) -> str | None:
-    for name, value in context.invocation_metadata():
-        if name == "traceparent":
-            return str(value)
-    return None
-
-
 class GrpcServer:
-    """The server: scoring, health and reflection on one port.
+    """The server: scoring, the Open Inference Protocol, health and reflection on one port.
 
     Args:
         host: Address to listen on.
@@ -163,7 +178,14 @@ class GrpcServer:
     """
 
     def __init__(
-        self, servicer: ScoringServicer, metrics: Metrics, *, host: str, port: int, reuse_port: bool
+        self,
+        servicer: ScoringServicer,
+        open_inference: OpenInferenceServicer,
+        metrics: Metrics,
+        *,
+        host: str,
+        port: int,
+        reuse_port: bool,
     ) -> None:
         self._server = grpc.aio.server(
             interceptors=[ErrorInterceptor(metrics)],
@@ -176,10 +198,12 @@ class GrpcServer:
         self._health = health_aio.HealthServicer()
         self._address = f"{host}:{port}"
         pb_grpc.add_ScoringServiceServicer_to_server(servicer, self._server)
+        add_GRPCInferenceServiceServicer_to_server(open_inference, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = [
             pb.DESCRIPTOR.services_by_name["ScoringService"].full_name,
             health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+            OPEN_INFERENCE,
             reflection.SERVICE_NAME,
         ]
         self._scoring_name = names[0]
@@ -206,7 +230,7 @@ class GrpcServer:
         status = (
             health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         )
-        for name in ("", self._scoring_name):
+        for name in ("", self._scoring_name, OPEN_INFERENCE):
             await self._health.set(name, status)
 
     async def stop(self, grace_s: float) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class ScoringError(Exception):
     """A request that gets no score; the message says why and what to do."""
@@ -30,6 +35,16 @@ class UnknownModel(ScoringError):
 
     def __init__(self, model: str) -> None:
         super().__init__(f"model {model!r} has no route: check the name, or route a version of it first")
+
+
+class UnknownVersion(ScoringError):
+    """The model is served here, and no version of that name is warm."""
+
+    def __init__(self, model: str, version: str, warm: Iterable[str]) -> None:
+        super().__init__(
+            f"model {model!r} has no version {version!r} here: warm are {', '.join(warm)}; "
+            "name none to follow the route"
+        )
 
 
 class ModelNotReady(ScoringError):

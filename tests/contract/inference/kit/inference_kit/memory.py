@@ -65,8 +65,8 @@ class MemoryPlane:
 
 
 @asynccontextmanager
-async def memory_plane(folder: Path) -> AsyncIterator[MemoryPlane]:
-    """Start it."""
+async def memory_plane(folder: Path, **settings: Any) -> AsyncIterator[MemoryPlane]:
+    """Start it; `settings` replace those of `InferenceSettings`."""
     stock = Stock(folder)
     log, rows, registry, health = MemoryLog(), MemoryFeatureRows(), CollectorRegistry(), Health()
     reader = MemoryRowReader(rows)
@@ -88,10 +88,14 @@ async def memory_plane(folder: Path) -> AsyncIterator[MemoryPlane]:
             later=buffered,
             now=MemoryPublisher(log),
         )
-        settings = InferenceSettings(
-            grpc_host="127.0.0.1", grpc_port=0, retry_refused_seconds=0.05, prediction_linger_ms=LINGER_MS
-        )
-        tasks.create_task(serve(service, settings, stock.project, outside, listening.set_result))
+        usual = {
+            "grpc_host": "127.0.0.1",
+            "grpc_port": 0,
+            "retry_refused_seconds": 0.05,
+            "prediction_linger_ms": LINGER_MS,
+        }
+        told = InferenceSettings(**{**usual, **settings})
+        tasks.create_task(serve(service, told, stock.project, outside, listening.set_result))
         async with grpc.aio.insecure_channel(f"127.0.0.1:{await listening}") as channel:
             applier = Applier(stock.project.views.values(), rows, MemoryClaims())
             yield MemoryPlane(stock, channel, log, reader, registry, health, buffered, applier)
