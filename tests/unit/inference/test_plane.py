@@ -13,7 +13,9 @@ from feature_store.concealment import Concealment
 from feature_store.online import ReadRows
 from feature_store.rows import key_prefix
 from inference.adapters.wire import asked_of, route_of
+from inference.domain.admission import Admission, Bounds
 from inference.domain.batching import Line
+from inference.domain.conduct import Patience
 from inference.domain.errors import (
     DeadlinePassed,
     InvalidRequest,
@@ -24,6 +26,7 @@ from inference.domain.errors import (
     UnknownModel,
 )
 from inference.domain.requests import Asked
+from inference.lanes import Intake
 from inference.metrics import Metrics
 from inference.plane import ScoringPlane
 from inference.routing import RouteTable, arms_of
@@ -38,7 +41,8 @@ from onnx import TensorProto, helper
 from prometheus_client import CollectorRegistry
 from tidemark.registry.v1.route_pb2 import VersionRef
 
-LIMIT, BATCH = 6, 4
+# A lane leaves room for others: of seven places it takes six.
+LIMIT, ROOM, BATCH = 7, 6, 4
 DEFAULTED = 4
 
 
@@ -97,7 +101,7 @@ class Stage:
             routes=self.routes,
             rows=self.rows,
             predictions=self.predictions,
-            line=Line(limit=LIMIT, batch=BATCH),
+            intake=Intake(Line(limit=LIMIT, batch=BATCH), Admission(Bounds()), Patience()),
             metrics=metrics,
             now_s=lambda: self.now_s,
             log=log,
@@ -228,7 +232,7 @@ async def test_who_finds_the_line_full_is_turned_away_at_once(stage: Stage) -> N
         for _ in range(3):
             stage.rows.come()
             await _turns()
-    assert len(stage.predictions.offered) == LIMIT + 1
+    assert len(stage.predictions.offered) == ROOM + 1
 
 
 async def test_rows_that_cannot_be_read_become_defaults(stage: Stage) -> None:

@@ -14,9 +14,9 @@ import numpy as np
 from feature_store import Requests
 from feature_store.expressions import dtype_of
 
-from inference.coalescing import Coalescer
 from inference.domain.errors import DeadlinePassed, NoScore, ScoringError
 from inference.domain.requests import check_requirements, check_shape
+from inference.lanes import Lanes
 from inference.lingering import Lingering
 from inference.scored import Scored, score_each
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from inference.clocks import Stopwatch
-    from inference.domain.batching import Line
     from inference.domain.requests import Asked
+    from inference.lanes import Apart, Intake
     from inference.metrics import Metrics
     from inference.ports import FeatureRows, PredictionLog
     from inference.routing import RouteTable
@@ -54,6 +54,11 @@ class Ticket:
         self.expires_at_s = expires_at_s
         self.answer: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
 
+    @property
+    def lane(self) -> str:
+        """See `Waiter.lane`."""
+        return self.model.name
+
     def is_wanted(self, now_s: float) -> bool:
         """See `Waiter.is_wanted`: not when the caller cancelled, nor when its deadline passed."""
         if self.answer.done():
@@ -71,7 +76,7 @@ class ScoringPlane:
         routes: The models served now.
         rows: The feature rows.
         predictions: Where what was answered is recorded.
-        line: Who waits, and who is turned away.
+        intake: Who waits, and who is turned away.
     """
 
     def __init__(
@@ -80,7 +85,7 @@ class ScoringPlane:
         routes: RouteTable[ServedModel],
         rows: FeatureRows,
         predictions: PredictionLog,
-        line: Line[Ticket],
+        intake: Intake,
         metrics: Metrics,
         now_s: Stopwatch,
         log: structlog.stdlib.BoundLogger,
@@ -91,11 +96,11 @@ class ScoringPlane:
         self._metrics = metrics
         self._now_s = now_s
         self._log = log
-        self._coalescer: Coalescer[Ticket] = Coalescer(self._begin, line, now_s)
+        self._lanes = Lanes(self._begin, intake, now_s=now_s, log=log)
         self._uncounted: Lingering[tuple[str, Sequence[tuple[str, int]], Vectors]] = Lingering(
             self._count, _COUNTED_AFTER_S
         )
-        metrics.watch_queue(lambda: self._coalescer.waiting)
+        metrics.watch_lanes(self._lanes)
 
     async def score(self, asked: Asked, time_left_s: float | None) -> Scored:
         """Score one request.
@@ -108,7 +113,7 @@ class ScoringPlane:
             ScoringError: Saying why there is no score.
         """
         ticket = self._admit(asked, self._now_s(), time_left_s)
-        self._coalescer.submit((ticket,))
+        self._lanes.submit((ticket,))
         return await self._recorded(ticket)
 
     async def score_many(
@@ -122,8 +127,8 @@ class ScoringPlane:
         now_s = self._now_s()
         admitted = [self._try_to_admit(asked, now_s, time_left_s) for asked in requests]
         tickets = [ticket for ticket in admitted if isinstance(ticket, Ticket)]
-        self._coalescer.submit(tickets)
         try:
+            self._lanes.submit(tickets)
             return [await self._outcome(ticket) for ticket in admitted]
         finally:
             # Left early, for the caller is gone: nobody waits for the rest.
@@ -138,8 +143,10 @@ class ScoringPlane:
         check_shape(asked)
         model = self._routes.find(asked.model)
         check_requirements(asked, model.requirements)
+        served = model.assign(asked)
+        served.conduct.check(now_s)
         expires_at_s = math.inf if time_left_s is None else now_s + time_left_s
-        return Ticket(model.conceal(asked), model, model.assign(asked), now_s, expires_at_s)
+        return Ticket(model.conceal(asked), model, served, now_s, expires_at_s)
 
     def _try_to_admit(
         self, asked: Asked | ScoringError, now_s: float, time_left_s: float | None
@@ -167,18 +174,21 @@ class ScoringPlane:
         except ScoringError as error:
             return error
 
-    def _begin(self, batch: Sequence[Ticket], done: Callable[[], None]) -> None:
+    def _begin(self, batch: Sequence[Ticket], done: Callable[[], None], apart: Apart | None) -> None:
         """Ask for all the rows of a batch; what follows follows when they are here."""
         try:
             groups = [_Group(tickets) for tickets in _by_arm(batch)]
             keys = groups[0].keys if len(groups) == 1 else [key for group in groups for key in group.keys]
             # Requests of one moment share many entities.
             distinct = list(dict.fromkeys(keys)) if len(batch) > 1 else keys
-            self._rows.request(distinct, partial(self._finish, batch, groups, distinct, done))
+            # A version apart is done with its batch when its thread is, which does one thing after the other.
+            done_with = done if apart is None else partial(apart.worker.do, _nothing, lambda _: done())
+            self._rows.request(distinct, partial(self._finish, batch, groups, distinct, done_with))
             for group in groups:
                 group.prepare()
         except Exception as error:  # noqa: BLE001 - see _fail_all
-            self._fail_all(batch, error, done)
+            self._fail_all(batch, error)
+            done()
 
     def _finish(
         self,
@@ -188,28 +198,30 @@ class ScoringPlane:
         done: Callable[[], None],
         read: ReadRows,
     ) -> None:
-        try:
-            if len(batch) == 1:
-                self._answer(batch, groups[0].assemble(read.rows, readable=read.readable))
-            else:
-                found = dict(zip(keys, read.rows, strict=True))
-                for group in groups:
-                    rows = [found[key] for key in group.keys]
-                    self._answer(group.tickets, group.assemble(rows, readable=read.readable))
-        except Exception as error:  # noqa: BLE001 - see _fail_all
-            self._fail_all(batch, error, done)
-        else:
-            done()
-
-    def _fail_all(self, batch: Sequence[Ticket], error: Exception, done: Callable[[], None]) -> None:
-        # Whatever it was, nobody is left waiting, and the next batch gets its turn.
-        self._log.error("batch failed", size=len(batch), exc_info=error)
-        for ticket in batch:
-            _fail(ticket, NoScore(f"internal error: {error!r}"))
+        found = None if len(batch) == 1 else dict(zip(keys, read.rows, strict=True))
+        for group in groups:
+            try:
+                rows = read.rows if found is None else [found[key] for key in group.keys]
+                self._run(group.tickets, group.assemble(rows, readable=read.readable))
+            except Exception as error:  # noqa: BLE001 - see _fail_all
+                self._fail_all(group.tickets, error)
         done()
 
-    def _answer(self, group: Sequence[Ticket], vectors: Vectors) -> None:
-        scores = score_each(group[0].served.scorer, vectors.values)
+    def _fail_all(self, tickets: Sequence[Ticket], error: Exception) -> None:
+        # Whatever it was, nobody is left waiting, and the next batch gets its turn.
+        self._log.error("batch failed", size=len(tickets), exc_info=error)
+        for ticket in tickets:
+            _fail(ticket, NoScore(f"internal error: {error!r}"))
+
+    def _run(self, group: Sequence[Ticket], vectors: Vectors) -> None:
+        served = group[0].served
+        self._lanes.run(
+            served.conduct,
+            partial(score_each, served.scorer, vectors.values),
+            partial(self._answer, group, vectors),
+        )
+
+    def _answer(self, group: Sequence[Ticket], vectors: Vectors, scores: Sequence[float | NoScore]) -> None:
         now_s = self._now_s()
         model = group[0].model
         answered: list[tuple[str, int]] = []
@@ -242,6 +254,10 @@ class ScoringPlane:
         for status, count in enumerate(np.bincount(vectors.statuses.ravel()).tolist()):
             if count:
                 self._metrics.features_served(model, status, count)
+
+
+def _nothing() -> None:
+    """Do nothing, after all that was ordered before."""
 
 
 def _fail(ticket: Ticket, error: ScoringError) -> None:

@@ -18,10 +18,13 @@ from inference.adapters.grpc import GrpcServer, ScoringServicer
 from inference.adapters.kafka import KafkaPredictionLog, RouteFollowings, RouteListener, ShadowConsumer
 from inference.adapters.redis import GuardedRows
 from inference.clocks import stopwatch_s, wall_clock_us
+from inference.domain.admission import Admission, Bounds
 from inference.domain.batching import Line
 from inference.domain.breaker import Breaker
+from inference.domain.conduct import Patience
 from inference.following import Herald
 from inference.handlers import on_predictions_made, shadows_from
+from inference.lanes import Intake
 from inference.metrics import Metrics
 from inference.plane import ScoringPlane
 from inference.readiness import ReadyVersions, nobody
@@ -107,7 +110,7 @@ async def serve(
         routes=table,
         rows=rows,
         predictions=predictions,
-        line=Line(limit=settings.max_waiting, batch=settings.max_batch),
+        intake=_intake(settings),
         metrics=metrics,
         now_s=stopwatch_s,
         log=service.log,
@@ -188,6 +191,14 @@ async def _first(awaited: Coroutine[Any, Any, None], stop: asyncio.Event) -> boo
     for one in waiting:
         one.cancel()
     return not stop.is_set()
+
+
+def _intake(settings: InferenceSettings) -> Intake:
+    return Intake(
+        line=Line(limit=settings.max_waiting, batch=settings.max_batch),
+        admission=Admission(Bounds(most=settings.max_waiting, unhurried_s=settings.calm_latency_ms / 1000)),
+        patience=Patience(slow_run_s=settings.slow_run_ms / 1000, failures=settings.failures_in_a_row),
+    )
 
 
 def _server(settings: InferenceSettings, plane: ScoringPlane, metrics: Metrics) -> GrpcServer:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from model_package import PackageError
-
 from inference.domain.errors import NoScore
 
 if TYPE_CHECKING:
@@ -44,14 +42,14 @@ class Scored:
 
 
 def score_each(scorer: Scorer, vectors: NDArray[np.float32]) -> Sequence[float | NoScore]:
-    """Score vectors together; one that has no score spoils its batch, not its neighbours.
+    """Score vectors together; one that has no score spoils its batch, not its neighbours. Never raises.
 
     Returns:
         In the order of the vectors, the score or why there is none.
     """
     try:
         return scorer.score_list(vectors)
-    except PackageError as error:
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's own classes share no public base
         if len(vectors) == 1:
-            return [NoScore(str(error))]
+            return [NoScore(f"{scorer.package.version}: {error}")]
         return [score_each(scorer, vectors[row : row + 1])[0] for row in range(len(vectors))]

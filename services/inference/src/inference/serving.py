@@ -19,17 +19,24 @@ if TYPE_CHECKING:
     from feature_store.concealment import Concealment
     from model_package import Scorer
 
+    from inference.domain.conduct import Conduct
     from inference.domain.requests import Asked
     from inference.domain.routes import Arm
     from inference.routing import LoadedRoute
+    from inference.versions import Version
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedArm:
-    """One arm of a route, ready to score."""
+    """One arm of a route, ready to score.
+
+    Attributes:
+        conduct: How its version behaves, whatever route it is in.
+    """
 
     arm: Arm
     scorer: Scorer
+    conduct: Conduct
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +122,7 @@ class ServedModels:
             assembler=assembler,
             salt=route.salt,
             weights=route.weights,
-            arms=tuple(ServedArm(arm, loaded.versions[arm.version.digest].scorer) for arm in route.arms),
+            arms=tuple(_served(arm, loaded.versions[arm.version.digest]) for arm in route.arms),
             concealment=self._concealment,
         )
 
@@ -127,6 +134,10 @@ class ServedModels:
                 raise VersionRefused("UNKNOWN_MODEL", error.args[0]) from error
             self._assemblers[model] = contract, _warm_assembler(contract)
         return self._assemblers[model]
+
+
+def _served(arm: Arm, version: Version) -> ServedArm:
+    return ServedArm(arm, version.scorer, version.conduct)
 
 
 def _warm_assembler(contract: Contract) -> VectorAssembler:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -12,21 +13,14 @@ from service_kit.http import PortTaken
 from tidemark.scoring.v1 import scoring_service_pb2 as pb
 from tidemark.scoring.v1 import scoring_service_pb2_grpc as pb_grpc
 
+from inference.adapters.statuses import code_of, fail
+from inference.adapters.streams import BatchStreams
 from inference.adapters.wire import asked_of, score_response
-from inference.domain.errors import (
-    DeadlinePassed,
-    InvalidRequest,
-    LogUnavailable,
-    ModelNotReady,
-    NoScore,
-    Overloaded,
-    ScoringError,
-    UnknownModel,
-)
+from inference.domain.errors import InvalidRequest, ScoringError
 from inference.domain.requests import MAX_BATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from inference.clocks import WallClock
     from inference.domain.requests import Asked
@@ -37,16 +31,6 @@ if TYPE_CHECKING:
     Method = grpc.RpcMethodHandler[Any, Any]
 
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
-
-_CODES: Final = {
-    InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
-    UnknownModel: grpc.StatusCode.NOT_FOUND,
-    ModelNotReady: grpc.StatusCode.UNAVAILABLE,
-    Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
-    LogUnavailable: grpc.StatusCode.UNAVAILABLE,
-    NoScore: grpc.StatusCode.INTERNAL,
-}
 
 
 class ScoringServicer(pb_grpc.ScoringServiceServicer):
@@ -59,6 +43,7 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         self._metrics = metrics
         self._wall_clock_us = wall_clock_us
         self._new_id = new_id
+        self.streams = BatchStreams(self._results, partial(fail, metrics))
 
     async def Score(self, request: pb.ScoreRequest, context: Any) -> pb.ScoreResponse:  # noqa: N802 - gRPC's name
         """See the contract."""
@@ -68,18 +53,23 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
 
     async def ScoreBatch(self, request: pb.ScoreBatchRequest, context: Any) -> pb.ScoreBatchResponse:  # noqa: N802
         """See the contract."""
-        if len(request.requests) > MAX_BATCH:
-            raise InvalidRequest(
-                "requests", f"has {len(request.requests)} entries, at most {MAX_BATCH:,} are scored"
-            )
-        asked = [self._try_to_ask(one, context) for one in request.requests]
+        return pb.ScoreBatchResponse(results=await self._results(request.requests, context))
+
+    async def ScoreStream(  # type: ignore[override] # noqa: N802 - gRPC also takes a coroutine that reads and writes
+        self, _requests: object, context: Any
+    ) -> None:
+        """See the contract."""
+        await self.streams.serve(context)
+
+    async def _results(self, requests: Sequence[pb.ScoreRequest], context: Any) -> list[pb.ScoreResult]:
+        if len(requests) > MAX_BATCH:
+            raise InvalidRequest("requests", f"has {len(requests)} entries, at most {MAX_BATCH:,} are scored")
+        asked = [self._try_to_ask(one, context) for one in requests]
         answers = await self._plane.score_many(asked, context.time_remaining())
-        return pb.ScoreBatchResponse(
-            results=[
-                self._result(index, one, answer)
-                for index, (one, answer) in enumerate(zip(request.requests, answers, strict=True))
-            ]
-        )
+        return [
+            self._result(index, one, answer)
+            for index, (one, answer) in enumerate(zip(requests, answers, strict=True))
+        ]
 
     def _asked(self, request: pb.ScoreRequest, context: Any) -> Asked:
         return asked_of(
@@ -130,20 +120,13 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             try:
                 return await behave(request, context)
             except ScoringError as error:
-                code = code_of(error)
-                self._metrics.failed(code.name)
-                await context.abort(code, str(error))
+                await fail(self._metrics, context, error)
 
         return grpc.unary_unary_rpc_method_handler(
             behave_or_abort,
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
-
-
-def code_of(error: ScoringError) -> grpc.StatusCode:
-    """The status that tells a caller of this error."""
-    return _CODES[type(error)]
 
 
 def _traceparent(context: Any) -> str | None:
@@ -173,6 +156,7 @@ class GrpcServer:
                 ("grpc.so_reuseport", int(reuse_port)),
             ],
         )
+        self._streams = servicer.streams
         self._health = health_aio.HealthServicer()
         self._address = f"{host}:{port}"
         pb_grpc.add_ScoringServiceServicer_to_server(servicer, self._server)
@@ -212,4 +196,5 @@ class GrpcServer:
     async def stop(self, grace_s: float) -> None:
         """Take no more requests, and give those in hand so long to end."""
         await self._health.enter_graceful_shutdown()
+        self._streams.drain()
         await self._server.stop(grace_s)
