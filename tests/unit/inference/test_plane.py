@@ -18,6 +18,7 @@ from inference.domain.batching import Line
 from inference.domain.conduct import Patience
 from inference.domain.errors import (
     DeadlinePassed,
+    FeaturesUnavailable,
     InvalidRequest,
     LogUnavailable,
     NoScore,
@@ -34,7 +35,7 @@ from inference.scored import Scored
 from inference.serving import ServedModel, ServedModels
 from inference.versions import PackageVersions
 from inference_kit.heralds import herald
-from inference_kit.stock import DURABLE_MODEL, NOW_US, Stock, question
+from inference_kit.stock import DURABLE_MODEL, NOW_US, STRICT_MODEL, Stock, question
 from model_package import Golden, PackageStore, write_package
 from model_package.testing import facts
 from onnx import TensorProto, helper
@@ -243,6 +244,33 @@ async def test_rows_that_cannot_be_read_become_defaults(stage: Stage) -> None:
     scored = asked.result()
     assert isinstance(scored, Scored)
     assert scored.vectors.statuses[scored.row, :3].tolist() == [DEFAULTED] * 3
+
+
+async def test_a_model_that_takes_no_defaults_fails_where_rows_cannot_be_read(stage: Stage) -> None:
+    await stage.follow(model=STRICT_MODEL)
+    async with asyncio.TaskGroup() as tasks:
+        stage.ask(tasks, "a")
+        await _turns()
+        (unread,) = stage.ask(tasks, "b", model=STRICT_MODEL)
+        (other,) = stage.ask(tasks, "c")
+        await _turns()
+        stage.rows.come()
+        await _turns()
+        stage.rows.come(readable=False)
+    error = unread.result()
+    assert isinstance(error, FeaturesUnavailable)
+    assert str(error).startswith("FEATURES_UNAVAILABLE: user_orders.orders_1h, user_orders.mean_amount_24h, ")
+    assert isinstance(other.result(), Scored)
+    assert {scored.asked.model for scored in stage.predictions.offered} == {"returns"}
+
+
+async def test_a_model_that_takes_no_defaults_scores_entities_that_have_no_rows(stage: Stage) -> None:
+    await stage.follow(model=STRICT_MODEL)
+    async with asyncio.TaskGroup() as tasks:
+        (asked,) = stage.ask(tasks, "a", model=STRICT_MODEL)
+        await _turns()
+        stage.rows.come()
+    assert isinstance(asked.result(), Scored)
 
 
 async def test_a_row_that_is_junk_becomes_defaults(stage: Stage) -> None:

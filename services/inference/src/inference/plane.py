@@ -19,6 +19,7 @@ from inference.domain.requests import check_requirements, check_shape
 from inference.lanes import Lanes
 from inference.lingering import Lingering
 from inference.scored import Scored, score_each
+from inference.unread import fail_unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -214,6 +215,8 @@ class ScoringPlane:
             _fail(ticket, NoScore(f"internal error: {error!r}"))
 
     def _run(self, group: Sequence[Ticket], vectors: Vectors) -> None:
+        if not group[0].model.takes_defaults:
+            fail_unread(group, vectors)
         served = group[0].served
         self._lanes.run(
             served.conduct,

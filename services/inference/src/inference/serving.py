@@ -45,6 +45,7 @@ class ServedModel:
 
     Attributes:
         is_durable: Whether a reply waits until its prediction is recorded.
+        takes_defaults: Whether a request whose rows cannot be read is scored with defaults.
         concealment: Hashes what is kept hashed; None where nothing is.
     """
 
@@ -52,6 +53,7 @@ class ServedModel:
     revision: int
     label: str
     is_durable: bool
+    takes_defaults: bool
     requirements: Requirements
     contract: Contract
     assembler: VectorAssembler
@@ -117,6 +119,7 @@ class ServedModels:
             revision=route.revision,
             label=spec.label.name,
             is_durable=spec.log == "durable",
+            takes_defaults=spec.when_unreadable == "default",
             requirements=Requirements(contract.entities, contract.inputs, route.sticky_entity),
             contract=contract,
             assembler=assembler,

@@ -84,8 +84,8 @@ class VersionFailing(ScoringError):
 class FeaturesUnavailable(ScoringError):
     """Features could not be read, and the model declares that it must fail then."""
 
-    def __init__(self, model: str, views: str) -> None:
+    def __init__(self, model: str, features: str) -> None:
         super().__init__(
-            f"FEATURES_UNAVAILABLE: {views} could not be read, and {model!r} is declared "
+            f"FEATURES_UNAVAILABLE: {features} could not be read, and {model!r} is declared "
             'when_unreadable="fail": ask again, or elsewhere'
         )
