@@ -67,14 +67,14 @@ class Server:
             self.in_hand -= 1
 
 
-@pytest.mark.parametrize(("workers", "service_s"), [(1, 0.001), (32, 0.016), (200, 0.05)])
+@pytest.mark.parametrize(("workers", "service_s"), [(1, 0.001), (32, 0.016), (100, 0.05)])
 def test_three_times_what_it_can_do_gets_what_it_can_do(workers: int, service_s: float) -> None:
     server = Server(workers, service_s)
     capacity = workers / service_s
-    server.offer(3 * capacity, 8.0)
-    assert server.answered_per_second(5.0) >= 0.97 * capacity
+    server.offer(3 * capacity, 6.0)
+    assert server.answered_per_second(3.0) >= 0.97 * capacity
     # Twice the best, or what is calm anyway, and the square root of the limit beside it.
-    assert server.latency_s(5.0) <= 3 * max(server.service_s, server.bounds.unhurried_s) + 16 / capacity
+    assert server.latency_s(3.0) <= 3 * max(server.service_s, server.bounds.unhurried_s) + 16 / capacity
 
 
 def test_without_a_limit_the_same_overload_would_fill_the_queue() -> None:

@@ -18,7 +18,7 @@ from inference.domain.errors import Overloaded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SMOOTHING: Final = 0.3
+_SMOOTHING: Final = 0.5
 _LEAST_GRADIENT: Final = 0.5
 _LONGEST_ADVICE_S: Final = 5.0
 _LEAST_ADVICE_S: Final = 0.01
@@ -56,6 +56,7 @@ class GradientLimit:
         self._best_s = math.inf
         self._believed_until_s = -math.inf
         self._is_probing = False
+        self._drained_s: float | None = None
         self._ends_s = -math.inf
         self._samples = 0
         self._total_s = 0.0
@@ -69,6 +70,8 @@ class GradientLimit:
 
     def learn(self, latency_s: float, in_hand: int, now_s: float) -> None:
         """Take a measurement: how long something took, and how much was in hand when it ended."""
+        if self._is_probing and not self._is_drained(latency_s, in_hand, now_s):
+            return
         if self._ends_s == -math.inf:
             self._begin(now_s)
         self._samples += 1
@@ -78,6 +81,13 @@ class GradientLimit:
         if now_s >= self._ends_s and self._samples >= self._bounds.window_samples:
             self._move(now_s)
             self._begin(now_s)
+
+    def _is_drained(self, latency_s: float, in_hand: int, now_s: float) -> bool:
+        """Whether what was measured came when little was in hand, and not before."""
+        if self._drained_s is None and in_hand <= self._bounds.least:
+            self._drained_s = now_s
+            self._begin(now_s)
+        return self._drained_s is not None and now_s - latency_s >= self._drained_s
 
     def _begin(self, now_s: float) -> None:
         self._ends_s = now_s + self._bounds.window_s
@@ -97,7 +107,8 @@ class GradientLimit:
             # Little was asked: latency says nothing about a limit that nobody reaches.
             return
         self._follow(self._total_s / self._samples)
-        self._is_probing = now_s >= self._believed_until_s
+        if now_s >= self._believed_until_s:
+            self._is_probing, self._drained_s = True, None
 
     def _follow(self, latency_s: float) -> None:
         bounds = self._bounds
