@@ -35,12 +35,10 @@ from inference.scored import Scored
 from inference.serving import ServedModel, ServedModels
 from inference.versions import PackageVersions
 from inference_kit.heralds import herald
+from inference_kit.poisons import log_of_basket
 from inference_kit.stock import DURABLE_MODEL, NOW_US, STRICT_MODEL, Stock, question
-from model_package import Golden, PackageStore, write_package
-from model_package.testing import facts
-from onnx import TensorProto, helper
+from model_package import PackageStore
 from prometheus_client import CollectorRegistry
-from tidemark.registry.v1.route_pb2 import VersionRef
 
 # A lane leaves room for others: of seven places it takes six.
 LIMIT, ROOM, BATCH = 7, 6, 4
@@ -328,7 +326,7 @@ async def test_a_caller_that_leaves_while_rows_are_read_is_not_recorded(stage: S
 
 
 async def test_one_vector_without_a_score_spoils_no_other(stage: Stage, tmp_path: Path) -> None:
-    await stage.follow(versions=[_log_of_basket(tmp_path / "log", stage.stock)])
+    await stage.follow(versions=[log_of_basket(tmp_path / "log", stage.stock)])
     negative = question().context
     negative["basket"].number = -1.0
     async with asyncio.TaskGroup() as tasks:
@@ -425,28 +423,3 @@ async def test_what_was_served_is_counted(stage: Stage) -> None:
     missing = {"model": "returns", "status": "MISSING"}
     assert stage.registry.get_sample_value("inference_features_total", missing) == 6
     assert stage.registry.get_sample_value("inference_batch_size_count") == 2
-
-
-def _log_of_basket(folder: Path, stock: Stock) -> VersionRef:
-    """A version whose score is the logarithm of the basket: none for a negative one."""
-    graph = helper.make_graph(
-        [
-            helper.make_node("Gather", ["features", "index"], ["basket"], axis=1),
-            helper.make_node("Log", ["basket"], ["score"]),
-        ],
-        "log",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, 7])],
-        [helper.make_tensor_value_info("score", TensorProto.FLOAT, [None, 1])],
-        [helper.make_tensor("index", TensorProto.INT64, [1], [5])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    contract = stock.project.contract("returns")
-    write_package(
-        folder,
-        facts=facts("returns", contract.feature_names, contract_hash=contract.hash.hex()),
-        model=model.SerializeToString(),
-        golden=Golden(np.ones((1, 7), np.float32), np.zeros(1)),
-        reference_profile={},
-    )
-    put = PackageStore(stock.packages).put(folder)
-    return VersionRef(version=put.version, digest=put.digest, package_uri=put.uri)
