@@ -126,7 +126,7 @@ async def serve(
         on_listening(await server.start())
         async with running(_announce(service, server, follower, listener, table, rows, herald)):
             await service.stop.wait()
-        await server.stop(_GRACE_SECONDS)
+        await server.drain(settings.drain_seconds, _GRACE_SECONDS)
     plane.close()
     predictions.close()
     await herald.leave(_GOODBYE_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -193,8 +194,17 @@ class GrpcServer:
         for name in ("", self._scoring_name):
             await self._health.set(name, status)
 
-    async def stop(self, grace_s: float) -> None:
-        """Take no more requests, and give those in hand so long to end."""
+    async def drain(self, notice_s: float, grace_s: float) -> None:
+        """Stop: say so and serve on for a while, then take no more and end what is in hand.
+
+        gRPC's server fails calls that reach it between its GOAWAY and the client's knowing of it. Who watches
+        the health service, as balancers do, has gone elsewhere by then.
+
+        Args:
+            notice_s: How long to serve on, with health saying NOT_SERVING.
+            grace_s: How long requests in hand may take.
+        """
         await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(notice_s)
         self._streams.drain()
         await self._server.stop(grace_s)

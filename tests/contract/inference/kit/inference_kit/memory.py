@@ -95,7 +95,11 @@ async def memory_plane(folder: Path) -> AsyncIterator[MemoryPlane]:
             now=MemoryPublisher(log),
         )
         settings = InferenceSettings(
-            grpc_host="127.0.0.1", grpc_port=0, retry_refused_seconds=0.05, prediction_linger_ms=LINGER_MS
+            grpc_host="127.0.0.1",
+            grpc_port=0,
+            retry_refused_seconds=0.05,
+            prediction_linger_ms=LINGER_MS,
+            drain_seconds=0,
         )
         tasks.create_task(serve(service, settings, stock.project, outside, listening.set_result))
         address = f"127.0.0.1:{await listening}"
