@@ -62,6 +62,10 @@ class Coalescer(Generic[W]):
         """
         if self._batch:
             self._admission.check(len(self._line) + len(self._batch), len(waiters), self._now_s)
+        elif len(waiters) == 1 and not self._line:
+            # Alone: no line to stand in.
+            self._start([one for one in waiters if one.is_wanted(self._now_s())])
+            return
         try:
             self._line.join(waiters)
         except NoRoom as full:
@@ -70,19 +74,25 @@ class Coalescer(Generic[W]):
             self._next()
 
     def _next(self) -> None:
-        self._began_s = self._now_s()
-        self._batch = self._line.take(self._began_s)
-        if self._batch:
-            self._begin(self._batch, self._done)
+        self._start(self._line.take(self._now_s()))
+
+    def _start(self, batch: Sequence[W]) -> None:
+        self._batch = batch
+        if batch:
+            self._began_s = self._now_s()
+            self._begin(batch, self._done)
 
     def _done(self) -> None:
-        now_s = self._now_s()
-        self._admission.learn(
-            answered=len(self._batch),
-            took_s=now_s - self._began_s,
-            latency_s=now_s - self._batch[0].received_at_s,
-            in_hand=len(self._line) + len(self._batch),
-            now_s=now_s,
-        )
+        in_hand = len(self._line) + len(self._batch)
+        # How long one alone takes says nothing of how many may be in hand.
+        if in_hand > 1:
+            now_s = self._now_s()
+            self._admission.learn(
+                answered=len(self._batch),
+                took_s=now_s - self._began_s,
+                latency_s=now_s - self._batch[0].received_at_s,
+                in_hand=in_hand,
+                now_s=now_s,
+            )
         # The answers' tasks are in the loop's queue already: they go before the next batch.
         asyncio.get_running_loop().call_soon(self._next)

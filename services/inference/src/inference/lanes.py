@@ -124,30 +124,29 @@ class Lanes:
             score: Scores; it says of each vector why it has no score instead of raising.
             answer: Called with the scores, at once or later; it must not raise.
         """
-        apart = self._apart.get(conduct) if self._apart else None
-        if apart is None and conduct.is_slow(self._patience):
-            apart = self._set_apart(conduct)
-        if apart is None:
-            scores, took_s = self._timed(score)
-            self._learn(conduct, scores, took_s)
-            answer(scores)
-        else:
+        if conduct.is_slow(self._patience) or conduct in self._apart:
+            apart = self._apart.get(conduct) or self._set_apart(conduct)
             apart.worker.do(partial(self._timed, score), partial(self._answer_later, conduct, answer))
-
-    def _timed(self, score: Callable[[], Scores]) -> tuple[Scores, float]:
+            return
         began_s = self._now_s()
         scores = score()
-        return scores, self._now_s() - began_s
+        self._learn(conduct, scores, began_s, self._now_s())
+        answer(scores)
+
+    def _timed(self, score: Callable[[], Scores]) -> tuple[Scores, float, float]:
+        began_s = self._now_s()
+        return score(), began_s, self._now_s()
 
     def _answer_later(
-        self, conduct: Conduct, answer: Callable[[Scores], None], run: tuple[Scores, float]
+        self, conduct: Conduct, answer: Callable[[Scores], None], run: tuple[Scores, float, float]
     ) -> None:
         self._learn(conduct, *run)
         answer(run[0])
 
-    def _learn(self, conduct: Conduct, scores: Scores, took_s: float) -> None:
-        has_scored = any(not isinstance(score, NoScore) for score in scores)
-        conduct.ran(took_s, has_scored=has_scored, now_s=self._now_s(), patience=self._patience)
+    def _learn(self, conduct: Conduct, scores: Scores, began_s: float, now_s: float) -> None:
+        # The first has a score, as a rule, and the others need no looking at.
+        has_scored = type(scores[0]) is float or any(not isinstance(score, NoScore) for score in scores)
+        conduct.ran(now_s - began_s, has_scored=has_scored, now_s=now_s, patience=self._patience)
 
     def _of(self, conduct: Conduct) -> Coalescer[Ticket]:
         apart = self._apart.get(conduct)

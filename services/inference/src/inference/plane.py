@@ -145,7 +145,8 @@ class ScoringPlane:
         model = self._routes.find(asked.model)
         check_requirements(asked, model.requirements)
         served = model.assign(asked)
-        served.conduct.check(now_s)
+        if served.conduct.pause_s:
+            served.conduct.check(now_s)
         expires_at_s = math.inf if time_left_s is None else now_s + time_left_s
         return Ticket(model.conceal(asked), model, served, now_s, expires_at_s)
 

@@ -73,10 +73,10 @@ class Line(Generic[W]):
         if self._length:
             self._check_shares(newcomers, free)
         for newcomer in newcomers:
-            lane = self._lanes.get(newcomer.lane)
-            if lane is None:
-                lane = self._lanes[newcomer.lane] = deque()
-            lane.append(newcomer)
+            name = newcomer.lane
+            if name not in self._lanes:
+                self._lanes[name] = deque()
+            self._lanes[name].append(newcomer)
         self._length += len(newcomers)
 
     def take(self, now_s: float) -> list[W]:

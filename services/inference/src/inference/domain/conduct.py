@@ -30,6 +30,9 @@ class Patience:
 class Conduct:
     """What is known of one version, by its runs here. For one caller at a time.
 
+    Attributes:
+        pause_s: How long it is not run between tries; 0 while it is well, and `check` has nothing to say.
+
     Args:
         name: The version, for messages.
         run_s: How long a run took when it was warmed, so that a slow one never runs among the others.
@@ -39,7 +42,7 @@ class Conduct:
         self.name = name
         self._run_s = run_s
         self._failures = 0
-        self._pause_s = 0.0
+        self.pause_s = 0.0
         self._paused_until_s = 0.0
         self._is_trying = False
 
@@ -65,24 +68,23 @@ class Conduct:
         Raises:
             VersionFailing: It has failed too often in a row.
         """
-        if not self._pause_s:
+        if not self.pause_s:
             return
         if now_s < self._paused_until_s:
             raise VersionFailing(self.name, self._failures, self._paused_until_s - now_s)
-        self._paused_until_s = now_s + self._pause_s
+        self._paused_until_s = now_s + self.pause_s
         self._is_trying = True
 
     def ran(self, took_s: float, *, has_scored: bool, now_s: float, patience: Patience) -> None:
         """Learn from a run: how long it took, and whether any of its vectors got a score."""
         self._run_s += _WEIGHT * (took_s - self._run_s)
         if has_scored:
-            self._failures = 0
-            self._pause_s = 0.0
-            self._is_trying = False
+            if self._failures:
+                self._failures, self.pause_s, self._is_trying = 0, 0.0, False
             return
         self._failures += 1
         # What was under way when the pause began fails too, and says nothing new.
-        if self._is_trying or (not self._pause_s and self._failures >= patience.failures):
+        if self._is_trying or (not self.pause_s and self._failures >= patience.failures):
             self._is_trying = False
-            self._pause_s = min(max(patience.pause_s, 2 * self._pause_s), patience.longest_pause_s)
-            self._paused_until_s = now_s + self._pause_s
+            self.pause_s = min(max(patience.pause_s, 2 * self.pause_s), patience.longest_pause_s)
+            self._paused_until_s = now_s + self.pause_s
