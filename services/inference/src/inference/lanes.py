@@ -124,7 +124,7 @@ class Lanes:
             score: Scores; it says of each vector why it has no score instead of raising.
             answer: Called with the scores, at once or later; it must not raise.
         """
-        if conduct.is_slow(self._patience) or conduct in self._apart:
+        if conduct.is_slow(self._patience) or (self._apart and conduct in self._apart):
             apart = self._apart.get(conduct) or self._set_apart(conduct)
             apart.worker.do(partial(self._timed, score), partial(self._answer_later, conduct, answer))
             return
