@@ -122,6 +122,12 @@ REFUSALS: dict[str, tuple[Callable[[], object], str, str, str]] = {
         "its name is not lower-case words with dashes",
         'Write a name such as "flight-delay".',
     ),
+    "model when unreadable": (
+        lambda: model(when_unreadable="guess"),
+        "ModelSpec('will-pay')",
+        "when_unreadable is 'guess'",
+        'Write "default" or "fail".',
+    ),
     "model without features": (
         lambda: model(features=[]),
         "ModelSpec('will-pay')",

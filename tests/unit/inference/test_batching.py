@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 
 import pytest
-from inference.domain.batching import Line
+from inference.domain.batching import Line, NoRoom
 from inference.domain.breaker import Breaker
-from inference.domain.errors import Overloaded
 
 
 @dataclass
 class Guest:
     number: int
     until_s: float = 10.0
+    lane: str = "a"
+    received_at_s: float = 0.0
 
     def is_wanted(self, now_s: float) -> bool:
         return now_s < self.until_s
@@ -28,7 +29,7 @@ def test_guests_go_in_order_and_at_most_a_batch_together() -> None:
 def test_who_finds_no_room_is_turned_away_and_nobody_else() -> None:
     line: Line[Guest] = Line(limit=3, batch=3)
     line.join([Guest(0), Guest(1)])
-    with pytest.raises(Overloaded, match="2 requests wait, the limit is 3"):
+    with pytest.raises(NoRoom, match="2 requests wait, the limit is 3"):
         line.join([Guest(2), Guest(3)])
     line.join([Guest(4)])
     assert [guest.number for guest in line.take(0.0)] == [0, 1, 4]

@@ -13,9 +13,12 @@ from feature_store.concealment import Concealment
 from feature_store.online import ReadRows
 from feature_store.rows import key_prefix
 from inference.adapters.wire import asked_of, route_of
+from inference.domain.admission import Admission, Bounds
 from inference.domain.batching import Line
+from inference.domain.conduct import Patience
 from inference.domain.errors import (
     DeadlinePassed,
+    FeaturesUnavailable,
     InvalidRequest,
     LogUnavailable,
     NoScore,
@@ -24,6 +27,7 @@ from inference.domain.errors import (
     UnknownModel,
 )
 from inference.domain.requests import Asked
+from inference.lanes import Intake
 from inference.metrics import Metrics
 from inference.plane import ScoringPlane
 from inference.routing import RouteTable, arms_of
@@ -31,14 +35,13 @@ from inference.scored import Scored
 from inference.serving import ServedModel, ServedModels
 from inference.versions import PackageVersions
 from inference_kit.heralds import herald
-from inference_kit.stock import DURABLE_MODEL, NOW_US, Stock, question
-from model_package import Golden, PackageStore, write_package
-from model_package.testing import facts
-from onnx import TensorProto, helper
+from inference_kit.poisons import log_of_basket
+from inference_kit.stock import DURABLE_MODEL, NOW_US, STRICT_MODEL, Stock, question
+from model_package import PackageStore
 from prometheus_client import CollectorRegistry
-from tidemark.registry.v1.route_pb2 import VersionRef
 
-LIMIT, BATCH = 6, 4
+# A lane leaves room for others: of seven places it takes six.
+LIMIT, ROOM, BATCH = 7, 6, 4
 DEFAULTED = 4
 
 
@@ -97,7 +100,7 @@ class Stage:
             routes=self.routes,
             rows=self.rows,
             predictions=self.predictions,
-            line=Line(limit=LIMIT, batch=BATCH),
+            intake=Intake(Line(limit=LIMIT, batch=BATCH), Admission(Bounds()), Patience()),
             metrics=metrics,
             now_s=lambda: self.now_s,
             log=log,
@@ -228,7 +231,7 @@ async def test_who_finds_the_line_full_is_turned_away_at_once(stage: Stage) -> N
         for _ in range(3):
             stage.rows.come()
             await _turns()
-    assert len(stage.predictions.offered) == LIMIT + 1
+    assert len(stage.predictions.offered) == ROOM + 1
 
 
 async def test_rows_that_cannot_be_read_become_defaults(stage: Stage) -> None:
@@ -239,6 +242,33 @@ async def test_rows_that_cannot_be_read_become_defaults(stage: Stage) -> None:
     scored = asked.result()
     assert isinstance(scored, Scored)
     assert scored.vectors.statuses[scored.row, :3].tolist() == [DEFAULTED] * 3
+
+
+async def test_a_model_that_takes_no_defaults_fails_where_rows_cannot_be_read(stage: Stage) -> None:
+    await stage.follow(model=STRICT_MODEL)
+    async with asyncio.TaskGroup() as tasks:
+        stage.ask(tasks, "a")
+        await _turns()
+        (unread,) = stage.ask(tasks, "b", model=STRICT_MODEL)
+        (other,) = stage.ask(tasks, "c")
+        await _turns()
+        stage.rows.come()
+        await _turns()
+        stage.rows.come(readable=False)
+    error = unread.result()
+    assert isinstance(error, FeaturesUnavailable)
+    assert str(error).startswith("FEATURES_UNAVAILABLE: user_orders.orders_1h, user_orders.mean_amount_24h, ")
+    assert isinstance(other.result(), Scored)
+    assert {scored.asked.model for scored in stage.predictions.offered} == {"returns"}
+
+
+async def test_a_model_that_takes_no_defaults_scores_entities_that_have_no_rows(stage: Stage) -> None:
+    await stage.follow(model=STRICT_MODEL)
+    async with asyncio.TaskGroup() as tasks:
+        (asked,) = stage.ask(tasks, "a", model=STRICT_MODEL)
+        await _turns()
+        stage.rows.come()
+    assert isinstance(asked.result(), Scored)
 
 
 async def test_a_row_that_is_junk_becomes_defaults(stage: Stage) -> None:
@@ -296,7 +326,7 @@ async def test_a_caller_that_leaves_while_rows_are_read_is_not_recorded(stage: S
 
 
 async def test_one_vector_without_a_score_spoils_no_other(stage: Stage, tmp_path: Path) -> None:
-    await stage.follow(versions=[_log_of_basket(tmp_path / "log", stage.stock)])
+    await stage.follow(versions=[log_of_basket(tmp_path / "log", stage.stock)])
     negative = question().context
     negative["basket"].number = -1.0
     async with asyncio.TaskGroup() as tasks:
@@ -393,28 +423,3 @@ async def test_what_was_served_is_counted(stage: Stage) -> None:
     missing = {"model": "returns", "status": "MISSING"}
     assert stage.registry.get_sample_value("inference_features_total", missing) == 6
     assert stage.registry.get_sample_value("inference_batch_size_count") == 2
-
-
-def _log_of_basket(folder: Path, stock: Stock) -> VersionRef:
-    """A version whose score is the logarithm of the basket: none for a negative one."""
-    graph = helper.make_graph(
-        [
-            helper.make_node("Gather", ["features", "index"], ["basket"], axis=1),
-            helper.make_node("Log", ["basket"], ["score"]),
-        ],
-        "log",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, 7])],
-        [helper.make_tensor_value_info("score", TensorProto.FLOAT, [None, 1])],
-        [helper.make_tensor("index", TensorProto.INT64, [1], [5])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    contract = stock.project.contract("returns")
-    write_package(
-        folder,
-        facts=facts("returns", contract.feature_names, contract_hash=contract.hash.hex()),
-        model=model.SerializeToString(),
-        golden=Golden(np.ones((1, 7), np.float32), np.zeros(1)),
-        reference_profile={},
-    )
-    put = PackageStore(stock.packages).put(folder)
-    return VersionRef(version=put.version, digest=put.digest, package_uri=put.uri)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from inference.domain.batching import Waiter
+from inference.domain.batching import NoRoom, Waiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from inference.clocks import Stopwatch
+    from inference.domain.admission import Admission
     from inference.domain.batching import Line
 
 W = TypeVar("W", bound=Waiter)
@@ -26,20 +27,32 @@ class Coalescer(Generic[W]):
         begin: Begins to score a batch, and calls what it is given once every waiter of it is answered,
             whatever happened; it must not raise.
         line: Who waits.
+        admission: Who may.
     """
 
     def __init__(
-        self, begin: Callable[[Sequence[W], Callable[[], None]], None], line: Line[W], now_s: Stopwatch
+        self,
+        begin: Callable[[Sequence[W], Callable[[], None]], None],
+        line: Line[W],
+        admission: Admission,
+        now_s: Stopwatch,
     ) -> None:
         self._begin = begin
         self._line = line
+        self._admission = admission
         self._now_s = now_s
-        self._is_busy = False
+        self._batch: Sequence[W] = ()
+        self._began_s = 0.0
 
     @property
     def waiting(self) -> int:
         """How many wait for their batch."""
         return len(self._line)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits and nothing is scored."""
+        return not self._batch and not self._line
 
     def submit(self, waiters: Sequence[W]) -> None:
         """Let all of them wait for their batch, or none; where nothing is being scored it begins at once.
@@ -47,16 +60,39 @@ class Coalescer(Generic[W]):
         Raises:
             Overloaded: There is no room for all.
         """
-        self._line.join(waiters)
-        if not self._is_busy:
+        if self._batch:
+            self._admission.check(len(self._line) + len(self._batch), len(waiters), self._now_s)
+        elif len(waiters) == 1 and not self._line:
+            # Alone: no line to stand in.
+            self._start([one for one in waiters if one.is_wanted(self._now_s())])
+            return
+        try:
+            self._line.join(waiters)
+        except NoRoom as full:
+            raise self._admission.refusal(str(full), len(waiters), self._now_s()) from full
+        if not self._batch:
             self._next()
 
     def _next(self) -> None:
-        batch = self._line.take(self._now_s())
-        self._is_busy = bool(batch)
+        self._start(self._line.take(self._now_s()))
+
+    def _start(self, batch: Sequence[W]) -> None:
+        self._batch = batch
         if batch:
+            self._began_s = self._now_s()
             self._begin(batch, self._done)
 
     def _done(self) -> None:
+        in_hand = len(self._line) + len(self._batch)
+        # How long one alone takes says nothing of how many may be in hand.
+        if in_hand > 1:
+            now_s = self._now_s()
+            self._admission.learn(
+                answered=len(self._batch),
+                took_s=now_s - self._began_s,
+                latency_s=now_s - self._batch[0].received_at_s,
+                in_hand=in_hand,
+                now_s=now_s,
+            )
         # The answers' tasks are in the loop's queue already: they go before the next batch.
         asyncio.get_running_loop().call_soon(self._next)

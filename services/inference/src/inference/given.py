@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from feature_store.statuses import Status
-from feature_store.vectors import Vectors
+from feature_store.vectors import Positions, Vectors
 
 from inference.domain.requests import check_shape
 from inference.plane import Ticket
@@ -56,7 +56,7 @@ class GivenGroup:
         """Put the vectors together, whether rows could be read or not."""
         del readable
         values = np.stack([ticket.vector for ticket in self.tickets if isinstance(ticket, GivenTicket)])
-        return Vectors(values, np.full(values.shape, Status.PRESENT, np.uint8), ())
+        return Vectors(values, np.full(values.shape, Status.PRESENT, np.uint8), Positions(()))
 
 
 class GivenVectors:

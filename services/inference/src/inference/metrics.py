@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _LATENCY_S: Final = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 STATUS_NAMES: Final = ("UNSPECIFIED", "PRESENT", "MISSING", "STALE", "DEFAULTED")
+
+
+class Watched(Protocol):
+    """What can be asked at any time."""
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their batch."""
+
+    @property
+    def limit(self) -> int:
+        """How many may be in hand."""
+
+    @property
+    def apart(self) -> int:
+        """How many versions run by themselves."""
 
 
 class Metrics:
@@ -28,6 +41,10 @@ class Metrics:
             "inference_batch_size", "Requests scored together.", buckets=_BATCH, registry=registry
         )
         self._waiting = Gauge("inference_waiting_requests", "Requests in the queue.", registry=registry)
+        self._admitted = Gauge(
+            "inference_admission_limit", "Requests that may be in hand at once.", registry=registry
+        )
+        self._apart = Gauge("inference_versions_apart", "Slow versions run by themselves.", registry=registry)
         self._features = Counter(
             "inference_features",
             "Features served, by what became of them.",
@@ -58,9 +75,11 @@ class Metrics:
         )
         self._children: dict[tuple[str, str], Counter] = {}
 
-    def watch_queue(self, waiting: Callable[[], int]) -> None:
-        """Ask `waiting` for the queue's depth whenever metrics are read."""
-        self._waiting.set_function(waiting)
+    def watch_lanes(self, lanes: Watched) -> None:
+        """Ask who waits, what is let in, and what runs apart whenever metrics are read."""
+        self._waiting.set_function(lambda: lanes.waiting)
+        self._admitted.set_function(lambda: lanes.limit)
+        self._apart.set_function(lambda: lanes.apart)
 
     def answered(self, model: str, variant: str, latency_us: int) -> None:
         """A request was scored."""

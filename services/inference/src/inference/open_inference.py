@@ -13,10 +13,12 @@ from inference.domain.errors import InvalidRequest, ScoringError
 from inference.domain.questions import CONTEXT, ENTITY, FEATURES, Receipt, read, timeout_s
 from inference.domain.requests import MAX_NAME_BYTES
 from inference.domain.tensors import BYTES
-from inference.outputs import TensorInfo, input_of, outputs_of, tensors_of, wanted_of
+from inference.outputs import TensorInfo, Wanted, inputs_of, outputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from model_package import Scorer
 
     from inference.clocks import WallClock
     from inference.domain.questions import Inference, Question
@@ -160,11 +162,12 @@ class OpenInference:
             ScoringError: Saying why there is no score.
         """
         served = self._find(inference.model, inference.version)
-        wanted = wanted_of(inference.outputs, inference.parameters)
+        scorers = self._scorers(served, inference.version)
+        wanted = Wanted(inference.outputs, inference.parameters, scorers)
         time_left_s = _sooner(time_left_s, timeout_s(inference.parameters))
         base_id = inference.id or self._new_id()
         receipt = Receipt(self._wall_clock_us(), base_id, traceparent)
-        question = read(inference, served.contract, self._matrix_names(served, inference.version), receipt)
+        question = read(inference, served.contract, _matrix_names(scorers), receipt)
         scored = await self._score(inference, served, question, time_left_s)
         return _inferred(inference, base_id, scored, wanted)
 
@@ -180,11 +183,11 @@ class OpenInference:
             served, question.rows, question.vectors, pinned=pinned, time_left_s=time_left_s
         )
 
-    def _matrix_names(self, served: ServedModel, version: str) -> Collection[str]:
-        """What a matrix of all features may be called: `features`, or as the graph calls its input."""
+    def _scorers(self, served: ServedModel, version: str) -> Sequence[Scorer]:
+        """Return the versions that may answer."""
         if version:
-            return {FEATURES, input_of(self._routes.find_version(served.name, version).scorer)}
-        return {FEATURES, *(input_of(arm.scorer) for arm in served.arms)}
+            return [self._routes.find_version(served.name, version).scorer]
+        return [arm.scorer for arm in served.arms]
 
     def _find(self, model: str, version: str) -> ServedModel:
         if not model or len(model.encode()) > MAX_NAME_BYTES:
@@ -193,6 +196,11 @@ class OpenInference:
         if version:
             self._routes.find_version(model, version)
         return served
+
+
+def _matrix_names(scorers: Sequence[Scorer]) -> Collection[str]:
+    """What a matrix of all features may be called: `features`, or as a graph calls its input."""
+    return {FEATURES, *(name for scorer in scorers for name in inputs_of(scorer))}
 
 
 def _sooner(one_s: float | None, other_s: float | None) -> float | None:
@@ -208,9 +216,7 @@ def _inputs_of(served: ServedModel) -> list[TensorInfo]:
     ]
 
 
-def _inferred(
-    inference: Inference, base_id: str, scored: Sequence[Scored], wanted: Sequence[str]
-) -> Inferred:
+def _inferred(inference: Inference, base_id: str, scored: Sequence[Scored], wanted: Wanted) -> Inferred:
     versions = {one.arm.version.version for one in scored}
     variants = {one.arm.variant for one in scored}
     parameters = {"prediction_id": base_id}
@@ -223,5 +229,5 @@ def _inferred(
         version=parameters.get("version", ""),
         id=inference.id,
         parameters=parameters,
-        outputs=tensors_of(scored, wanted),
+        outputs=wanted.tensors(scored),
     )

@@ -14,12 +14,13 @@ import numpy as np
 from feature_store import Requests
 from feature_store.expressions import dtype_of
 
-from inference.coalescing import Coalescer
 from inference.domain.errors import DeadlinePassed, NoScore, ScoringError
 from inference.domain.requests import check_requirements, check_shape
+from inference.lanes import Lanes
 from inference.lingering import Lingering
 from inference.rows import in_rows, record_all
-from inference.scored import Scored, score_each
+from inference.scored import Answered, Scored, score_each
+from inference.unread import fail_unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from inference.clocks import Stopwatch
-    from inference.domain.batching import Line
     from inference.domain.requests import Asked
+    from inference.lanes import Apart, Intake
     from inference.metrics import Metrics
     from inference.ports import FeatureRows, PredictionLog
     from inference.routing import RouteTable
@@ -78,6 +79,11 @@ class Ticket:
         """Tickets of this kind and of one arm, to be scored together."""
         return _Group(tickets)
 
+    @property
+    def lane(self) -> str:
+        """See `Waiter.lane`."""
+        return self.model.name
+
     def is_wanted(self, now_s: float) -> bool:
         """See `Waiter.is_wanted`: not when the caller cancelled, nor when its deadline passed."""
         if self.answer.done():
@@ -95,7 +101,7 @@ class ScoringPlane:
         routes: The models served now.
         rows: The feature rows.
         predictions: Where what was answered is recorded.
-        line: Who waits, and who is turned away.
+        intake: Who waits, and who is turned away.
     """
 
     def __init__(
@@ -104,7 +110,7 @@ class ScoringPlane:
         routes: RouteTable[ServedModel],
         rows: FeatureRows,
         predictions: PredictionLog,
-        line: Line[Ticket],
+        intake: Intake,
         metrics: Metrics,
         now_s: Stopwatch,
         log: structlog.stdlib.BoundLogger,
@@ -115,11 +121,11 @@ class ScoringPlane:
         self._metrics = metrics
         self._now_s = now_s
         self._log = log
-        self._coalescer: Coalescer[Ticket] = Coalescer(self._begin, line, now_s)
+        self._lanes = Lanes(self._begin, intake, now_s=now_s, log=log)
         self._uncounted: Lingering[tuple[str, Sequence[tuple[str, int]], Vectors]] = Lingering(
             self._count, _COUNTED_AFTER_S
         )
-        metrics.watch_queue(lambda: self._coalescer.waiting)
+        metrics.watch_lanes(self._lanes)
 
     async def score(self, asked: Asked, time_left_s: float | None) -> Scored:
         """Score one request.
@@ -132,7 +138,7 @@ class ScoringPlane:
             ScoringError: Saying why there is no score.
         """
         ticket = self._admit(asked, self._now_s(), time_left_s)
-        self._coalescer.submit((ticket,))
+        self._lanes.submit((ticket,))
         return await self._recorded(ticket)
 
     async def score_many(
@@ -146,8 +152,8 @@ class ScoringPlane:
         now_s = self._now_s()
         admitted = [self._try_to_admit(asked, now_s, time_left_s) for asked in requests]
         tickets = [ticket for ticket in admitted if isinstance(ticket, Ticket)]
-        self._coalescer.submit(tickets)
         try:
+            self._lanes.submit(tickets)
             return [await self._outcome(ticket) for ticket in admitted]
         finally:
             # Left early, for the caller is gone: nobody waits for the rest.
@@ -183,8 +189,13 @@ class ScoringPlane:
             ScoringError: Saying which row has no score, and why; nothing was recorded, unless it is
                 `LogUnavailable`.
         """
-        self._coalescer.submit(tickets)
-        answers = await asyncio.gather(*(ticket.answer for ticket in tickets), return_exceptions=True)
+        try:
+            self._lanes.submit(tickets)
+            answers = await asyncio.gather(*(ticket.answer for ticket in tickets), return_exceptions=True)
+        finally:
+            # Left early, for the caller is gone or there was no room: nobody waits for the rest.
+            for ticket in tickets:
+                ticket.answer.cancel()
         scored = in_rows([partial(_raised, answer) for answer in answers])
         await record_all(self._predictions, scored, is_durable=tickets[0].model.is_durable)
         return scored
@@ -197,8 +208,11 @@ class ScoringPlane:
         check_shape(asked)
         model = self._routes.find(asked.model)
         check_requirements(asked, model.requirements)
+        served = model.assign(asked)
+        if served.conduct.pause_s:
+            served.conduct.check(now_s)
         expires_at_s = math.inf if time_left_s is None else now_s + time_left_s
-        return Ticket(model.conceal(asked), model, model.assign(asked), now_s, expires_at_s)
+        return Ticket(model.conceal(asked), model, served, now_s, expires_at_s)
 
     def _try_to_admit(
         self, asked: Asked | ScoringError, now_s: float, time_left_s: float | None
@@ -226,18 +240,21 @@ class ScoringPlane:
         except ScoringError as error:
             return error
 
-    def _begin(self, batch: Sequence[Ticket], done: Callable[[], None]) -> None:
+    def _begin(self, batch: Sequence[Ticket], done: Callable[[], None], apart: Apart | None) -> None:
         """Ask for all the rows of a batch; what follows follows when they are here."""
         try:
             groups = [tickets[0].grouped(tickets) for tickets in _by_arm(batch)]
             keys = groups[0].keys if len(groups) == 1 else [key for group in groups for key in group.keys]
             # Requests of one moment share many entities.
             distinct = list(dict.fromkeys(keys)) if len(batch) > 1 else keys
-            self._rows.request(distinct, partial(self._finish, batch, groups, distinct, done))
+            # A version apart is done with its batch when its thread is, which does one thing after the other.
+            done_with = done if apart is None else partial(apart.worker.do, _nothing, lambda _: done())
+            self._rows.request(distinct, partial(self._finish, batch, groups, distinct, done_with))
             for group in groups:
                 group.prepare()
         except Exception as error:  # noqa: BLE001 - see _fail_all
-            self._fail_all(batch, error, done)
+            self._fail_all(batch, error)
+            done()
 
     def _finish(
         self,
@@ -247,31 +264,36 @@ class ScoringPlane:
         done: Callable[[], None],
         read: ReadRows,
     ) -> None:
-        try:
-            if len(batch) == 1:
-                self._answer(batch, groups[0].assemble(read.rows, readable=read.readable))
-            else:
-                found = dict(zip(keys, read.rows, strict=True))
-                for group in groups:
-                    rows = [found[key] for key in group.keys]
-                    self._answer(group.tickets, group.assemble(rows, readable=read.readable))
-        except Exception as error:  # noqa: BLE001 - see _fail_all
-            self._fail_all(batch, error, done)
-        else:
-            done()
-
-    def _fail_all(self, batch: Sequence[Ticket], error: Exception, done: Callable[[], None]) -> None:
-        # Whatever it was, nobody is left waiting, and the next batch gets its turn.
-        self._log.error("batch failed", size=len(batch), exc_info=error)
-        for ticket in batch:
-            _fail(ticket, NoScore(f"internal error: {error!r}"))
+        found = None if len(batch) == 1 else dict(zip(keys, read.rows, strict=True))
+        for group in groups:
+            try:
+                rows = read.rows if found is None else [found[key] for key in group.keys]
+                self._run(group.tickets, group.assemble(rows, readable=read.readable))
+            except Exception as error:  # noqa: BLE001 - see _fail_all
+                self._fail_all(group.tickets, error)
         done()
 
-    def _answer(self, group: Sequence[Ticket], vectors: Vectors) -> None:
-        scores, more = score_each(group[0].served.scorer, vectors.values)
+    def _fail_all(self, tickets: Sequence[Ticket], error: Exception) -> None:
+        # Whatever it was, nobody is left waiting, and the next batch gets its turn.
+        self._log.error("batch failed", size=len(tickets), exc_info=error)
+        for ticket in tickets:
+            _fail(ticket, NoScore(f"internal error: {error!r}"))
+
+    def _run(self, group: Sequence[Ticket], vectors: Vectors) -> None:
+        if not group[0].model.takes_defaults:
+            fail_unread(group, vectors)
+        served = group[0].served
+        self._lanes.run(
+            served.conduct,
+            partial(score_each, served.scorer, vectors.values),
+            partial(self._answer, group, vectors),
+        )
+
+    def _answer(self, group: Sequence[Ticket], vectors: Vectors, answered: Answered) -> None:
+        scores, more = answered
         now_s = self._now_s()
         model = group[0].model
-        answered: list[tuple[str, int]] = []
+        counted: list[tuple[str, int]] = []
         for row, (ticket, score) in enumerate(zip(group, scores, strict=True)):
             if isinstance(score, ScoringError):
                 _fail(ticket, score)
@@ -291,8 +313,8 @@ class ScoringPlane:
                         outputs=more[row] if more else None,
                     )
                 )
-                answered.append((ticket.served.arm.variant, latency_us))
-        self._uncounted.add((model.name, answered, vectors))
+                counted.append((ticket.served.arm.variant, latency_us))
+        self._uncounted.add((model.name, counted, vectors))
 
     def _count(self, group: tuple[str, Sequence[tuple[str, int]], Vectors]) -> None:
         model, answered, vectors = group
@@ -308,6 +330,10 @@ def _raised(answer: Scored | BaseException) -> Scored:
     if isinstance(answer, BaseException):
         raise answer
     return answer
+
+
+def _nothing() -> None:
+    """Do nothing, after all that was ordered before."""
 
 
 def _fail(ticket: Ticket, error: ScoringError) -> None:

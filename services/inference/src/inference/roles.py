@@ -19,11 +19,14 @@ from inference.adapters.kafka import KafkaPredictionLog, RouteFollowings, RouteL
 from inference.adapters.open_inference import OpenInferenceServicer
 from inference.adapters.redis import GuardedRows
 from inference.clocks import stopwatch_s, wall_clock_us
+from inference.domain.admission import Admission, Bounds
 from inference.domain.batching import Line
 from inference.domain.breaker import Breaker
+from inference.domain.conduct import Patience
 from inference.following import Herald
 from inference.given import GivenVectors
 from inference.handlers import on_predictions_made, shadows_from
+from inference.lanes import Intake
 from inference.metrics import Metrics
 from inference.open_inference import OpenInference
 from inference.plane import ScoringPlane
@@ -110,7 +113,7 @@ async def serve(
         routes=table,
         rows=rows,
         predictions=predictions,
-        line=Line(limit=settings.max_waiting, batch=settings.max_batch),
+        intake=_intake(settings),
         metrics=metrics,
         now_s=stopwatch_s,
         log=service.log,
@@ -134,7 +137,7 @@ async def serve(
         on_listening(await server.start())
         async with running(_announce(service, server, follower, listener, table, rows, herald)):
             await service.stop.wait()
-        await server.stop(_GRACE_SECONDS)
+        await server.drain(settings.drain_seconds, _GRACE_SECONDS)
     plane.close()
     predictions.close()
     await herald.leave(_GOODBYE_SECONDS)
@@ -199,6 +202,14 @@ async def _first(awaited: Coroutine[Any, Any, None], stop: asyncio.Event) -> boo
     for one in waiting:
         one.cancel()
     return not stop.is_set()
+
+
+def _intake(settings: InferenceSettings) -> Intake:
+    return Intake(
+        line=Line(limit=settings.max_waiting, batch=settings.max_batch),
+        admission=Admission(Bounds(most=settings.max_waiting, unhurried_s=settings.calm_latency_ms / 1000)),
+        patience=Patience(slow_run_s=settings.slow_run_ms / 1000, failures=settings.failures_in_a_row),
+    )
 
 
 def _new_id() -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from model_package import PackageError
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inference.domain.errors import NoScore
 
@@ -49,30 +47,37 @@ class Scored:
     outputs: Answers | None = None
 
 
-def score_each(
-    scorer: Scorer, vectors: NDArray[np.float32]
-) -> tuple[Sequence[float | NoScore], Sequence[Answers | None]]:
-    """Score vectors together; one that has no score spoils its batch, not its neighbours.
+class Answered(NamedTuple):
+    """What a version said of some vectors, in their order.
 
-    Returns:
-        In the order of the vectors, the score or why there is none; and what else was answered, empty where
-        the model has nothing but its score.
+    Attributes:
+        scores: The score, or why there is none.
+        more: What else was answered; empty where the model has nothing but its score.
     """
+
+    scores: Sequence[float | NoScore]
+    more: Sequence[Answers | None] = ()
+
+
+def score_each(scorer: Scorer, vectors: NDArray[np.float32]) -> Answered:
+    """Score vectors together; one that has no score spoils its batch, not its neighbours. Never raises."""
     try:
         if scorer.has_more:
             return _answer_all(scorer, vectors)
-        return scorer.score_list(vectors), ()
-    except PackageError as error:
+        return Answered(scorer.score_list(vectors))
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's own classes share no public base
         if len(vectors) == 1:
-            return [NoScore(str(error))], [None]
+            return Answered([NoScore(f"{scorer.package.version}: {error}")])
         alone = [score_each(scorer, vectors[row : row + 1]) for row in range(len(vectors))]
-        return [scores[0] for scores, _ in alone], [more[0] if more else None for _, more in alone]
+        return Answered(
+            [one.scores[0] for one in alone], [one.more[0] if one.more else None for one in alone]
+        )
 
 
-def _answer_all(scorer: Scorer, vectors: NDArray[np.float32]) -> tuple[Sequence[float], Sequence[Answers]]:
+def _answer_all(scorer: Scorer, vectors: NDArray[np.float32]) -> Answered:
     answered = scorer.run(vectors)
     # With the ellipsis a single number stays an array.
     more = [
         {name: all_rows[row, ...] for name, all_rows in answered.named.items()} for row in range(len(vectors))
     ]
-    return answered.scores, more
+    return Answered(answered.scores, more)

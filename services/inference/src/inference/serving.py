@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from feature_store.concealment import Concealment
     from model_package import Scorer
 
+    from inference.domain.conduct import Conduct
     from inference.domain.requests import Asked
     from inference.routing import LoadedRoute
     from inference.versions import Version
@@ -31,10 +32,15 @@ PINNED: Final = "pinned"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedArm:
-    """One arm of a route, ready to score."""
+    """One arm of a route, ready to score.
+
+    Attributes:
+        conduct: How its version behaves, whatever route it is in.
+    """
 
     arm: Arm
     scorer: Scorer
+    conduct: Conduct
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +49,7 @@ class ServedModel:
 
     Attributes:
         is_durable: Whether a reply waits until its prediction is recorded.
+        takes_defaults: Whether a request whose rows cannot be read is scored with defaults.
         concealment: Hashes what is kept hashed; None where nothing is.
     """
 
@@ -50,6 +57,7 @@ class ServedModel:
     revision: int
     label: str
     is_durable: bool
+    takes_defaults: bool
     requirements: Requirements
     contract: Contract
     assembler: VectorAssembler
@@ -73,7 +81,7 @@ class ServedModel:
         """The arm of requests that name their version: no assignment chose it, and its variant says so."""
         roles = {served.arm.version.digest: served.arm.role for served in self.arms}
         role = roles.get(version.ref.digest, Role.CHALLENGER)
-        return ServedArm(Arm(PINNED, role, version.ref, 0), version.scorer)
+        return ServedArm(Arm(PINNED, role, version.ref, 0), version.scorer, version.conduct)
 
     def assign(self, asked: Asked) -> ServedArm:
         """The arm that answers: the same for the same sticky key as long as salt and weights stand."""
@@ -125,12 +133,13 @@ class ServedModels:
             revision=route.revision,
             label=spec.label.name,
             is_durable=spec.log == "durable",
+            takes_defaults=spec.when_unreadable == "default",
             requirements=Requirements(contract.entities, contract.inputs, route.sticky_entity),
             contract=contract,
             assembler=assembler,
             salt=route.salt,
             weights=route.weights,
-            arms=tuple(ServedArm(arm, loaded.versions[arm.version.digest].scorer) for arm in route.arms),
+            arms=tuple(_served(arm, loaded.versions[arm.version.digest]) for arm in route.arms),
             concealment=self._concealment,
         )
 
@@ -142,6 +151,10 @@ class ServedModels:
                 raise VersionRefused("UNKNOWN_MODEL", error.args[0]) from error
             self._assemblers[model] = contract, _warm_assembler(contract)
         return self._assemblers[model]
+
+
+def _served(arm: Arm, version: Version) -> ServedArm:
+    return ServedArm(arm, version.scorer, version.conduct)
 
 
 def _warm_assembler(contract: Contract) -> VectorAssembler:

@@ -19,6 +19,10 @@ class InferenceSettings(Settings):
     redis_deadline_ms: Annotated[float, Field(gt=0)] = 20
     max_batch: Annotated[int, Field(ge=1)] = 256
     max_waiting: Annotated[int, Field(ge=1000)] = 2048
+    calm_latency_ms: Annotated[float, Field(gt=0)] = 25
+    slow_run_ms: Annotated[float, Field(gt=0)] = 10
+    failures_in_a_row: Annotated[int, Field(ge=1)] = 10
+    drain_seconds: Annotated[float, Field(ge=0)] = 1
     prediction_buffer: Annotated[int, Field(ge=1)] = 20_000
     prediction_linger_ms: Annotated[int, Field(ge=0)] = 20
     durable_deadline_ms: Annotated[float, Field(gt=0)] = 1_000

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from model_package import PackageError, Scorer
 
+from inference.domain.conduct import Conduct
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,11 +33,16 @@ class VersionRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version ready to score: verified, warm."""
+    """A version ready to score: verified, warm.
+
+    Attributes:
+        conduct: How it behaves from now on.
+    """
 
     ref: VersionRef
     scorer: Scorer
     load_seconds: float
+    conduct: Conduct
 
     @property
     def contract_hash(self) -> str:
@@ -63,22 +70,25 @@ class PackageVersions:
         """See `Versions.load`. Runs in a thread, so that scoring goes on meanwhile."""
         started = time.perf_counter()
         try:
-            scorer = await asyncio.to_thread(self._open, model, ref)
+            scorer, run_s = await asyncio.to_thread(self._open, model, ref)
         except PackageError as error:
             raise VersionRefused(_reason(error), f"{model} {ref.version}: {error}") from error
         except OSError as error:
             raise VersionRefused(
                 "UNREADABLE", f"{model} {ref.version} at {ref.package_uri}: {error}"
             ) from error
-        return Version(ref, scorer, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return Version(ref, scorer, seconds, Conduct(f"{model} {ref.version}", run_s))
 
-    def _open(self, model: str, ref: VersionRef) -> Scorer:
+    def _open(self, model: str, ref: VersionRef) -> tuple[Scorer, float]:
         package = self._packages.open(ref.package_uri, ref.digest)
         _check_model(package, model)
         self._check_contract(package.manifest, model, ref)
         scorer = Scorer(package)
         scorer.warm()
-        return scorer
+        warm = time.perf_counter()
+        scorer.score(package.golden.vectors[:1])
+        return scorer, time.perf_counter() - warm
 
     def _check_contract(self, manifest: Manifest, model: str, ref: VersionRef) -> None:
         expected = self._contract_hash_of(model)

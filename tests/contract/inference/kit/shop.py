@@ -99,6 +99,7 @@ def _model(name: str, **options: object) -> ModelSpec:
 
 returns = _model("returns")
 durable_returns = _model("durable-returns", log="durable")
+strict_returns = _model("strict-returns", when_unreadable="fail")
 
 # A model without needs: tests route it to learn that everything routed before was read.
 marker = ModelSpec(

@@ -46,6 +46,9 @@ class ModelSpec:
         seed: What `train` is given for its randomness.
         log: Whether a reply waits until its prediction is recorded ("durable": and fails where it is not) or
             never waits ("async": what finds no room is dropped and counted).
+        when_unreadable: What becomes of a request whose rows cannot be read in time, or are damaged: it is
+            scored with the declared defaults ("default"), or it fails ("fail") where a wrong score is worse
+            than none. A row that is not there, or too old, takes its default either way.
         owner: Who looks after it, for whoever reads its alerts.
         risk: How much harm a bad version does; it decides what a release must pass.
         task: What kind of model it is. Versions of "ranking" and "embedding" are packaged by hand: the
@@ -63,6 +66,7 @@ class ModelSpec:
     slices: Sequence[str] = ()
     seed: int = 0
     log: Literal["async", "durable"] = "async"
+    when_unreadable: Literal["default", "fail"] = "default"
     owner: str = ""
     risk: Literal["low", "medium", "high"] = "medium"
     task: Literal["binary", "multiclass", "regression", "ranking", "embedding"] = "binary"
@@ -78,6 +82,8 @@ class ModelSpec:
             self._refuse(f"decision_threshold is {self.decision_threshold}", "Write a probability, 0 to 1.")
         if self.log not in {"async", "durable"}:
             self._refuse(f"log is {self.log!r}", 'Write "async" or "durable".')
+        if self.when_unreadable not in {"default", "fail"}:
+            self._refuse(f"when_unreadable is {self.when_unreadable!r}", 'Write "default" or "fail".')
         if self.risk not in {"low", "medium", "high"}:
             self._refuse(f"risk is {self.risk!r}", 'Write "low", "medium" or "high".')
         self._check_task()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -16,22 +18,14 @@ from tidemark.scoring.v1 import scoring_service_pb2_grpc as pb_grpc
 
 from inference.adapters.metadata import traceparent_of
 from inference.adapters.open_inference import SERVICE as OPEN_INFERENCE
+from inference.adapters.statuses import code_of, fail
+from inference.adapters.streams import BatchStreams
 from inference.adapters.wire import asked_of, score_response
-from inference.domain.errors import (
-    DeadlinePassed,
-    InvalidRequest,
-    LogUnavailable,
-    ModelNotReady,
-    NoScore,
-    Overloaded,
-    ScoringError,
-    UnknownModel,
-    UnknownVersion,
-)
+from inference.domain.errors import InvalidRequest, ScoringError
 from inference.domain.requests import MAX_BATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from inference.adapters.open_inference import OpenInferenceServicer
     from inference.clocks import WallClock
@@ -44,17 +38,6 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 
-_CODES: Final = {
-    InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
-    UnknownModel: grpc.StatusCode.NOT_FOUND,
-    UnknownVersion: grpc.StatusCode.NOT_FOUND,
-    ModelNotReady: grpc.StatusCode.UNAVAILABLE,
-    Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
-    LogUnavailable: grpc.StatusCode.UNAVAILABLE,
-    NoScore: grpc.StatusCode.INTERNAL,
-}
-
 
 class ScoringServicer(pb_grpc.ScoringServiceServicer):
     """`tidemark.scoring.v1.ScoringService` on a plane."""
@@ -66,6 +49,7 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         self._metrics = metrics
         self._wall_clock_us = wall_clock_us
         self._new_id = new_id
+        self.streams = BatchStreams(self._results, partial(fail, metrics))
 
     async def Score(self, request: pb.ScoreRequest, context: Any) -> pb.ScoreResponse:  # noqa: N802 - gRPC's name
         """See the contract."""
@@ -75,18 +59,23 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
 
     async def ScoreBatch(self, request: pb.ScoreBatchRequest, context: Any) -> pb.ScoreBatchResponse:  # noqa: N802
         """See the contract."""
-        if len(request.requests) > MAX_BATCH:
-            raise InvalidRequest(
-                "requests", f"has {len(request.requests)} entries, at most {MAX_BATCH:,} are scored"
-            )
-        asked = [self._try_to_ask(one, context) for one in request.requests]
+        return pb.ScoreBatchResponse(results=await self._results(request.requests, context))
+
+    async def ScoreStream(  # type: ignore[override] # noqa: N802 - gRPC also takes a coroutine that reads and writes
+        self, _requests: object, context: Any
+    ) -> None:
+        """See the contract."""
+        await self.streams.serve(context)
+
+    async def _results(self, requests: Sequence[pb.ScoreRequest], context: Any) -> list[pb.ScoreResult]:
+        if len(requests) > MAX_BATCH:
+            raise InvalidRequest("requests", f"has {len(requests)} entries, at most {MAX_BATCH:,} are scored")
+        asked = [self._try_to_ask(one, context) for one in requests]
         answers = await self._plane.score_many(asked, context.time_remaining())
-        return pb.ScoreBatchResponse(
-            results=[
-                self._result(index, one, answer)
-                for index, (one, answer) in enumerate(zip(request.requests, answers, strict=True))
-            ]
-        )
+        return [
+            self._result(index, one, answer)
+            for index, (one, answer) in enumerate(zip(requests, answers, strict=True))
+        ]
 
     def _asked(self, request: pb.ScoreRequest, context: Any) -> Asked:
         return asked_of(
@@ -139,9 +128,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                     raise InvalidRequest("request", "is no message of the type that the method takes")
                 return await behave(request, context)
             except ScoringError as error:
-                code = code_of(error)
-                self._metrics.failed(code.name)
-                await context.abort(code, str(error))
+                await fail(self._metrics, context, error)
 
         return grpc.unary_unary_rpc_method_handler(
             behave_or_abort,
@@ -161,11 +148,6 @@ def _readable(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], A
             return None
 
     return try_to_deserialize
-
-
-def code_of(error: ScoringError) -> grpc.StatusCode:
-    """The status that tells a caller of this error."""
-    return _CODES[type(error)]
 
 
 class GrpcServer:
@@ -195,6 +177,7 @@ class GrpcServer:
                 ("grpc.so_reuseport", int(reuse_port)),
             ],
         )
+        self._streams = servicer.streams
         self._health = health_aio.HealthServicer()
         self._address = f"{host}:{port}"
         pb_grpc.add_ScoringServiceServicer_to_server(servicer, self._server)
@@ -233,7 +216,17 @@ class GrpcServer:
         for name in ("", self._scoring_name, OPEN_INFERENCE):
             await self._health.set(name, status)
 
-    async def stop(self, grace_s: float) -> None:
-        """Take no more requests, and give those in hand so long to end."""
+    async def drain(self, notice_s: float, grace_s: float) -> None:
+        """Stop: say so and serve on for a while, then take no more and end what is in hand.
+
+        gRPC's server fails calls that reach it between its GOAWAY and the client's knowing of it. Who watches
+        the health service, as balancers do, has gone elsewhere by then.
+
+        Args:
+            notice_s: How long to serve on, with health saying NOT_SERVING.
+            grace_s: How long requests in hand may take.
+        """
         await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(notice_s)
+        self._streams.drain()
         await self._server.stop(grace_s)

@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from inference.adapters.grpc import MAX_MESSAGE_BYTES, code_of
+from inference.adapters.grpc import MAX_MESSAGE_BYTES
 from inference.adapters.rest_bodies import InferBody, InferredBody, read_body, write_body
+from inference.adapters.statuses import code_of
 from inference.domain.errors import InvalidRequest, ScoringError
 from inference.open_inference import ModelInfo, OpenInference, ServerInfo
 

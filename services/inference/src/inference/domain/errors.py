@@ -55,10 +55,15 @@ class ModelNotReady(ScoringError):
 
 
 class Overloaded(ScoringError):
-    """The queue is full: better to say so now than to answer late."""
+    """There is no room: better to say so now than to answer late.
 
-    def __init__(self, waiting: int, limit: int) -> None:
-        super().__init__(f"{waiting} requests wait, the limit is {limit}: retry elsewhere or later")
+    Attributes:
+        retry_after_s: When there is likely to be room again.
+    """
+
+    def __init__(self, why: str, retry_after_s: float) -> None:
+        super().__init__(f"{why}: retry elsewhere, or here in {retry_after_s * 1000:.0f} ms")
+        self.retry_after_s = retry_after_s
 
 
 class DeadlinePassed(ScoringError):
@@ -74,3 +79,28 @@ class LogUnavailable(ScoringError):
 
 class NoScore(ScoringError):
     """The model gave no usable score for this vector."""
+
+
+class VersionFailing(ScoringError):
+    """The version that the route chose has failed so often in a row that it is not run for now.
+
+    Attributes:
+        retry_after_s: When it is tried again.
+    """
+
+    def __init__(self, version: str, failures: int, retry_after_s: float) -> None:
+        super().__init__(
+            f"VERSION_FAILING: {version} gave no score {failures} times in a row and is tried again in "
+            f"{retry_after_s * 1000:.0f} ms: route another version, or mend this one"
+        )
+        self.retry_after_s = retry_after_s
+
+
+class FeaturesUnavailable(ScoringError):
+    """Features could not be read, and the model declares that it must fail then."""
+
+    def __init__(self, model: str, features: str) -> None:
+        super().__init__(
+            f"FEATURES_UNAVAILABLE: {features} could not be read, and {model!r} is declared "
+            'when_unreadable="fail": ask again, or elsewhere'
+        )

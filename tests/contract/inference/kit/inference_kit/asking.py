@@ -8,7 +8,12 @@ import pytest
 from bus.events import Event
 from google.protobuf.message import Message
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade
-from tidemark.scoring.v1.scoring_service_pb2 import ScoreBatchRequest, ScoreRequest, ScoreResponse
+from tidemark.scoring.v1.scoring_service_pb2 import (
+    ScoreBatchRequest,
+    ScoreRequest,
+    ScoreResponse,
+    ScoreStreamRequest,
+)
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
 from inference_kit.planes import DataPlane
@@ -20,6 +25,14 @@ async def score(plane: DataPlane, request: ScoreRequest) -> ScoreResponse:
 
 async def score_batch(plane: DataPlane, requests: Sequence[ScoreRequest]) -> Any:
     return await ScoringServiceStub(plane.channel).ScoreBatch(ScoreBatchRequest(requests=requests))
+
+
+async def score_stream(plane: DataPlane, batches: Sequence[Sequence[ScoreRequest]]) -> list[Any]:
+    """Send all batches at once, and read all answers."""
+    call = ScoringServiceStub(plane.channel).ScoreStream(
+        iter([ScoreStreamRequest(requests=batch) for batch in batches])
+    )
+    return [answer async for answer in call]
 
 
 async def refused(plane: DataPlane, request: Message, code: grpc.StatusCode, says: str) -> None:

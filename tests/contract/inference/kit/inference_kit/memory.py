@@ -45,8 +45,14 @@ class MemoryPlane:
     reader: MemoryRowReader
     registry: CollectorRegistry
     health: Health
+    address: str
+    _stop: asyncio.Event
     _buffered: BufferedPublisher
     _applier: Applier
+
+    def stop(self) -> None:
+        """Stop it as SIGTERM would."""
+        self._stop.set()
 
     async def publish_route(self, event: Event) -> None:
         """See `DataPlane`."""
@@ -93,10 +99,14 @@ async def memory_plane(folder: Path, **settings: Any) -> AsyncIterator[MemoryPla
             "grpc_port": 0,
             "retry_refused_seconds": 0.05,
             "prediction_linger_ms": LINGER_MS,
+            "drain_seconds": 0,
         }
         told = InferenceSettings(**{**usual, **settings})
         tasks.create_task(serve(service, told, stock.project, outside, listening.set_result))
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{await listening}") as channel:
+        address = f"127.0.0.1:{await listening}"
+        async with grpc.aio.insecure_channel(address) as channel:
             applier = Applier(stock.project.views.values(), rows, MemoryClaims())
-            yield MemoryPlane(stock, channel, log, reader, registry, health, buffered, applier)
+            yield MemoryPlane(
+                stock, channel, log, reader, registry, health, address, service.stop, buffered, applier
+            )
         service.stop.set()

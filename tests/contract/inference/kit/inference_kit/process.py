@@ -89,6 +89,11 @@ class Process:
             self._running.kill()
             self._running.wait()
 
+    def terminate(self) -> None:
+        """Ask it to end, as a deployment would; `ended` waits for it."""
+        assert self._running is not None
+        self._running.terminate()
+
     def stop(self) -> int | None:
         """End it as a deployment would; gives its exit code."""
         if self._running is None:
@@ -152,6 +157,7 @@ def environment_of(stack: LocalStack, stock: Stock) -> dict[str, str]:
         # Machines that run many tests at once stall for longer than production's 20 ms.
         "REDIS_DEADLINE_MS": "2000",
         "RETRY_REFUSED_SECONDS": "0.1",
+        "DRAIN_SECONDS": "0",
     }
 
 
