@@ -177,7 +177,7 @@ def _routes(project: Project, packages: Path, models: int) -> list[Event]:
 def _scores(
     graph: bytes, vectors: np.ndarray[Any, np.dtype[np.float32]]
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    from model_package.scorer import open_session  # noqa: PLC0415
+    from model_package.session import open_session  # noqa: PLC0415
 
     (probabilities,) = open_session(graph, "the bench's model").run(["probabilities"], {"X": vectors})
     return np.asarray(probabilities[:, 1], np.float64)
