@@ -71,11 +71,8 @@ async def test_features_are_looked_up_by_parameters_and_score_as_they_do_for_sco
     response = await infer(plane, parameters=of_ann(), id="by-parameters")
 
     assert scores_of(response) == [reply.score]
-    assert (response.model_name, response.model_version, response.id) == (
-        MODEL,
-        version.version,
-        "by-parameters",
-    )
+    assert (response.model_name, response.model_version) == (MODEL, version.version)
+    assert response.id == "by-parameters"
     assert {name: value.string_param for name, value in response.parameters.items()} == {
         "prediction_id": "by-parameters",
         "version": version.version,
@@ -103,16 +100,9 @@ async def test_a_vector_given_scores_as_the_same_vector_looked_up_and_is_recorde
     assert not made.features.rows
     assert not made.entities
     assert not made.context
-    assert (made.score, made.role, made.variant) == (
-        scores_of(response)[0],
-        Role.ROLE_CHAMPION,
-        "champion",
-    )
-    assert (made.request_key, made.route_revision, made.label) == (
-        "given:0",
-        route.revision,
-        "will_return",
-    )
+    assert (made.score, made.role) == (scores_of(response)[0], Role.ROLE_CHAMPION)
+    assert (made.variant, made.request_key) == ("champion", "given:0")
+    assert (made.route_revision, made.label) == (route.revision, "will_return")
     assert event.time_us == made.request_time.ToMicroseconds() == 5
     assert (await prediction(plane, "given:1"))[1].score == scores_of(response)[1]
 

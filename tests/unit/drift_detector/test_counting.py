@@ -70,6 +70,15 @@ async def test_values_are_counted_against_the_version_s_own_reference() -> None:
     assert int(reference.score_bins(sketch.bins).sum()) == 2
 
 
+async def test_a_vector_given_without_entities_is_of_no_category_that_training_never_saw() -> None:
+    scene = Scene()
+    process = scene.process()
+    await process.own()
+    await process.take(prediction("a", entities={}))
+    (sketch,) = (await _inputs(scene)).values()
+    assert (sketch.profiled, sketch.unseen) == (1, {"carrier": 0})
+
+
 async def test_a_value_that_is_no_number_is_missing() -> None:
     scene = Scene()
     process = scene.process()

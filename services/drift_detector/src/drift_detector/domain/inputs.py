@@ -69,8 +69,10 @@ def sketch_of(answers: Sequence[Answered], reference: Reference | None) -> Input
     fitting = [one for one in answers if len(one.values) == 4 * width and len(one.statuses) == width]
     if reference is None or not fitting:
         return InputSketch(rows, champions)
+    # A vector that the caller gave comes without entities: nobody knows their category.
+    named = [one for one in fitting if one.entities]
     unseen = {
-        name: sum((one.entities.get(name) or "") not in seen for one in fitting)
+        name: sum((one.entities.get(name) or "") not in seen for one in named)
         for name, seen in reference.seen.items()
     }
     return InputSketch(rows, champions, len(fitting), *_profiled(fitting, reference), unseen)
