@@ -42,6 +42,27 @@ def test_whom_nobody_waits_for_takes_no_place_in_a_batch() -> None:
     assert len(line) == 0
 
 
+def test_one_lane_leaves_room_for_the_others() -> None:
+    line: Line[Guest] = Line(limit=100, batch=100)
+    for number in range(80):
+        line.join([Guest(number)])
+    with pytest.raises(NoRoom, match="80 requests of 'a' wait, its share of the 100 is used up"):
+        line.join([Guest(80)])
+    for number in range(10):
+        line.join([Guest(number, lane="b")])
+    assert len(line) == 90
+
+
+def test_lanes_take_turns_in_a_batch_and_what_one_leaves_the_others_have() -> None:
+    line: Line[Guest] = Line(limit=100, batch=6)
+    line.join([Guest(number) for number in range(20)])
+    line.join([Guest(100, lane="b")])
+    line.join([Guest(200, lane="c"), Guest(201, lane="c"), Guest(202, lane="c")])
+    assert [guest.number for guest in line.take(0.0)] == [0, 1, 100, 200, 201, 2]
+    assert sorted(guest.number for guest in line.take(0.0)) == [3, 4, 5, 6, 7, 202]
+    assert len(line) == 12
+
+
 def test_a_breaker_opens_after_failures_in_a_row_and_closes_on_success() -> None:
     breaker = Breaker(failures_to_open=2)
     breaker.failed()
