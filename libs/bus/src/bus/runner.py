@@ -250,7 +250,9 @@ class ConsumerRunner:
             self._listen()
             if self._patience.interrupt.is_set() or self._unpositioned is not None:
                 return
-            if self._backlog and (left_ms <= 0 or not self._batching.max_wait_ms):
+            if not self._backlog:
+                self._pass_over()
+            elif left_ms <= 0 or not self._batching.max_wait_ms:
                 return
         await self._look_beside()
 
@@ -273,8 +275,6 @@ class ConsumerRunner:
             if batch:
                 await self._process(batch)
                 await self._feed.keep_alive()
-            elif self._unpositioned is None and not self._patience.interrupt.is_set():
-                self._pass_over()
 
     async def _process(self, batch: Sequence[LogRecord]) -> None:
         try:
@@ -296,7 +296,7 @@ class ConsumerRunner:
             self._mark(where, mark)
 
     def _pass_over(self) -> None:
-        """Move on over what holds no records, such as ends of transactions.
+        """Move on over what holds no records, such as ends of transactions, once nothing is in hand.
 
         Whoever waits for this group to reach a topic's end would wait for ever otherwise.
         """

@@ -71,6 +71,10 @@ class Metrics:
         child.inc()
         self._latency.labels(model).observe(latency_us / 1e6)
 
+    def streamed(self, model: str, variant: str, count: int) -> None:
+        """So many requests that came as events were scored."""
+        self._requests.labels(model, variant, "OK").inc(count)
+
     def failed(self, status: str) -> None:
         """A request got no score."""
         self._requests.labels("", "", status).inc()

@@ -10,6 +10,7 @@ from tidemark.common.v1.value_pb2 import Value
 from tidemark.registry.v1.route_pb2 import RouteChanged, RouteFollowed
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureVector, RowPosition
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade
+from tidemark.scoring.v1.scoring_requested_pb2 import ScoringRequested
 from tidemark.scoring.v1.scoring_service_pb2 import FeatureValue, ScoreResponse
 
 from inference.domain.errors import InvalidRequest
@@ -20,6 +21,7 @@ from inference.handlers import Logged
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bus.events import Event
     from feature_store.scalars import Scalar
     from tidemark.registry.v1.route_pb2 import VersionRef as VersionRefMessage
     from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
@@ -53,6 +55,29 @@ def asked_of(
         request_key=request.request_key or prediction_id,
         recorded_time_us=recorded_time(request_time_us, now_us),
         traceparent=traceparent,
+    )
+
+
+def asked_by(event: Event) -> Asked:
+    """Read a scoring request that is an event: what it leaves out is the event's.
+
+    Raises:
+        DecodeError: Its data is no `ScoringRequested`.
+        InvalidRequest: A value has no kind, or a time is none.
+    """
+    request = ScoringRequested.FromString(event.data)
+    request_time_us = event.time_us
+    if request.HasField("request_time"):
+        request_time_us = _time_us("request_time", request.request_time)
+    return Asked(
+        model=request.model,
+        entities=dict(request.entities),
+        context={name: _scalar(name, value) for name, value in request.context.items()},
+        request_time_us=request_time_us,
+        prediction_id=event.id,
+        request_key=request.request_key or event.id,
+        recorded_time_us=recorded_time(request_time_us, event.recorded_time_us),
+        traceparent=event.traceparent,
     )
 
 
