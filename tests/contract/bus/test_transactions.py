@@ -36,7 +36,9 @@ class Rig:
     async def seen(self) -> list[str]:
         """All that a reader sees of the target, in order."""
         if self.log is not None:
-            return [(record.value or b"").decode() for record in self.log.read(TopicPartition(self.target, 0))]
+            return [
+                (record.value or b"").decode() for record in self.log.read(TopicPartition(self.target, 0))
+            ]
         assert self.bootstrap is not None
         async with topic_reader(self.bootstrap) as reader:
             partitions = await reader.partitions(self.target)
