@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from bus.errors import Unavailable
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from inference.metrics import Metrics
     from inference.routing import RouteTable
     from inference.serving import ServedArm, ServedModel
+
+# What so many requests are assembled from stays in the processor's cache.
+_TOGETHER: Final = 512
 
 CaughtUp = Callable[[], Awaitable[None]]
 
@@ -50,7 +53,7 @@ class Refused:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Admitted:
     index: int
     asked: Asked
@@ -89,7 +92,10 @@ async def on_scoring_requested(
             answers[index] = one
         else:
             admitted.append(one)
-    groups = [(group, Assembly(group[0].model, [one.asked for one in group])) for group in _by_arm(admitted)]
+    parts = [
+        group[at : at + _TOGETHER] for group in _by_arm(admitted) for at in range(0, len(group), _TOGETHER)
+    ]
+    groups = [(part, Assembly(part[0].model, [one.asked for one in part])) for part in parts]
     found = await _read(rows, [assembly for _, assembly in groups])
     for group, assembly in groups:
         # ONNX Runtime and numpy leave the interpreter to the loop, which fetches what comes next.

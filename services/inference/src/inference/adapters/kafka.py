@@ -12,6 +12,7 @@ from bus.received import Received, Rejection
 from bus.topics import PREDICTIONS_MADE, ROUTES_FOLLOWED, SHADOW_MADE
 from bus.transactions import Made
 from google.protobuf.message import DecodeError
+from tidemark.scoring.v1.prediction_pb2 import PredictionMade
 
 from inference.adapters.wire import (
     asked_by,
@@ -21,6 +22,7 @@ from inference.adapters.wire import (
     route_of,
     shadow_made,
 )
+from inference.adapters.wire_batches import predictions_made
 from inference.domain.errors import InvalidRequest, LogUnavailable
 from inference.handlers import Logged, Refused, ShadowScore
 from inference.lingering import Lingering
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from inference.streaming import Refused as NeverScored
 
 SOURCE: Final = "tidemark/inference"
+_PREDICTION_MADE: Final = PredictionMade.DESCRIPTOR.full_name
 SHADOW_SOURCE: Final = "tidemark/inference/shadow"
 
 ScoreStreamed = Callable[[Sequence["Asked"]], Awaitable[Sequence["Scored | NeverScored"]]]
@@ -127,6 +130,24 @@ def prediction_event(scored: Scored) -> Event:
     )
 
 
+def _streamed_event(scored: Scored, data: bytes) -> Event:
+    """As `prediction_event`, of data that was written with others'."""
+    asked = scored.asked
+    key = asked.request_key
+    # By position: this runs for every event of a stream, and keywords cost.
+    return Event(
+        asked.prediction_id,
+        _PREDICTION_MADE,
+        SOURCE,
+        key,
+        asked.request_time_us,
+        asked.recorded_time_us,
+        key.encode(),
+        data,
+        asked.traceparent,
+    )
+
+
 def shadow_event(shadow: ShadowScore, original: Event) -> Event:
     """The event of a shadow's score: its id follows from prediction and version, its times are theirs."""
     made = shadow_made(shadow)
@@ -191,11 +212,18 @@ class ScoringConsumer:
                 answers.append(Rejection(received, "INVALID_REQUEST", str(error)))
             else:
                 sources.append(received)
+        scored: list[Scored] = []
+        causes: list[Received] = []
         for received, answer in zip(sources, await self._score(asked), strict=True):
             if isinstance(answer, Scored):
-                answers.append(Made(received, PREDICTIONS_MADE.name, prediction_event(answer)))
+                scored.append(answer)
+                causes.append(received)
             else:
                 answers.append(Rejection(received, answer.reason, answer.detail))
+        events = map(_streamed_event, scored, predictions_made(scored))
+        answers += [
+            Made(cause, PREDICTIONS_MADE.name, event) for cause, event in zip(causes, events, strict=True)
+        ]
         return answers
 
 

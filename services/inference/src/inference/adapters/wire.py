@@ -115,7 +115,7 @@ def prediction_made(scored: Scored) -> PredictionMade:
         score=scored.score,
         request_time=timestamp(asked.request_time_us),
         entities=asked.entities,
-        context={name: _value(value) for name, value in asked.context.items()},
+        context={name: value_of(value) for name, value in asked.context.items()},
         features=_feature_vector(scored),
         route_revision=scored.route_revision,
         latency_us=scored.latency_us,
@@ -222,7 +222,8 @@ def _scalar(name: str, value: Value) -> Scalar:
             raise InvalidRequest(f"context[{name}]", "has no value: set number, text, flag or time")
 
 
-def _value(scalar: Scalar) -> Value:
+def value_of(scalar: Scalar) -> Value:
+    """Write a request-time input."""
     # A bool is an int to Python: it is asked first.
     if isinstance(scalar, bool):
         return Value(flag=scalar)
