@@ -92,10 +92,9 @@ async def on_scoring_requested(
             answers[index] = one
         else:
             admitted.append(one)
-    parts = [
-        group[at : at + _TOGETHER] for group in _by_arm(admitted) for at in range(0, len(group), _TOGETHER)
+    groups = [
+        (group, Assembly(group[0].model, [one.asked for one in group])) for group in _groups_of(admitted)
     ]
-    groups = [(part, Assembly(part[0].model, [one.asked for one in part])) for part in parts]
     found = await _read(rows, [assembly for _, assembly in groups])
     for group, assembly in groups:
         # ONNX Runtime and numpy leave the interpreter to the loop, which fetches what comes next.
@@ -121,11 +120,12 @@ def _admit(index: int, asked: Asked, routes: RouteTable[ServedModel]) -> _Admitt
     return _Admitted(index, model.conceal(asked), model, model.assign(asked))
 
 
-def _by_arm(admitted: Sequence[_Admitted]) -> list[list[_Admitted]]:
-    groups: dict[int, list[_Admitted]] = {}
+def _groups_of(admitted: Sequence[_Admitted]) -> list[list[_Admitted]]:
+    """Divide requests by arm: those of one share a contract and a scorer."""
+    by_arm: dict[int, list[_Admitted]] = {}
     for one in admitted:
-        groups.setdefault(id(one.arm), []).append(one)
-    return list(groups.values())
+        by_arm.setdefault(id(one.arm), []).append(one)
+    return [group[at : at + _TOGETHER] for group in by_arm.values() for at in range(0, len(group), _TOGETHER)]
 
 
 async def _read(rows: AllRows, assemblies: Sequence[Assembly]) -> dict[bytes, bytes | None]:
