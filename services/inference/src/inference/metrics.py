@@ -37,6 +37,9 @@ class Metrics:
         self._dropped = Counter(
             "inference_dropped_events", "Predictions not recorded.", ["model", "reason"], registry=registry
         )
+        self._left_out = Counter(
+            "inference_unlogged_predictions", "Left out by the log's share.", ["model"], registry=registry
+        )
         self._revision = Gauge("inference_route_revision", "Route followed.", ["model"], registry=registry)
         self._refused = Counter(
             "inference_routes_refused",
@@ -90,6 +93,10 @@ class Metrics:
     def dropped(self, model: str, reason: str) -> None:
         """A prediction was not recorded."""
         self._dropped.labels(model, reason).inc()
+
+    def left_out(self, model: str) -> None:
+        """A prediction is not of the share that is recorded."""
+        self._left_out.labels(model).inc()
 
     def route_followed(self, model: str, revision: int) -> None:
         """A route was taken over."""

@@ -153,8 +153,10 @@ class ScoringPlane:
         scored = await ticket.answer
         if ticket.model.is_durable:
             await self._predictions.write(scored)
-        else:
+        elif ticket.model.records(scored.asked):
             self._predictions.offer(scored)
+        else:
+            self._metrics.left_out(ticket.model.name)
         return scored
 
     async def _outcome(self, ticket: Ticket | ScoringError) -> Scored | ScoringError:
@@ -227,6 +229,7 @@ class ScoringPlane:
                         vectors=vectors,
                         row=row,
                         latency_us=latency_us,
+                        log_basis_points=model.log_basis_points,
                     )
                 )
                 answered.append((ticket.served.arm.variant, latency_us))

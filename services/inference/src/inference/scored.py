@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from model_package import PackageError
 
+from inference.domain.assignment import BASIS_POINTS
 from inference.domain.errors import NoScore
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Scored:
         contract: What the vector means.
         row: Its row in `vectors`.
         latency_us: From receipt to score.
+        log_basis_points: The share of its model's requests that is recorded, of 10,000.
     """
 
     asked: Asked
@@ -41,6 +43,7 @@ class Scored:
     vectors: Vectors
     row: int
     latency_us: int
+    log_basis_points: int = BASIS_POINTS
 
 
 def score_each(scorer: Scorer, vectors: NDArray[np.float32]) -> Sequence[float | NoScore]:

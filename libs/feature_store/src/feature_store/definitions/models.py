@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
+_BASIS_POINTS: Final = 10_000
+_ROUNDING: Final = 1e-12
+
 TrainFunction = Callable[["NDArray[np.float32]", "NDArray[np.float64]", int], Any]
 """(features [n, F], labels [n], seed) -> a fitted scikit-learn classifier."""
 
@@ -44,6 +47,8 @@ class ModelSpec:
         seed: What `train` is given for its randomness.
         log: Whether a reply waits until its prediction is recorded ("durable": and fails where it is not) or
             never waits ("async": what finds no room is dropped and counted).
+        log_share: Which share of the requests is recorded, in steps of 0.0001: the same requests always, by
+            their keys. What is served by events is recorded whole, for there the record is the answer.
         owner: Who looks after it, for whoever reads its alerts.
         risk: How much harm a bad version does; it decides what a release must pass.
     """
@@ -58,6 +63,7 @@ class ModelSpec:
     slices: Sequence[str] = ()
     seed: int = 0
     log: Literal["async", "durable"] = "async"
+    log_share: float = 1.0
     owner: str = ""
     risk: Literal["low", "medium", "high"] = "medium"
     location: Location | None = attribute(default_factory=caller, repr=False)
@@ -71,6 +77,7 @@ class ModelSpec:
             self._refuse(f"decision_threshold is {self.decision_threshold}", "Write a probability, 0 to 1.")
         if self.log not in {"async", "durable"}:
             self._refuse(f"log is {self.log!r}", 'Write "async" or "durable".')
+        self._check_log_share()
         if self.risk not in {"low", "medium", "high"}:
             self._refuse(f"risk is {self.risk!r}", 'Write "low", "medium" or "high".')
         self._check_features()
@@ -80,6 +87,11 @@ class ModelSpec:
                 f"its examples have no text field {self.request_key!r} to meet the label's outcomes",
                 'Write TrainingExamples(request_key="the field with the request\'s key").',
             )
+
+    @property
+    def log_basis_points(self) -> int:
+        """The share of the requests that is recorded, of 10,000."""
+        return round(self.log_share * _BASIS_POINTS)
 
     @property
     def algorithm(self) -> str:
@@ -96,6 +108,16 @@ class ModelSpec:
     def request_key(self) -> str:
         """The field of the examples' source by which an outcome finds its example."""
         return self.examples.request_key or self.label.request_key
+
+    def _check_log_share(self) -> None:
+        is_share = 0.0 < self.log_share <= 1.0
+        if not is_share or abs(self.log_basis_points / _BASIS_POINTS - self.log_share) > _ROUNDING:
+            self._refuse(f"log_share is {self.log_share}", "Write 0.0001 to 1, in steps of 0.0001.")
+        if self.log == "durable" and self.log_share < 1.0:
+            self._refuse(
+                f"log_share is {self.log_share}, and it logs durably",
+                'Leave log_share out, or write log="async".',
+            )
 
     def _check_features(self) -> None:
         if not self.features:

@@ -13,6 +13,7 @@ from tidemark.scoring.v1.prediction_pb2 import PredictionMade
 from tidemark.scoring.v1.scoring_requested_pb2 import ScoringRequested
 from tidemark.scoring.v1.scoring_service_pb2 import FeatureValue, ScoreResponse
 
+from inference.domain.assignment import BASIS_POINTS
 from inference.domain.errors import InvalidRequest
 from inference.domain.requests import Asked, recorded_time
 from inference.domain.routes import Arm, Role, Route, VersionRef
@@ -120,7 +121,13 @@ def prediction_made(scored: Scored) -> PredictionMade:
         route_revision=scored.route_revision,
         latency_us=scored.latency_us,
         label=scored.label,
+        log_share=log_share(scored.log_basis_points),
     )
+
+
+def log_share(basis_points: int) -> float:
+    """Write the share of requests that is recorded; 0 says all."""
+    return 0.0 if basis_points == BASIS_POINTS else basis_points / BASIS_POINTS
 
 
 def logged_of(data: bytes) -> Logged:
