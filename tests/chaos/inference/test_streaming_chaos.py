@@ -1,6 +1,7 @@
 """Requests that come as events are answered once each, whoever dies, comes or goes in the middle."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -169,9 +170,8 @@ async def test_requests_wait_for_rows_rather_than_being_scored_with_defaults(
         await made.until(180)
         town.stack.valkey.kill()
         await town.ask(200)
-        async with asyncio.timeout(WITHIN_SECONDS):
-            while "Redis does not give feature rows" not in await member.page("readyz"):
-                await asyncio.sleep(0.05)
+        await member.says(re.compile("Redis does not give feature rows"), WITHIN_SECONDS)
+        assert "Redis does not give feature rows" in await member.page("readyz")
         assert len(made.seen) == 180
         await town.stack.valkey.start()
         await made.until(360)

@@ -102,7 +102,7 @@ async def test_a_late_owner_replaces_the_rightful_one_who_gets_it_back_by_asking
     rightful, late = rig.member(), rig.member()
     await rightful.take_over([here])
     await rightful.write({here: rig.work(1, "a")})
-    # It was given the partition once, slept, and now takes over what is no longer its: it reads on behind "a".
+    # It was given the partition once, slept, and takes over what is no longer its: it reads on behind "a".
     assert await late.take_over([here]) == {here: 1}
     with pytest.raises(TransactionFailed):
         await rightful.write({here: rig.work(2, "b")})

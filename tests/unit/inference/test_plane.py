@@ -12,7 +12,8 @@ from feature_store import Pseudonyms
 from feature_store.concealment import Concealment
 from feature_store.online import ReadRows
 from feature_store.rows import key_prefix
-from inference.adapters.wire import asked_of, route_of
+from inference.adapters.wire import asked_of, prediction_made, route_of
+from inference.domain.assignment import point
 from inference.domain.batching import Line
 from inference.domain.errors import (
     DeadlinePassed,
@@ -31,12 +32,10 @@ from inference.scored import Scored
 from inference.serving import ServedModel, ServedModels
 from inference.versions import PackageVersions
 from inference_kit.heralds import herald
-from inference_kit.stock import DURABLE_MODEL, NOW_US, Stock, question
-from model_package import Golden, PackageStore, write_package
-from model_package.testing import facts
-from onnx import TensorProto, helper
+from inference_kit.models import log_of_basket
+from inference_kit.stock import DURABLE_MODEL, NOW_US, SAMPLED_MODEL, Stock, question
+from model_package import PackageStore
 from prometheus_client import CollectorRegistry
-from tidemark.registry.v1.route_pb2 import VersionRef
 
 LIMIT, BATCH = 6, 4
 DEFAULTED = 4
@@ -296,7 +295,7 @@ async def test_a_caller_that_leaves_while_rows_are_read_is_not_recorded(stage: S
 
 
 async def test_one_vector_without_a_score_spoils_no_other(stage: Stage, tmp_path: Path) -> None:
-    await stage.follow(versions=[_log_of_basket(tmp_path / "log", stage.stock)])
+    await stage.follow(versions=[log_of_basket(tmp_path / "log", stage.stock)])
     negative = question().context
     negative["basket"].number = -1.0
     async with asyncio.TaskGroup() as tasks:
@@ -395,26 +394,19 @@ async def test_what_was_served_is_counted(stage: Stage) -> None:
     assert stage.registry.get_sample_value("inference_batch_size_count") == 2
 
 
-def _log_of_basket(folder: Path, stock: Stock) -> VersionRef:
-    """A version whose score is the logarithm of the basket: none for a negative one."""
-    graph = helper.make_graph(
-        [
-            helper.make_node("Gather", ["features", "index"], ["basket"], axis=1),
-            helper.make_node("Log", ["basket"], ["score"]),
-        ],
-        "log",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, 7])],
-        [helper.make_tensor_value_info("score", TensorProto.FLOAT, [None, 1])],
-        [helper.make_tensor("index", TensorProto.INT64, [1], [5])],
+async def test_the_share_that_is_logged_is_chosen_by_request_key(stage: Stage) -> None:
+    await stage.follow(model=SAMPLED_MODEL)
+    logged = [key for key in map(str, range(40)) if point(f"log:{SAMPLED_MODEL}", key) < 2_500]
+    assert 0 < len(logged) < 40
+    for key in map(str, range(40)):
+        async with asyncio.TaskGroup() as tasks:
+            [answer] = stage.ask(tasks, f"p{key}", model=SAMPLED_MODEL, request_key=key)
+            await asyncio.sleep(0)
+            stage.rows.come()
+        assert isinstance(answer.result(), Scored)
+    assert [scored.asked.request_key for scored in stage.predictions.offered] == logged
+    assert {prediction_made(scored).log_share for scored in stage.predictions.offered} == {0.25}
+    left_out = stage.registry.get_sample_value(
+        "inference_unlogged_predictions_total", {"model": SAMPLED_MODEL}
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    contract = stock.project.contract("returns")
-    write_package(
-        folder,
-        facts=facts("returns", contract.feature_names, contract_hash=contract.hash.hex()),
-        model=model.SerializeToString(),
-        golden=Golden(np.ones((1, 7), np.float32), np.zeros(1)),
-        reference_profile={},
-    )
-    put = PackageStore(stock.packages).put(folder)
-    return VersionRef(version=put.version, digest=put.digest, package_uri=put.uri)
+    assert left_out == 40 - len(logged)

@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from inference.domain.scaling import Pace
+
 _LATENCY_S: Final = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 STATUS_NAMES: Final = ("UNSPECIFIED", "PRESENT", "MISSING", "STALE", "DEFAULTED")
@@ -59,6 +61,16 @@ class Metrics:
             ["model", "version"],
             registry=registry,
         )
+        self._pace = {
+            name: Gauge(f"inference_stream_{name}", text, registry=registry)
+            for name, text in {
+                "handled_per_second": "Requests that came as events, answered.",
+                "arrived_per_second": "Requests that came as events, new.",
+                "lag_events": "Requests that came as events and wait.",
+                "capacity_per_second": "What this process can answer, as the last backlog showed.",
+                "wanted_replicas": "How many such processes the partitions of this one need: sum them.",
+            }.items()
+        }
         self._children: dict[tuple[str, str], Counter] = {}
 
     def watch_queue(self, waiting: Callable[[], int]) -> None:
@@ -77,6 +89,14 @@ class Metrics:
     def streamed(self, model: str, variant: str, count: int) -> None:
         """So many requests that came as events were scored."""
         self._requests.labels(model, variant, "OK").inc(count)
+
+    def paced(self, pace: Pace, capacity_per_second: float, wanted_replicas: float) -> None:
+        """The stream was looked at."""
+        self._pace["handled_per_second"].set(pace.handled_per_second)
+        self._pace["arrived_per_second"].set(pace.arrived_per_second)
+        self._pace["lag_events"].set(pace.lag_events)
+        self._pace["capacity_per_second"].set(capacity_per_second)
+        self._pace["wanted_replicas"].set(wanted_replicas)
 
     def failed(self, status: str) -> None:
         """A request got no score."""

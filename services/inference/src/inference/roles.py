@@ -29,6 +29,7 @@ from inference.domain.breaker import Breaker
 from inference.following import Herald
 from inference.handlers import on_predictions_made, shadows_from
 from inference.metrics import Metrics
+from inference.pacing import Pacer
 from inference.plane import ScoringPlane
 from inference.readiness import ReadyVersions, nobody
 from inference.routing import RouteTable, arms_of, shadows_of
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 _GRACE_SECONDS: Final = 10.0
 _GOODBYE_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,9 +218,18 @@ async def stream(  # noqa: PLR0913 - one keyword a part of the world
         now_s=stopwatch_s,
     )
     runner = consume(ScoringConsumer(score))
+    pacer = Pacer(
+        runner,
+        metrics,
+        stopwatch_s,
+        batch=settings.stream_max_batch,
+        capacity_per_second=settings.stream_capacity_per_second,
+        drain_seconds=settings.stream_drain_seconds,
+    )
     service.health.watch("routes", lambda: follower.not_ready_because or table.lacking)
     service.health.watch("consumer", lambda: runner.not_ready_because)
     background = (
+        pacer.run(_LOOK_SECONDS),
         rows.run(),
         follower.run(service.stop),
         _retry_refused(table, settings.retry_refused_seconds),

@@ -24,6 +24,8 @@ class InferenceSettings(Settings):
     shadow_wait_ms: Annotated[int, Field(ge=0, le=10_000)] = 100
     stream_max_batch: Annotated[int, Field(ge=1, le=20_000)] = 4_000
     stream_wait_ms: Annotated[int, Field(ge=0, le=10_000)] = 100
+    stream_capacity_per_second: Annotated[float, Field(gt=0)] = 10_000
+    stream_drain_seconds: Annotated[float, Field(gt=0)] = 60
     stream_redis_deadline_ms: Annotated[float, Field(gt=0)] = 2_000
     retry_refused_seconds: Annotated[float, Field(gt=0)] = 10
     follow_beat_seconds: Annotated[float, Field(gt=0)] = 5

@@ -20,6 +20,7 @@ from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
 PROJECT: Final = "shop"
 MODEL: Final = "returns"
 DURABLE_MODEL: Final = "durable-returns"
+SAMPLED_MODEL: Final = "sampled-returns"
 NOW_S: Final = 1_365_000_000  # 2013-04-03T14:40:00Z
 NOW_US: Final = NOW_S * 1_000_000
 
