@@ -1,4 +1,4 @@
-"""How many processes a stream of events needs: told by each for its own partitions, summed by whoever scales."""
+"""How many processes a stream needs: told by each for its own partitions, summed by whoever scales."""
 
 from __future__ import annotations
 
