@@ -6,9 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from bus.topics import SCORING_REQUESTED
 from feature_store import DefinitionError, Pseudonyms, load_project
 from feature_store.concealment import Concealment
-from bus.topics import SCORING_REQUESTED
 from feature_store.retention import Retention, check_retention
 from feature_store.secret_file import MissingKey, pseudonyms_for
 from tidemark_cli.decoding import concealing
