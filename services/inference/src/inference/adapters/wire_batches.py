@@ -7,7 +7,8 @@ so a prediction is its own part, its vector, and the part that all of its group 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureVector, RowPosition
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
     from feature_store.vectors import RowPositions, Vectors
 
+    from numpy.typing import NDArray
+
     from inference.scored import Scored
+
+    Known = dict[str, dict[bytes, bytes]]
 
 _LENGTH_DELIMITED: Final = 2
 _FEATURES_TAG: Final = bytes([PredictionMade.FEATURES_FIELD_NUMBER << 3 | _LENGTH_DELIMITED])
@@ -30,6 +35,7 @@ def predictions_made(scored: Sequence[Scored]) -> list[bytes]:
     """Write the facts that scores were given, in order; see `wire.prediction_made`."""
     shared: dict[tuple[int, int, int], bytes] = {}
     vectors: dict[int, list[bytes]] = {}
+    known: Known = defaultdict(dict)
     written: list[bytes] = []
     for one in scored:
         group = (id(one.vectors), id(one.arm), one.latency_us)
@@ -38,22 +44,29 @@ def predictions_made(scored: Sequence[Scored]) -> list[bytes]:
             ours = shared[group] = _shared(one)
         features = vectors.get(group[0])
         if features is None:
-            features = vectors[group[0]] = feature_vectors(one.contract.hash, one.vectors)
+            features = vectors[group[0]] = feature_vectors(one.contract.hash, one.vectors, known)
         written.append(_own(one) + features[one.row] + ours)
     return written
 
 
-def feature_vectors(contract_hash: bytes, vectors: Vectors) -> list[bytes]:
-    """Write the vectors of a batch, each as the field of a prediction."""
+def feature_vectors(contract_hash: bytes, vectors: Vectors, known: Known) -> list[bytes]:
+    """Write vectors, each as the field of a prediction.
+
+    Args:
+        contract_hash: What they mean.
+        vectors: What is written.
+        known: By view, what rows had applied, as it was written before; it is added to.
+    """
     values = np.ascontiguousarray(vectors.values, dtype="<f4")
     statuses = np.ascontiguousarray(vectors.statuses)
     head = FeatureVector(contract_hash=contract_hash).SerializeToString()
     served = zip(_slices(values), _slices(statuses), strict=True)
-    rows = [b"".join(parts) for parts in zip(*map(_positions, vectors.positions), strict=True)]
+    positions = [_positions(one, known[one.view]) for one in vectors.positions]
+    rows = [b"".join(parts) for parts in zip(*positions, strict=True)]
     rows = rows or [b""] * len(vectors)
     return [
-        _field(head + FeatureVector(values=own, statuses=became).SerializeToString() + positions)
-        for (own, became), positions in zip(served, rows, strict=True)
+        _field(head + FeatureVector(values=own, statuses=became).SerializeToString() + applied)
+        for (own, became), applied in zip(served, rows, strict=True)
     ]
 
 
@@ -82,20 +95,16 @@ def _shared(scored: Scored) -> bytes:
     ).SerializeToString()
 
 
-def _positions(positions: RowPositions) -> list[bytes]:
+def _positions(positions: RowPositions, known: dict[bytes, bytes]) -> list[bytes]:
     """Write what each request's row of a view had applied: most of a batch share their rows."""
     told = np.concatenate([positions.applied, positions.recorded_watermark_us[:, None]], axis=1)
-    written: dict[bytes, bytes] = {}
-    answers: list[bytes] = []
-    for row, (key, found) in enumerate(zip(_slices(told), positions.found.tolist(), strict=True)):
-        if not found:
-            answers.append(b"")
-            continue
-        answer = written.get(key)
-        if answer is None:
-            answer = written[key] = _position(positions.view, told[row].tolist())
-        answers.append(answer)
-    return answers
+    keys = _slices(told)
+    for key, row in {key: row for row, key in enumerate(keys) if key not in known}.items():
+        known[key] = _position(positions.view, told[row].tolist())
+    if positions.found.all():
+        return [known[key] for key in keys]
+    found = positions.found.tolist()
+    return [known[key] if is_there else b"" for key, is_there in zip(keys, found, strict=True)]
 
 
 def _position(view: str, told: list[int]) -> bytes:
@@ -104,7 +113,7 @@ def _position(view: str, told: list[int]) -> bytes:
     return FeatureVector(rows=[row]).SerializeToString()
 
 
-def _slices(matrix: np.ndarray) -> list[bytes]:
+def _slices(matrix: NDArray[Any]) -> list[bytes]:
     """Give the bytes of each row of a contiguous matrix."""
     packed, width = matrix.tobytes(), matrix.shape[1] * matrix.itemsize
     return [packed[at : at + width] for at in range(0, len(packed), width)]

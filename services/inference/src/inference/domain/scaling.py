@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,8 +21,8 @@ class Sample:
     """
 
     at_s: float
-    reached: Mapping[object, int]
-    ends: Mapping[object, int]
+    reached: Mapping[Any, int]
+    ends: Mapping[Any, int]
 
     @property
     def lag_events(self) -> int:
