@@ -454,7 +454,9 @@ async def test_who_answers_events_by_a_route_is_waited_for_and_a_shadow_is_not(
     await hear(followers, "streaming", 2, role="stream")
     await hear(followers, "shadowing", 2, role="shadow")
     reply = (await client.post(f"{MODEL}/rollback", json={"wait_s": 0})).json()
-    assert (reply["complete"], [one["replica"] for one in reply["replicas"]]) == (False, ["streaming"])
+    assert (reply["revision"], reply["complete"]) == (3, False)
+    await hear(followers, "streaming", 3, role="stream")
+    assert await followers.followed("late", 3, timeout_s=1)
 
 
 @pytest.mark.usefixtures("routed")

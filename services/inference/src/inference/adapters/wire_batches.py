@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from feature_store.vectors import RowPositions, Vectors
-
     from numpy.typing import NDArray
 
     from inference.scored import Scored
