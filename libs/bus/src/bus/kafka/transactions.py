@@ -111,6 +111,7 @@ class KafkaTransactions:
                     offsets = {KafkaTopicPartition(*where): work.next_offset}
                     sending.create_task(_commit(producer, offsets, self._group))
                 await producer.commit_transaction()
+        # The client asserts that its own state fits, which after a failure it may not.
         except (KafkaError, OSError, TimeoutError, AssertionError, ExceptionGroup) as error:
             raise TransactionFailed(
                 f"the work on {where} up to {work.next_offset}: {_cause(error)}"
