@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaTopicPartition
+from bus.ends import after_last_records
 from bus.events import Event
 from bus.kafka.admin import TopicSpec, committed_offsets, create_topics
 from bus.kafka.reading import topic_reader
@@ -143,6 +144,7 @@ async def test_who_reads_behind_transactions_reaches_the_topics_end(kafka_bootst
         # The end counts what ends the transaction, which is no record.
         ends = await reader.end_offsets(await reader.partitions(made))
         assert sum(ends.values()) == 4
+        assert sum((await after_last_records(kafka_bootstrap, [made])).values()) == 3
         await tracker.reached(f"{group}-reader", ends, timeout_s=30)
         assert {where: runner.end_offset(where) for where in ends} == ends
         stop.set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import logging
 from typing import TYPE_CHECKING, Final
 
 from aiokafka import AIOKafkaProducer
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bus.records import OutgoingRecord
     from bus.transactions import Work
 
+_log = logging.getLogger(__name__)
 _CLOSE_SECONDS: Final = 1.0
 _FENCE_SECONDS: Final = 30.0
 
@@ -127,8 +128,9 @@ async def _discard(producer: AIOKafkaProducer) -> None:
         # It waits for a broker that is away; what it has is written by whoever takes the partition over.
         producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
         stopping.cancel()
-    with suppress(KafkaError, asyncio.CancelledError):
-        await stopping
+        await asyncio.wait([stopping], timeout=_CLOSE_SECONDS)
+    if stopping.done() and not stopping.cancelled() and (error := stopping.exception()):
+        _log.debug("a producer ended with %r", error)
     await producer.client.close()
 
 
