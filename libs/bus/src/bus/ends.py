@@ -65,8 +65,8 @@ class TopicEnds:
 async def after_last_records(bootstrap: str, topics: Sequence[str]) -> dict[TopicPartition, int]:
     """Return the offset after the last record of each partition; 0 where there is none.
 
-    A topic's end counts what is no record, such as ends of transactions: whoever keeps what it was given never
-    comes that far.
+    A topic's end counts what is no record, such as ends of transactions: whoever keeps what it was given
+    never comes that far.
 
     Raises:
         Unavailable: the broker is away, or a topic does not exist.
