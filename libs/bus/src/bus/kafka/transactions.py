@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _CLOSE_SECONDS: Final = 1.0
-_FENCE_SECONDS: Final = 30.0
+# Either is less than a runner's time to drain: a broker that hangs must not keep a process from its end.
+_FENCE_SECONDS: Final = 15.0
+_WRITE_SECONDS: Final = 15.0
 
 
 class KafkaTransactions:
@@ -45,7 +47,7 @@ class KafkaTransactions:
         bootstrap: str,
         group: str,
         *,
-        write_seconds: float = 30.0,
+        write_seconds: float = _WRITE_SECONDS,
         registry: CollectorRegistry = REGISTRY,
     ) -> None:
         self._bootstrap = bootstrap
