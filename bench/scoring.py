@@ -20,6 +20,7 @@ import uvloop
 from local_stack import LocalStack
 from tidemark.scoring.v1 import scoring_service_pb2 as pb
 
+from bench import streaming
 from bench.load import a_second, build_load, drive, write_requests
 from bench.scoring_peers import measure_peers
 from bench.scoring_project import MODELS
@@ -87,9 +88,10 @@ def run() -> list[Row]:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, OTHER_CORES)
     try:
-        return uvloop.run(measure())
+        answered = uvloop.run(measure())
     finally:
         os.sched_setaffinity(0, before)
+    return answered + streaming.run()
 
 
 async def measure() -> list[Row]:

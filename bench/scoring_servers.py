@@ -52,7 +52,7 @@ SERVER_CORE: Final = 0
 OTHER_CORES: Final = set(range(1, os.cpu_count() or 1)) or {0}
 EVENTS: Final = 20_000
 TREES: Final = 100
-_NOW_S: Final = START_US // 1_000_000 + EVENTS * 3600 // 38
+NOW_S: Final = START_US // 1_000_000 + EVENTS * 3600 // 38
 _PINNED: Final = (
     "import os,runpy,sys; os.sched_setaffinity(0,{%d}); sys.argv=%r; runpy.run_module(%r,run_name='__main__')"
 )
@@ -82,7 +82,7 @@ def score_request(number: int) -> pb.ScoreRequest:
             "carrier": f"C{random.integers(0, CARRIERS)}",
             "tail_number": f"N{random.integers(0, AIRCRAFT):05}",
         },
-        request_time=Timestamp(seconds=_NOW_S),
+        request_time=Timestamp(seconds=NOW_S),
         request_key=f"flight-{number}",
     )
 
@@ -102,9 +102,8 @@ async def scoring_server(
     project = load_project(PROJECT)
     folder.mkdir(parents=True, exist_ok=True)
     await ensure_topics(stack.kafka_bootstrap, CATALOGUE)
-    await _fill(stack.redis_url, project)
-    async with KafkaPublisher(stack.kafka_bootstrap, client_id="bench") as publisher:
-        await publisher.publish_all(ROUTES_CHANGED.name, _routes(project, folder / "packages", models))
+    await fill(stack.redis_url, project)
+    await publish_routes(stack.kafka_bootstrap, project, folder / "packages", models)
     environment = {
         **stack.environment(),
         "TIDEMARK_PROJECT": PROJECT,
@@ -134,7 +133,14 @@ def tree_model(seed: int) -> tuple[bytes, np.ndarray[Any, np.dtype[np.float32]]]
     return convert(model.fit(vectors, labels), vectors.shape[1]), vectors
 
 
-async def _fill(redis_url: str, project: Project) -> None:
+async def publish_routes(bootstrap: str, project: Project, packages: Path, models: int) -> None:
+    """Package so many models, and route each."""
+    async with KafkaPublisher(bootstrap, client_id="bench") as publisher:
+        await publisher.publish_all(ROUTES_CHANGED.name, _routes(project, packages, models))
+
+
+async def fill(redis_url: str, project: Project) -> None:
+    """Make rows of real events."""
     source = project.sources[TOPIC]
     client = await connect(redis_url)
     views = [view for view in project.views.values() if view.source is source]

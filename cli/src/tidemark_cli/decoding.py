@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bus.inspect import Seen
 from bus.times import format_rfc3339
-from bus.topics import CATALOGUE, is_dead_letter
+from bus.topics import CATALOGUE, SCORING_REQUESTED, is_dead_letter
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError, Message
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureStatus, FeatureVector
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Messages = Mapping[str, type[Message]]
 _HIDDEN = "(sensitive)"
+_TOLD = ("entities", "context", "request_key")
 
 
 def known_messages(project: str | None) -> Messages:
@@ -59,7 +60,10 @@ def concealing(project: str | None, topic: str) -> Callable[[dict[str, Any]], di
     Raises:
         WrongUsage: the project cannot be loaded.
     """
-    source = _sources_of(project).get(topic) if project else None
+    sources = _sources_of(project) if project else {}
+    if topic == SCORING_REQUESTED.name and any(one.is_sensitive for one in sources.values()):
+        return _conceal_request
+    source = sources.get(topic)
     if source is None or not source.is_sensitive:
         return lambda described: described
     hidden = [
@@ -73,6 +77,13 @@ def concealing(project: str | None, topic: str) -> Callable[[dict[str, Any]], di
         return described | {name: _HIDDEN for name in ("key", "id", "subject") if name in described}
 
     return conceal
+
+
+def _conceal_request(described: dict[str, Any]) -> dict[str, Any]:
+    """Hide all that a caller says: what of it is sensitive is known once it was read for its model."""
+    for name in _TOLD:
+        _hide(described["data"], [name])
+    return described | {name: _HIDDEN for name in ("key", "id", "subject") if name in described}
 
 
 def _hide(data: Any, path: list[str]) -> None:

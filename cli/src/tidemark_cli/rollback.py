@@ -11,7 +11,7 @@ from tidemark_cli.models import Model
 from tidemark_cli.options import DEFAULT_CONTROL_PLANE, Actor, AsJson, ControlPlaneUrl, who_acts
 from tidemark_cli.output import complain, print_json, print_table, say
 
-_SERVE = "serve"
+_ANSWERING = frozenset({"serve", "stream"})
 # The control plane waits no longer.
 _LONGEST_WAIT_SECONDS = 60.0
 
@@ -67,12 +67,14 @@ def rollback(
 
 def missing(replicas: Replicas) -> list[str]:
     """Returns the replicas that answer requests, and not by the new route; shadows answer nobody."""
-    return [one["replica"] for one in replicas if one["role"] == _SERVE and one["followed_after_ms"] is None]
+    return [
+        one["replica"] for one in replicas if one["role"] in _ANSWERING and one["followed_after_ms"] is None
+    ]
 
 
 def last_ms(replicas: Replicas) -> float | None:
     """Returns when the last replica that answers requests followed; None unless every one did."""
-    times = [one["followed_after_ms"] for one in replicas if one["role"] == _SERVE]
+    times = [one["followed_after_ms"] for one in replicas if one["role"] in _ANSWERING]
     return None if None in times else max(times, default=None)
 
 

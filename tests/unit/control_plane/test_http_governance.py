@@ -447,6 +447,19 @@ async def test_a_rollback_says_who_follows_it(client: httpx.AsyncClient, followe
 
 
 @pytest.mark.usefixtures("routed")
+async def test_who_answers_events_by_a_route_is_waited_for_and_a_shadow_is_not(
+    client: httpx.AsyncClient, followers: Followers
+) -> None:
+    await client.put(f"{MODEL}/route", json={"champion": "new"})
+    await hear(followers, "streaming", 2, role="stream")
+    await hear(followers, "shadowing", 2, role="shadow")
+    reply = (await client.post(f"{MODEL}/rollback", json={"wait_s": 0})).json()
+    assert (reply["revision"], reply["complete"]) == (3, False)
+    await hear(followers, "streaming", 3, role="stream")
+    assert await followers.followed("late", 3, timeout_s=1)
+
+
+@pytest.mark.usefixtures("routed")
 async def test_whoever_beats_is_live_however_long_ago_it_took_the_route_up(
     client: httpx.AsyncClient, followers: Followers
 ) -> None:

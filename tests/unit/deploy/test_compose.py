@@ -28,6 +28,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "feature": FeatureSettings,
     "inference": InferenceSettings,
     "inference-shadow": InferenceSettings,
+    "inference-stream": InferenceSettings,
     "retrain-trigger": TriggerSettings,
     "shadow-comparator": ComparatorSettings,
     "trainer": TrainerSettings,
@@ -40,7 +41,7 @@ def test_every_service_of_the_platform_is_in_the_file() -> None:
     folders = {path.parent.name.replace("_", "-") for path in (ROOT / "services").glob("*/pyproject.toml")}
     built = {name for name, service in COMPOSE["services"].items() if "build" in service}
 
-    assert built == folders | {"inference-shadow"}
+    assert built == folders | {"inference-shadow", "inference-stream"}
     assert built == SETTINGS.keys()
 
 

@@ -158,6 +158,30 @@ REFUSALS: dict[str, tuple[Callable[[], object], str, str, str]] = {
         "decision_threshold is 1.5",
         "Write a probability, 0 to 1.",
     ),
+    "model log share of nothing": (
+        lambda: model(log_share=0.0),
+        "ModelSpec('will-pay')",
+        "log_share is 0.0",
+        "Write 0.0001 to 1, in steps of 0.0001.",
+    ),
+    "model log share of more than all": (
+        lambda: model(log_share=1.1),
+        "ModelSpec('will-pay')",
+        "log_share is 1.1",
+        "Write 0.0001 to 1, in steps of 0.0001.",
+    ),
+    "model log share too fine": (
+        lambda: model(log_share=0.00015),
+        "ModelSpec('will-pay')",
+        "log_share is 0.00015",
+        "Write 0.0001 to 1, in steps of 0.0001.",
+    ),
+    "model log share of a durable one": (
+        lambda: model(log="durable", log_share=0.5),
+        "ModelSpec('will-pay')",
+        "log_share is 0.5, and it logs durably",
+        'Leave log_share out, or write log="async".',
+    ),
     "model slice": (
         lambda: model(slices=["city"]),
         "ModelSpec('will-pay')",

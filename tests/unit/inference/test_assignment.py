@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from inference.domain.assignment import choose, point
+from inference.domain.assignment import choose, is_logged, point
 from scipy.stats import chisquare
 
 
@@ -21,6 +21,19 @@ from scipy.stats import chisquare
 )
 def test_points_are_those_of_the_specification(salt: str, key: str, expected: int) -> None:
     assert point(salt, key) == expected
+
+
+@pytest.mark.parametrize(("key", "expected"), [("2013-04-01-UA-1545-EWR", 2293), ("", 7955)])
+def test_the_share_that_is_logged_is_that_of_the_specification(key: str, expected: int) -> None:
+    assert point("log:flight-delay", key) == expected
+    assert [is_logged("flight-delay", key, share) for share in (expected, expected + 1)] == [False, True]
+
+
+def test_the_share_that_is_logged_holds_whatever_arm_answers() -> None:
+    logged = [is_logged("m", f"key-{i}", 2_500) for i in range(20_000)]
+    arms = [choose((5_000, 5_000), point("salt", f"key-{i}")) for i in range(20_000)]
+    counts = np.bincount(2 * np.array(logged) + arms, minlength=4)
+    assert chisquare(counts, [7_500, 7_500, 2_500, 2_500]).pvalue > 0.001
 
 
 @given(st.text(), st.text())

@@ -12,8 +12,9 @@ from feature_store import Pseudonyms
 from feature_store.concealment import Concealment
 from feature_store.online import ReadRows
 from feature_store.rows import key_prefix
-from inference.adapters.wire import asked_of, route_of
+from inference.adapters.wire import asked_of, prediction_made, route_of
 from inference.domain.admission import Admission, Bounds
+from inference.domain.assignment import point
 from inference.domain.batching import Line
 from inference.domain.conduct import Patience
 from inference.domain.errors import (
@@ -36,7 +37,7 @@ from inference.serving import ServedModel, ServedModels
 from inference.versions import PackageVersions
 from inference_kit.heralds import herald
 from inference_kit.poisons import log_of_basket
-from inference_kit.stock import DURABLE_MODEL, NOW_US, STRICT_MODEL, Stock, question
+from inference_kit.stock import DURABLE_MODEL, NOW_US, SAMPLED_MODEL, STRICT_MODEL, Stock, question
 from model_package import PackageStore
 from prometheus_client import CollectorRegistry
 
@@ -423,3 +424,21 @@ async def test_what_was_served_is_counted(stage: Stage) -> None:
     missing = {"model": "returns", "status": "MISSING"}
     assert stage.registry.get_sample_value("inference_features_total", missing) == 6
     assert stage.registry.get_sample_value("inference_batch_size_count") == 2
+
+
+async def test_the_share_that_is_logged_is_chosen_by_request_key(stage: Stage) -> None:
+    await stage.follow(model=SAMPLED_MODEL)
+    logged = [key for key in map(str, range(40)) if point(f"log:{SAMPLED_MODEL}", key) < 2_500]
+    assert 0 < len(logged) < 40
+    for key in map(str, range(40)):
+        async with asyncio.TaskGroup() as tasks:
+            [answer] = stage.ask(tasks, f"p{key}", model=SAMPLED_MODEL, request_key=key)
+            await asyncio.sleep(0)
+            stage.rows.come()
+        assert isinstance(answer.result(), Scored)
+    assert [scored.asked.request_key for scored in stage.predictions.offered] == logged
+    assert {prediction_made(scored).log_share for scored in stage.predictions.offered} == {0.25}
+    left_out = stage.registry.get_sample_value(
+        "inference_unlogged_predictions_total", {"model": SAMPLED_MODEL}
+    )
+    assert left_out == 40 - len(logged)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from bus.topics import SCORING_REQUESTED
 from feature_store import DefinitionError, Pseudonyms, load_project
 from feature_store.concealment import Concealment
 from feature_store.retention import Retention, check_retention
@@ -53,6 +54,18 @@ def test_a_record_is_shown_without_what_its_source_drops_or_hashes() -> None:
     assert (shown["key"], shown["offset"]) == ("(sensitive)", 7)
     record = {"key": "4711", "data": {}}
     assert concealing(None, "orders.v1")(record) is record
+
+
+def test_a_request_of_a_sensitive_project_is_shown_without_what_its_caller_says() -> None:
+    show = concealing("private_shop", SCORING_REQUESTED.name)
+    shown = show({"key": "4711", "id": "i", "data": {"model": "large", "entities": {"card": "4711"}}})
+    assert shown == {
+        "key": "(sensitive)",
+        "id": "(sensitive)",
+        "data": {"model": "large", "entities": "(sensitive)"},
+    }
+    record = {"key": "4711", "data": {"entities": {"card": "4711"}}}
+    assert concealing(None, SCORING_REQUESTED.name)(record) is record
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from bus.topics import CATALOGUE
+from bus.topics import CATALOGUE, SCORING_REQUESTED
 from deltalake import DeltaTable
 from feature_store import Project
 from feature_store.subjects import named_in
@@ -51,11 +51,21 @@ def source_places(project: Project, subject: Subject) -> Iterator[Place]:
         yield Place(str(PurePosixPath("sources") / topic), rows_with(subject, sorted(names)))
 
 
+def naming_entities() -> list[str]:
+    """Return the platform's topics that are kept in the lake and whose messages name entities."""
+    return [
+        topic.name
+        for topic in CATALOGUE
+        if topic is not SCORING_REQUESTED
+        and topic.message is not None
+        and ENTITIES in topic.message.DESCRIPTOR.fields_by_name
+    ]
+
+
 def prediction_places(subject: Subject) -> Iterator[Place]:
     """Yield the platform's tables whose messages name entities: predictions, however made and resolved."""
-    for topic in CATALOGUE:
-        if topic.message is not None and ENTITIES in topic.message.DESCRIPTOR.fields_by_name:
-            yield Place(platform_path(topic.name), rows_about(subject))
+    for name in naming_entities():
+        yield Place(platform_path(name), rows_about(subject))
 
 
 def outcome_place(subject: Subject, request_keys: frozenset[str]) -> Place:

@@ -4,15 +4,15 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 
-from bus.ends import TopicEnds
+from bus.ends import after_last_records
 from bus.kafka.admin import committed_offsets
-from bus.topics import CATALOGUE, OUTCOMES_OBSERVED, PREDICTIONS_MADE, SHADOW_MADE
+from bus.topics import OUTCOMES_OBSERVED, PREDICTIONS_MADE, SHADOW_MADE
 from deltalake import DeltaTable
 from feature_store import Project
 from feature_store.online.keepers import feature_group
 from feature_store.subjects import named_in
 
-from tidemark_cli.forgetting.tables import ENTITIES, platform_path
+from tidemark_cli.forgetting.tables import naming_entities, platform_path
 from tidemark_cli.lake import positions_of
 
 Partition = tuple[str, int]
@@ -34,11 +34,7 @@ class Writers:
         self._feature = feature_group(project)
         self._lake_uri = lake_uri.rstrip("/")
         self._sources = sorted(named_in(project.views.values(), project.models.values()).get(entity, {}))
-        self._platform = [OUTCOMES_OBSERVED.name] + [
-            topic.name
-            for topic in CATALOGUE
-            if topic.message is not None and ENTITIES in topic.message.DESCRIPTOR.fields_by_name
-        ]
+        self._platform = [OUTCOMES_OBSERVED.name, *naming_entities()]
 
     async def ends(self) -> dict[Partition, int]:
         """Ask where the topics end now.
@@ -46,11 +42,8 @@ class Writers:
         Raises:
             Unavailable: the broker is away, or a topic does not exist.
         """
-        asking = TopicEnds(self._bootstrap, [*self._sources, *self._platform])
-        try:
-            return {(topic, partition): end for (topic, partition), end in (await asking.ask()).items()}
-        finally:
-            await asking.aclose()
+        ends = await after_last_records(self._bootstrap, [*self._sources, *self._platform])
+        return {(topic, partition): end for (topic, partition), end in ends.items()}
 
     async def left(self, ends: Mapping[Partition, int]) -> int:
         """Count the records before `ends` that somebody has yet to deal with.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bus.metrics import ConsumerMetrics
     from bus.patience import Patience
     from bus.received import Handler, Received
+    from bus.transactions import Answering, Made
 
 _log = logging.getLogger(__name__)
 
@@ -26,14 +27,16 @@ _log = logging.getLogger(__name__)
 class Delivery:
     """Calls a handler so that every record ends in an effect or a rejection."""
 
-    def __init__(self, handler: Handler, attempts: int, patience: Patience, metrics: ConsumerMetrics) -> None:
+    def __init__(
+        self, handler: Handler | Answering, attempts: int, patience: Patience, metrics: ConsumerMetrics
+    ) -> None:
         self._handler = handler
         self._attempts = attempts
         self._patience = patience
         self._metrics = metrics
 
-    async def deliver(self, batch: Sequence[Received]) -> list[Rejection]:
-        """Return when each record has had its effect or is rejected.
+    async def deliver(self, batch: Sequence[Received]) -> list[Made | Rejection]:
+        """Return what the handler answers, with the rejections of what it fails on, in order.
 
         A batch that keeps failing is halved, in order, until the records that fail alone are found: those are
         rejected. One poisonous record in a thousand costs some twenty calls so, and not a thousand.
@@ -52,12 +55,12 @@ class Delivery:
         middle = len(batch) // 2
         return [*await self.deliver(batch[:middle]), *await self.deliver(batch[middle:])]
 
-    async def _attempt(self, batch: Sequence[Received]) -> list[Rejection]:
+    async def _attempt(self, batch: Sequence[Received]) -> list[Made | Rejection]:
         failures = away = 0
         while True:
             try:
                 with self._metrics.handler_seconds.time():
-                    rejections = await self._handler(batch)
+                    answers = await self._handler(batch)
             except Unavailable as error:
                 away += 1
                 await self._patience.wait_for_dependency(away, str(error))
@@ -69,7 +72,7 @@ class Delivery:
                 await self._patience.wait(failures)
             else:
                 self._patience.available()
-                return list(rejections or ())
+                return list(answers or ())
 
     def _give_up(self, received: Received, error: Exception) -> Rejection:
         where = f"{received.topic}[{received.partition}]@{received.offset}"

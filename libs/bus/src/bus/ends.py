@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bus.errors import Unavailable
 from bus.kafka.reading import topic_reader
+from bus.positions import TopicPartition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
-    from bus.positions import TopicPartition
-
     Ends = Mapping[TopicPartition, int]
+
+_FIRST_REACH: Final = 16
+_FURTHER: Final = 16
 
 
 class TopicEnds:
@@ -58,3 +60,26 @@ class TopicEnds:
             while True:
                 ends = await reader.end_offsets(partitions)
                 yield {where: end if end > begins[where] else 0 for where, end in ends.items()}
+
+
+async def after_last_records(bootstrap: str, topics: Sequence[str]) -> dict[TopicPartition, int]:
+    """Return the offset after the last record of each partition; 0 where there is none.
+
+    A topic's end counts what is no record, such as ends of transactions: whoever keeps what it was given
+    never comes that far.
+
+    Raises:
+        Unavailable: the broker is away, or a topic does not exist.
+    """
+    async with topic_reader(bootstrap) as reader:
+        partitions = [where for name in topics for where in await reader.partitions(name)]
+        begins, ends = await reader.begin_offsets(partitions), await reader.end_offsets(partitions)
+        found = {where: 0 for where in partitions if ends[where] <= begins[where]}
+        reach = _FIRST_REACH
+        while left := [where for where in partitions if where not in found]:
+            starts = {where: max(begins[where], ends[where] - reach) for where in left}
+            found |= {where: 0 for where in left if starts[where] == begins[where]}
+            async for record in reader.read(starts, {where: ends[where] for where in left}):
+                found[TopicPartition(record.topic, record.partition)] = record.offset + 1
+            reach *= _FURTHER
+        return found

@@ -71,6 +71,12 @@ class Feed(Protocol):
             PartitionsLost: the group moved on.
         """
 
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """Give the offset of what `poll` returns next of each partition that is being delivered.
+
+        It passes over what holds no records: the ends of transactions, aborted ones, compacted stretches.
+        """
+
     def end_offset(self, where: TopicPartition) -> int | None:
         """Give the last known end of an assigned partition."""
 

@@ -106,6 +106,10 @@ class MemoryFeed:
         self.committed.update(offsets)
         self._moved.set()
 
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """See `Feed.positions`."""
+        return dict(self._next)
+
     def end_offset(self, where: TopicPartition) -> int | None:
         """See `Feed.end_offset`."""
         return len(self._log.read(where))

@@ -10,7 +10,7 @@ from bus.dead_letters import HANDLER_FAILED, MALFORMED_ENVELOPE, Refusal, concea
 from bus.errors import EventTooLarge, MalformedEvent
 from bus.events import from_record
 from bus.positions import TopicPartition
-from bus.received import Received
+from bus.received import Received, Rejection
 from bus.topics import dead_letter_of
 from bus.watermarks import Watermark
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from bus.metrics import ConsumerMetrics
     from bus.patience import Patience
     from bus.producer import Publisher
-    from bus.received import Rejection
     from bus.records import LogRecord, OutgoingRecord, RecordPublisher
     from bus.trail import Marks
 
@@ -70,14 +69,20 @@ class Pipeline:
         received, malformed = parse(batch)
         refusals = self._own(malformed)
         if received:
-            refusals.extend(refused(batch, await self._delivery.deliver(received)))
+            answers = await self._delivery.deliver(received)
+            refusals.extend(refused(batch, [one for one in answers if isinstance(one, Rejection)]))
         if refusals:
             await self._bury(refusals)
         marks = advance(known, batch, received)
+        self._finished(batch, refusals)
+        return marks
+
+    def _finished(self, batch: Sequence[LogRecord], refusals: Sequence[Refusal]) -> None:
         records = Counter(record.topic for record in batch)
         self._bites.swallowed(records, Counter(refusal.record.topic for refusal in refusals))
         self._metrics.finished(records)
-        return marks
+        for refusal in refusals:
+            self._metrics.rejected(refusal.record.topic, refusal.reason)
 
     def _own(self, malformed: Sequence[Refusal]) -> list[Refusal]:
         """Leave to another group what it dead-letters: one record, one dead letter, however many read it."""
@@ -93,7 +98,6 @@ class Pipeline:
         by_topic: dict[str, list[Refusal]] = {}
         for refusal in refusals:
             by_topic.setdefault(dead_letter_of(refusal.record.topic), []).append(refusal)
-            self._metrics.rejected(refusal.record.topic, refusal.reason)
         for topic, theirs in by_topic.items():
             await self._patience.until_available(partial(self._send, topic, theirs))
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -28,6 +30,7 @@ from bus.received import Handler, Received, Rejection
 from bus.retrying import Retry
 from bus.topics import PROGRESSED
 from bus.trail import Trail
+from bus.transactional import TransactionalPipeline
 from bus.watermarks import Watermark, low_watermark
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from bus.positions import TopicPartition
     from bus.records import LogRecord
     from bus.trail import Marks
+    from bus.transactions import Answering, Transactions
 
     Positions = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 
@@ -70,7 +74,10 @@ class ConsumerRunner:
     """Feeds a handler from topics as one member of a group.
 
     Args:
+        handler: With `transactions`, one that only answers.
         positions: Where to resume; at the group's commits where None.
+        transactions: Write what the handler answers together with the group's offsets; see
+            `bus.transactions`. They also say where to resume.
         concealed: Topics with sensitive fields: their dead letters keep no key, value or header of an
             original.
         buried_elsewhere: Topics whose malformed records another group dead-letters: here they are counted and
@@ -83,12 +90,13 @@ class ConsumerRunner:
         bootstrap: str,
         group: str,
         topics: Sequence[str],
-        handler: Handler,
+        handler: Handler | Answering,
         publisher: RunnerPublisher,
         service: str,
         batching: Batching = Batching(),  # noqa: B008 - frozen
         retry: Retry = Retry(),  # noqa: B008 - frozen
         positions: Positions | None = None,
+        transactions: Transactions | None = None,
         publish_progress: bool = True,
         buried_elsewhere: Collection[str] = (),
         concealed: Collection[str] = (),
@@ -101,7 +109,8 @@ class ConsumerRunner:
     ) -> None:
         self._group = group
         self._batching = batching
-        self._positions = positions
+        self._positions = positions if transactions is None else transactions.take_over
+        self._commits = transactions is None
         self._drain_seconds = drain_seconds
         self._publisher = publisher
         self._publish_progress = publish_progress
@@ -115,7 +124,8 @@ class ConsumerRunner:
         self._told = Trail(self._tell)
         self._committed = Trail(self._commit)
         self._bites = Bites(batching.max_records, len(topics))
-        self._pipeline = Pipeline(
+        steps = Pipeline if transactions is None else partial(TransactionalPipeline, transactions)
+        self._pipeline = steps(
             delivery=Delivery(handler, retry.attempts, self._patience, self._metrics),
             undertaker=Undertaker(service, stack),
             publisher=publisher,
@@ -240,7 +250,9 @@ class ConsumerRunner:
             self._listen()
             if self._patience.interrupt.is_set() or self._unpositioned is not None:
                 return
-            if self._backlog and (left_ms <= 0 or not self._batching.max_wait_ms):
+            if not self._backlog:
+                self._pass_over()
+            elif left_ms <= 0 or not self._batching.max_wait_ms:
                 return
         await self._look_beside()
 
@@ -275,9 +287,28 @@ class ConsumerRunner:
                 "%s: abandoned %d records uncommitted; they will be read again", self._group, len(batch)
             )
             return
+        except Unavailable:
+            # Only what is written in transactions comes here: all is read again from what was written.
+            self._backlog.clear()
+            raise
         self._told.add(marks)
         for where, mark in {**self._marks, **marks}.items():
             self._mark(where, mark)
+
+    def _pass_over(self) -> None:
+        """Move on over what holds no records, such as ends of transactions, once nothing is in hand.
+
+        Whoever waits for this group to reach a topic's end would wait for ever otherwise.
+        """
+        passed = {
+            where: replace(self._marks[where], next_offset=at)
+            for where, at in self._feed.positions().items()
+            if where in self._marks and at > self._marks[where].next_offset
+        }
+        if passed:
+            self._told.add(passed)
+            for where, mark in passed.items():
+                self._mark(where, mark)
 
     def _mark(self, where: TopicPartition, mark: Watermark) -> None:
         self._marks[where] = mark
@@ -290,6 +321,8 @@ class ConsumerRunner:
         self._committed.add(marks)
 
     async def _commit(self, marks: Marks) -> None:
+        if not self._commits:
+            return
         offsets = {where: mark.next_offset for where, mark in marks.items()}
         await self._patience.until_available(lambda: self._feed.commit(offsets))
 

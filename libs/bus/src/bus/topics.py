@@ -19,6 +19,7 @@ from tidemark.registry.v1.rollout_pb2 import RolloutChanged
 from tidemark.registry.v1.route_pb2 import RouteChanged, RouteFollowed
 from tidemark.retraining.v1.retrain_pb2 import RetrainApproved, RetrainRefused, RetrainRequested
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade, PredictionResolved
+from tidemark.scoring.v1.scoring_requested_pb2 import ScoringRequested
 
 from bus.kafka.admin import TopicSpec, create_topics
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _DEAD_LETTER_SUFFIX: Final = ".dlq"
 _DEAD_LETTER_RETENTION: Final = timedelta(days=30)
 # A dead letter is its original plus headers that say why: it must fit where the original only just did.
-_DEAD_LETTER_MAX_BYTES: Final = 2 * 1024 * 1024
+MAX_DEAD_LETTER_BYTES: Final = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,9 @@ class Topic:
     compacted: bool = False
 
 
+SCORING_REQUESTED: Final = Topic(
+    "tidemark.scoring.requested.v1", ScoringRequested, "request_key or id", 4, timedelta(days=7)
+)
 PREDICTIONS_MADE: Final = Topic(
     "tidemark.predictions.made.v1", PredictionMade, "request_key", 4, timedelta(days=7)
 )
@@ -88,6 +92,7 @@ AUDIT_RECORDED: Final = Topic("tidemark.audit.recorded.v1", AuditRecorded, "audi
 SUBJECTS_ERASED: Final = Topic("tidemark.subjects.erased.v1", SubjectErased, "subject", 1, None)
 PROGRESSED: Final = Topic("tidemark.pipelines.progressed.v1", ProgressMade, "group", 1, timedelta(days=1))
 CATALOGUE: Final[tuple[Topic, ...]] = (
+    SCORING_REQUESTED,
     PREDICTIONS_MADE,
     SHADOW_MADE,
     OUTCOMES_OBSERVED,
@@ -144,7 +149,7 @@ def specs_of(topic: Topic) -> tuple[TopicSpec, ...]:
     twin_configs = {
         "cleanup.policy": "delete",
         "retention.ms": _milliseconds(_DEAD_LETTER_RETENTION),
-        "max.message.bytes": str(_DEAD_LETTER_MAX_BYTES),
+        "max.message.bytes": str(MAX_DEAD_LETTER_BYTES),
     }
     return own, TopicSpec(dead_letter_of(topic.name), 1, twin_configs)
 

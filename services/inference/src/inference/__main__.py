@@ -1,4 +1,4 @@
-"""`python -m inference`: scores over gRPC. `python -m inference --role shadow`: scores logged vectors."""
+"""`python -m inference`: scores over gRPC; `--role shadow`: logged vectors; `--role stream`: events."""
 
 from __future__ import annotations
 
@@ -12,23 +12,34 @@ from typing import TYPE_CHECKING, Final
 from bus.buffered import BufferedPublisher
 from bus.errors import Unavailable
 from bus.kafka.tail import KafkaTail
+from bus.kafka.transactions import KafkaTransactions
 from bus.producer import KafkaPublisher
 from bus.runner import Batching, ConsumerRunner
-from bus.topics import PREDICTIONS_MADE, ROUTES_CHANGED, ROUTES_FOLLOWED, SHADOW_MADE, ensure_topics
+from bus.topics import (
+    PREDICTIONS_MADE,
+    ROUTES_CHANGED,
+    ROUTES_FOLLOWED,
+    SCORING_REQUESTED,
+    SHADOW_MADE,
+    ensure_topics,
+)
 from feature_store import DefinitionError, MissingKey, Project, load_project
 from feature_store.secret_file import pseudonyms_for
 from model_package import PackageStore
 from service_kit import Service, run
 
 from inference.adapters.redis import open_rows, who_keeps
-from inference.roles import Outside, running, serve, shadow
+from inference.roles import Outside, running, serve, shadow, stream
 from inference.settings import InferenceSettings
 
 if TYPE_CHECKING:
     from bus.runner import Handler
+    from bus.transactions import Answering
 
 SHADOW_GROUP: Final = "inference-shadow"
+STREAM_GROUP: Final = "inference-stream"
 _TOPIC_RETRY_SECONDS: Final = 1.0
+_TOPICS: Final = (ROUTES_CHANGED, ROUTES_FOLLOWED, SCORING_REQUESTED, PREDICTIONS_MADE, SHADOW_MADE)
 
 
 async def run_serving(service: Service, settings: InferenceSettings, project: Project) -> None:
@@ -86,10 +97,49 @@ async def run_shadow(service: Service, settings: InferenceSettings) -> None:
         )
 
 
+async def run_stream(service: Service, settings: InferenceSettings, project: Project) -> None:
+    """Score events on real clients, each once."""
+    bootstrap = settings.kafka_bootstrap_servers
+    publisher = KafkaPublisher(bootstrap, client_id=STREAM_GROUP)
+    transactions = KafkaTransactions(bootstrap, STREAM_GROUP)
+
+    def consume(handler: Answering) -> ConsumerRunner:
+        return ConsumerRunner(
+            bootstrap=bootstrap,
+            group=STREAM_GROUP,
+            topics=[SCORING_REQUESTED.name],
+            handler=handler,
+            transactions=transactions,
+            # A transaction costs much the same whatever it holds.
+            batching=Batching(max_records=settings.stream_max_batch, max_wait_ms=settings.stream_wait_ms),
+            publisher=publisher,
+            service=STREAM_GROUP,
+            stack=settings.tidemark_stack,
+            # What callers send of a sensitive project is as they know it, not as it may be kept.
+            concealed=[SCORING_REQUESTED.name] if project.is_sensitive else (),
+        )
+
+    async with AsyncExitStack() as clients:
+        clients.push_async_callback(publisher.close)
+        clients.push_async_callback(transactions.close)
+        await clients.enter_async_context(running(_ensure_topics(service, bootstrap)))
+        await stream(
+            service,
+            settings,
+            project,
+            routes=KafkaTail(bootstrap, ROUTES_CHANGED.name, client_id="inference-stream-routes"),
+            packages=PackageStore(settings.packages_uri),
+            open_rows=partial(open_rows, settings.redis_url, settings.stream_redis_deadline_ms / 1000),
+            publisher=publisher,
+            consume=consume,
+            who_keeps=partial(who_keeps, settings.redis_url),
+        )
+
+
 async def _ensure_topics(service: Service, bootstrap: str) -> None:
     while True:
         try:
-            await ensure_topics(bootstrap, [ROUTES_CHANGED, ROUTES_FOLLOWED, PREDICTIONS_MADE, SHADOW_MADE])
+            await ensure_topics(bootstrap, _TOPICS)
         except Unavailable as error:
             service.log.warning("topics not ensured yet", reason=str(error))
             await asyncio.sleep(_TOPIC_RETRY_SECONDS)
@@ -100,7 +150,9 @@ async def _ensure_topics(service: Service, bootstrap: str) -> None:
 def main() -> None:
     """Run one role until told to stop."""
     parser = argparse.ArgumentParser(prog="inference", description="Scores, fast and always.")
-    parser.add_argument("--role", choices=["serve", "shadow"], default="serve", help="default: serve")
+    parser.add_argument(
+        "--role", choices=["serve", "shadow", "stream"], default="serve", help="default: serve"
+    )
     role = parser.parse_args().role
     settings = InferenceSettings()
     if role == "shadow":
@@ -113,6 +165,8 @@ def main() -> None:
         pseudonyms_for(project, settings.privacy_key_file)
     except MissingKey as error:
         sys.exit(f"inference: {error}")
+    if role == "stream":
+        run(STREAM_GROUP, settings, partial(run_stream, settings=settings, project=project))
     run("inference", settings, partial(run_serving, settings=settings, project=project))
 
 

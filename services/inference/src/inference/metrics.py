@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from inference.domain.scaling import Pace
 
 _LATENCY_S: Final = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _BATCH: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -54,6 +57,9 @@ class Metrics:
         self._dropped = Counter(
             "inference_dropped_events", "Predictions not recorded.", ["model", "reason"], registry=registry
         )
+        self._left_out = Counter(
+            "inference_unlogged_predictions", "Left out by the log's share.", ["model"], registry=registry
+        )
         self._revision = Gauge("inference_route_revision", "Route followed.", ["model"], registry=registry)
         self._refused = Counter(
             "inference_routes_refused",
@@ -73,6 +79,16 @@ class Metrics:
             ["model", "version"],
             registry=registry,
         )
+        self._pace = {
+            name: Gauge(f"inference_stream_{name}", text, registry=registry)
+            for name, text in {
+                "handled_per_second": "Requests that came as events, answered.",
+                "arrived_per_second": "Requests that came as events, new.",
+                "lag_events": "Requests that came as events and wait.",
+                "capacity_per_second": "What this process can answer, as the last backlog showed.",
+                "wanted_replicas": "How many such processes the partitions of this one need: sum them.",
+            }.items()
+        }
         self._children: dict[tuple[str, str], Counter] = {}
 
     def watch_lanes(self, lanes: Watched) -> None:
@@ -90,6 +106,18 @@ class Metrics:
         child.inc()
         self._latency.labels(model).observe(latency_us / 1e6)
 
+    def streamed(self, model: str, variant: str, count: int) -> None:
+        """So many requests that came as events were scored."""
+        self._requests.labels(model, variant, "OK").inc(count)
+
+    def paced(self, pace: Pace, capacity_per_second: float, wanted_replicas: float) -> None:
+        """The stream was looked at."""
+        self._pace["handled_per_second"].set(pace.handled_per_second)
+        self._pace["arrived_per_second"].set(pace.arrived_per_second)
+        self._pace["lag_events"].set(pace.lag_events)
+        self._pace["capacity_per_second"].set(capacity_per_second)
+        self._pace["wanted_replicas"].set(wanted_replicas)
+
     def failed(self, status: str) -> None:
         """A request got no score."""
         self._requests.labels("", "", status).inc()
@@ -105,6 +133,10 @@ class Metrics:
     def dropped(self, model: str, reason: str) -> None:
         """A prediction was not recorded."""
         self._dropped.labels(model, reason).inc()
+
+    def left_out(self, model: str) -> None:
+        """A prediction is not of the share that is recorded."""
+        self._left_out.labels(model).inc()
 
     def route_followed(self, model: str, revision: int) -> None:
         """A route was taken over."""

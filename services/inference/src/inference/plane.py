@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
-from feature_store import Requests
-from feature_store.expressions import dtype_of
 
+from inference.assembly import Assembly
 from inference.domain.errors import DeadlinePassed, NoScore, ScoringError
 from inference.domain.requests import check_requirements, check_shape
 from inference.lanes import Lanes
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     import structlog
     from feature_store.online.ports import ReadRows
     from feature_store.vectors import Vectors
-    from numpy.typing import NDArray
 
     from inference.clocks import Stopwatch
     from inference.domain.requests import Asked
@@ -228,8 +226,10 @@ class ScoringPlane:
         scored = await ticket.answer
         if ticket.model.is_durable:
             await self._predictions.write(scored)
-        else:
+        elif ticket.model.records(scored.asked):
             self._predictions.offer(scored)
+        else:
+            self._metrics.left_out(ticket.model.name)
         return scored
 
     async def _outcome(self, ticket: Ticket | ScoringError) -> Scored | ScoringError:
@@ -311,6 +311,7 @@ class ScoringPlane:
                         row=row,
                         latency_us=latency_us,
                         outputs=more[row] if more else None,
+                        log_basis_points=model.log_basis_points,
                     )
                 )
                 counted.append((ticket.served.arm.variant, latency_us))
@@ -348,43 +349,11 @@ def _by_arm(batch: Sequence[Ticket]) -> list[list[Ticket]]:
     return list(groups.values())
 
 
-class _Group:
+class _Group(Assembly):
     """Tickets of one arm: they share a contract and a scorer."""
 
-    __slots__ = ("_assembler", "_computed", "_context", "_inputs", "_problem", "_requests", "keys", "tickets")
+    __slots__ = ("tickets",)
 
     def __init__(self, tickets: Sequence[Ticket]) -> None:
-        model = tickets[0].model
         self.tickets = tickets
-        self._assembler = model.assembler
-        self._inputs = model.requirements.inputs
-        self._context: dict[str, NDArray[Any]] = {}
-        self._requests = Requests(
-            time_us=np.array([ticket.asked.request_time_us for ticket in tickets], dtype=np.int64),
-            entities={
-                name: np.array([ticket.asked.entities[name] for ticket in tickets], dtype=object)
-                for name in model.requirements.entities
-            },
-            context=self._context,
-        )
-        self._computed: NDArray[np.float64] | None = None
-        self._problem: Exception | None = None
-        self.keys = self._assembler.row_keys(self._requests)
-
-    def prepare(self) -> None:
-        """See `Group`."""
-        try:
-            self._computed = self._compute()
-        except Exception as error:  # noqa: BLE001 - raised by assemble
-            self._problem = error
-
-    def _compute(self) -> NDArray[np.float64]:
-        for name, kind in self._inputs.items():
-            values = [ticket.asked.context[name] for ticket in self.tickets]
-            self._context[name] = np.array(values, dtype=dtype_of(kind))
-        return self._assembler.compute(self._requests)
-
-    def assemble(self, rows: Sequence[bytes | None], *, readable: bool) -> Vectors:
-        if self._problem is not None:
-            raise self._problem
-        return self._assembler.assemble(self._requests, rows, readable=readable, computed=self._computed)
+        super().__init__(tickets[0].model, [ticket.asked for ticket in tickets])

@@ -1,4 +1,4 @@
-"""The two roles, put together from what `Outside` gives: `__main__` gives clients, tests give memory."""
+"""The three roles, put together from what `Outside` gives: `__main__` gives clients, tests give memory."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ from feature_store.concealment import Concealment
 from feature_store.secret_file import pseudonyms_for
 
 from inference.adapters.grpc import GrpcServer, ScoringServicer
-from inference.adapters.kafka import KafkaPredictionLog, RouteFollowings, RouteListener, ShadowConsumer
+from inference.adapters.kafka import (
+    KafkaPredictionLog,
+    RouteFollowings,
+    RouteListener,
+    ScoringConsumer,
+    ShadowConsumer,
+)
 from inference.adapters.open_inference import OpenInferenceServicer
-from inference.adapters.redis import GuardedRows
+from inference.adapters.redis import GuardedRows, PatientRows
 from inference.clocks import stopwatch_s, wall_clock_us
 from inference.domain.admission import Admission, Bounds
 from inference.domain.batching import Line
@@ -29,10 +35,12 @@ from inference.handlers import on_predictions_made, shadows_from
 from inference.lanes import Intake
 from inference.metrics import Metrics
 from inference.open_inference import OpenInference
+from inference.pacing import Pacer
 from inference.plane import ScoringPlane
 from inference.readiness import ReadyVersions, nobody
 from inference.routing import RouteTable, arms_of, shadows_of
 from inference.serving import ServedModels
+from inference.streaming import on_scoring_requested
 from inference.versions import PackageVersions, any_contract
 
 if TYPE_CHECKING:
@@ -42,6 +50,7 @@ if TYPE_CHECKING:
     from bus.follow import Tail
     from bus.producer import Publisher
     from bus.runner import ConsumerRunner, Handler
+    from bus.transactions import Answering
     from feature_store import Project
     from model_package import Packages
     from service_kit import Service
@@ -53,6 +62,7 @@ if TYPE_CHECKING:
 
 _GRACE_SECONDS: Final = 10.0
 _GOODBYE_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +188,69 @@ async def shadow(
     )
     async with running(*background):
         # A prediction consumed before its route is known would go without its shadows.
+        if await _first(follower.read_once(), service.stop):
+            await listener.go_live()
+            await runner.run(service.stop)
+    await herald.leave(_GOODBYE_SECONDS)
+
+
+async def stream(  # noqa: PLR0913 - one keyword a part of the world
+    service: Service,
+    settings: InferenceSettings,
+    project: Project,
+    *,
+    routes: Tail,
+    packages: Packages,
+    open_rows: Connect,
+    publisher: Publisher,
+    consume: Callable[[Answering], ConsumerRunner],
+    who_keeps: WhoKeeps = nobody,
+) -> None:
+    """Score requests that come as events until stopped; `consume` feeds the handler, and publishes."""
+    metrics = Metrics(service.metrics)
+    models = ServedModels(
+        project, Concealment.of(project, pseudonyms_for(project, settings.privacy_key_file))
+    )
+    herald = _herald(settings, publisher, "stream")
+    table = RouteTable(
+        versions=ReadyVersions(PackageVersions(packages, models.contract_hash), project, who_keeps),
+        needs=arms_of,
+        build=models.build,
+        herald=herald,
+        metrics=metrics,
+        log=service.log,
+    )
+    listener = RouteListener(table, service.log)
+    follower = Follower(routes, listener)
+    rows = GuardedRows(open_rows, Breaker(), metrics, service.log)
+    score = partial(
+        on_scoring_requested,
+        routes=table,
+        caught_up=follower.caught_up,
+        rows=PatientRows(rows),
+        metrics=metrics,
+        now_s=stopwatch_s,
+    )
+    runner = consume(ScoringConsumer(score))
+    pacer = Pacer(
+        runner,
+        metrics,
+        stopwatch_s,
+        batch=settings.stream_max_batch,
+        capacity_per_second=settings.stream_capacity_per_second,
+        drain_seconds=settings.stream_drain_seconds,
+    )
+    service.health.watch("routes", lambda: follower.not_ready_because or table.lacking)
+    service.health.watch("consumer", lambda: runner.not_ready_because)
+    background = (
+        pacer.run(_LOOK_SECONDS),
+        rows.run(),
+        follower.run(service.stop),
+        _retry_refused(table, settings.retry_refused_seconds),
+        herald.run(),
+    )
+    async with running(*background):
+        # A request consumed before its route is known would be refused.
         if await _first(follower.read_once(), service.stop):
             await listener.go_live()
             await runner.run(service.stop)

@@ -145,6 +145,10 @@ class RouteTable(Generic[S]):
                 return version
         raise UnknownVersion(model, name, [version.ref.version for version in warm])
 
+    def knows(self, model: str) -> bool:
+        """Whether a route of a model was read, usable or not."""
+        return model in self._served or model in self._refused
+
     def revision_seen(self, model: str) -> int:
         """The newest revision of a model's route that was read, usable or not; -1 where none was."""
         seen = [held.route.revision for held in (self._loaded.get(model), self._refused.get(model)) if held]

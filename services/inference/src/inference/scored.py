@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from inference.domain.assignment import BASIS_POINTS
 from inference.domain.errors import NoScore
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Scored:
         latency_us: From receipt to score.
         outputs: What else the model answered, by name, of this row alone: views of its batch's arrays; None
             where there is nothing but the score.
+        log_basis_points: The share of its model's requests that is recorded, of 10,000.
     """
 
     asked: Asked
@@ -45,6 +47,7 @@ class Scored:
     row: int
     latency_us: int
     outputs: Answers | None = None
+    log_basis_points: int = BASIS_POINTS
 
 
 class Answered(NamedTuple):

@@ -10,7 +10,7 @@ from feature_store import Requests
 from feature_store.expressions import dtype_of, null_of
 from feature_store.online import VectorAssembler
 
-from inference.domain.assignment import choose, point
+from inference.domain.assignment import BASIS_POINTS, choose, is_logged, point
 from inference.domain.requests import Requirements
 from inference.domain.routes import Arm, Role
 from inference.versions import VersionRefused
@@ -50,6 +50,7 @@ class ServedModel:
     Attributes:
         is_durable: Whether a reply waits until its prediction is recorded.
         takes_defaults: Whether a request whose rows cannot be read is scored with defaults.
+        log_basis_points: The share of the requests that is recorded, of 10,000.
         concealment: Hashes what is kept hashed; None where nothing is.
     """
 
@@ -65,6 +66,13 @@ class ServedModel:
     weights: tuple[int, ...]
     arms: tuple[ServedArm, ...]
     concealment: Concealment | None = None
+    log_basis_points: int = BASIS_POINTS
+
+    def records(self, asked: Asked) -> bool:
+        """Whether a request's prediction is recorded: always the same for the same request key."""
+        return self.log_basis_points == BASIS_POINTS or is_logged(
+            self.name, asked.request_key, self.log_basis_points
+        )
 
     def conceal(self, asked: Asked) -> Asked:
         """Return a request as it may be looked up and written."""
@@ -141,6 +149,7 @@ class ServedModels:
             weights=route.weights,
             arms=tuple(_served(arm, loaded.versions[arm.version.digest]) for arm in route.arms),
             concealment=self._concealment,
+            log_basis_points=spec.log_basis_points,
         )
 
     def _features(self, model: str) -> tuple[Contract, VectorAssembler]:

@@ -9,7 +9,7 @@ from service_kit import Settings
 
 
 class InferenceSettings(Settings):
-    """Settings of both roles; the README has the table."""
+    """Settings of all roles; the README has the table."""
 
     grpc_host: str = "0.0.0.0"  # noqa: S104 - callers are elsewhere
     grpc_port: Annotated[int, Field(ge=0, le=65_535)] = 50051
@@ -27,5 +27,10 @@ class InferenceSettings(Settings):
     prediction_linger_ms: Annotated[int, Field(ge=0)] = 20
     durable_deadline_ms: Annotated[float, Field(gt=0)] = 1_000
     shadow_wait_ms: Annotated[int, Field(ge=0, le=10_000)] = 100
+    stream_max_batch: Annotated[int, Field(ge=1, le=20_000)] = 4_000
+    stream_wait_ms: Annotated[int, Field(ge=0, le=10_000)] = 100
+    stream_capacity_per_second: Annotated[float, Field(gt=0)] = 10_000
+    stream_drain_seconds: Annotated[float, Field(gt=0)] = 60
+    stream_redis_deadline_ms: Annotated[float, Field(gt=0)] = 2_000
     retry_refused_seconds: Annotated[float, Field(gt=0)] = 10
     follow_beat_seconds: Annotated[float, Field(gt=0)] = 5

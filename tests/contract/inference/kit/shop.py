@@ -100,6 +100,7 @@ def _model(name: str, **options: object) -> ModelSpec:
 returns = _model("returns")
 durable_returns = _model("durable-returns", log="durable")
 strict_returns = _model("strict-returns", when_unreadable="fail")
+sampled_returns = _model("sampled-returns", log_share=0.25)
 
 # A model without needs: tests route it to learn that everything routed before was read.
 marker = ModelSpec(

@@ -150,6 +150,20 @@ class KafkaFeed:
         except KafkaError as error:
             raise Unavailable(f"could not commit for {self._group}: {error!r}") from error
 
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """See `Feed.positions`."""
+        # The client's own way to ask waits for the answer, which is known for what is being delivered.
+        subscription = self._opened._subscription.subscription  # noqa: SLF001
+        assignment = None if subscription is None else subscription.assignment
+        if assignment is None:
+            return {}
+        states = {where: assignment.state_value(where) for where in assignment.tps}
+        return {
+            TopicPartition(*where): state.position
+            for where, state in states.items()
+            if state.has_valid_position and not state.paused
+        }
+
     def end_offset(self, where: TopicPartition) -> int | None:
         """See `Feed.end_offset`."""
         with contextlib.suppress(IllegalStateError, AssertionError):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 # Dead letters carry an original of up to the edge's bound and headers that say why.
-_MAX_REQUEST_BYTES: Final = 2 * 1024 * 1024
+MAX_REQUEST_BYTES: Final = 2 * 1024 * 1024
 _REQUEST_TIMEOUT_MS: Final = 15_000
 _CLOSE_SECONDS: Final = 10.0
 # What others have on its way through a producer that is replaced is given so long to arrive.
@@ -144,7 +144,7 @@ class KafkaPublisher:
             compression_type="lz4",
             linger_ms=self._linger_ms,
             max_batch_size=BATCH_BYTES,
-            max_request_size=_MAX_REQUEST_BYTES,
+            max_request_size=MAX_REQUEST_BYTES,
             request_timeout_ms=_REQUEST_TIMEOUT_MS,
             partitioner=partition_of_key,
         )

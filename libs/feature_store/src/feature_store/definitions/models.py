@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 _TASKS: Final = ("binary", "multiclass", "regression", "ranking", "embedding")
+_BASIS_POINTS: Final = 10_000
+_ROUNDING: Final = 1e-12
 
 TrainFunction = Callable[["NDArray[np.float32]", "NDArray[np.float64]", int], Any]
 """(features [n, F], labels [n], seed) -> a fitted scikit-learn classifier, or regressor, as the task is."""
@@ -49,6 +51,8 @@ class ModelSpec:
         when_unreadable: What becomes of a request whose rows cannot be read in time, or are damaged: it is
             scored with the declared defaults ("default"), or it fails ("fail") where a wrong score is worse
             than none. A row that is not there, or too old, takes its default either way.
+        log_share: Which share of the requests is recorded, in steps of 0.0001: the same requests always, by
+            their keys. What is served by events is recorded whole, for there the record is the answer.
         owner: Who looks after it, for whoever reads its alerts.
         risk: How much harm a bad version does; it decides what a release must pass.
         task: What kind of model it is. Versions of "ranking" and "embedding" are packaged by hand: the
@@ -67,6 +71,7 @@ class ModelSpec:
     seed: int = 0
     log: Literal["async", "durable"] = "async"
     when_unreadable: Literal["default", "fail"] = "default"
+    log_share: float = 1.0
     owner: str = ""
     risk: Literal["low", "medium", "high"] = "medium"
     task: Literal["binary", "multiclass", "regression", "ranking", "embedding"] = "binary"
@@ -84,6 +89,7 @@ class ModelSpec:
             self._refuse(f"log is {self.log!r}", 'Write "async" or "durable".')
         if self.when_unreadable not in {"default", "fail"}:
             self._refuse(f"when_unreadable is {self.when_unreadable!r}", 'Write "default" or "fail".')
+        self._check_log_share()
         if self.risk not in {"low", "medium", "high"}:
             self._refuse(f"risk is {self.risk!r}", 'Write "low", "medium" or "high".')
         self._check_task()
@@ -94,6 +100,11 @@ class ModelSpec:
                 f"its examples have no text field {self.request_key!r} to meet the label's outcomes",
                 'Write TrainingExamples(request_key="the field with the request\'s key").',
             )
+
+    @property
+    def log_basis_points(self) -> int:
+        """The share of the requests that is recorded, of 10,000."""
+        return round(self.log_share * _BASIS_POINTS)
 
     @property
     def algorithm(self) -> str:
@@ -123,6 +134,16 @@ class ModelSpec:
         if self.task != "multiclass" and self.classes:
             self._refuse(
                 f"a model of task {self.task!r} has classes", 'Leave them out, or task="multiclass".'
+            )
+
+    def _check_log_share(self) -> None:
+        is_share = 0.0 < self.log_share <= 1.0
+        if not is_share or abs(self.log_basis_points / _BASIS_POINTS - self.log_share) > _ROUNDING:
+            self._refuse(f"log_share is {self.log_share}", "Write 0.0001 to 1, in steps of 0.0001.")
+        if self.log == "durable" and self.log_share < 1.0:
+            self._refuse(
+                f"log_share is {self.log_share}, and it logs durably",
+                'Leave log_share out, or write log="async".',
             )
 
     def _check_features(self) -> None:

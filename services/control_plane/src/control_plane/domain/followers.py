@@ -23,7 +23,7 @@ class Follower:
     """What a replica said last of one model.
 
     Attributes:
-        role: "serve" or "shadow".
+        role: "serve", "stream" or "shadow".
         revision: The route it speaks of.
         serving_revision: The route it answers by.
         reason: Why it refused, in UPPER_SNAKE; `detail` in words.
@@ -49,7 +49,7 @@ class Follower:
     @property
     def serves(self) -> bool:
         """Whether it answers requests."""
-        return self.role == "serve"
+        return self.role in {"serve", "stream"}
 
     def live(self, now_us: int) -> bool:
         """Whether it was heard of within three beats and has not left."""

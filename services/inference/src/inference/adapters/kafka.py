@@ -10,12 +10,23 @@ from bus.errors import EventTooLarge, Unavailable
 from bus.events import Event
 from bus.received import Received, Rejection
 from bus.topics import PREDICTIONS_MADE, ROUTES_FOLLOWED, SHADOW_MADE
+from bus.transactions import Made
 from google.protobuf.message import DecodeError
+from tidemark.scoring.v1.prediction_pb2 import PredictionMade
 
-from inference.adapters.wire import logged_of, prediction_made, route_followed, route_of, shadow_made
-from inference.domain.errors import LogUnavailable
+from inference.adapters.wire import (
+    asked_by,
+    logged_of,
+    prediction_made,
+    route_followed,
+    route_of,
+    shadow_made,
+)
+from inference.adapters.wire_batches import predictions_made
+from inference.domain.errors import InvalidRequest, LogUnavailable
 from inference.handlers import Logged, Refused, ShadowScore
 from inference.lingering import Lingering
+from inference.scored import Scored
 
 if TYPE_CHECKING:
     import structlog
@@ -23,14 +34,17 @@ if TYPE_CHECKING:
     from bus.producer import Publisher
 
     from inference.clocks import WallClock
+    from inference.domain.requests import Asked
     from inference.domain.routes import Route
     from inference.following import Following
     from inference.metrics import Metrics
-    from inference.scored import Scored
+    from inference.streaming import Refused as NeverScored
 
 SOURCE: Final = "tidemark/inference"
+_PREDICTION_MADE: Final = PredictionMade.DESCRIPTOR.full_name
 SHADOW_SOURCE: Final = "tidemark/inference/shadow"
 
+ScoreStreamed = Callable[[Sequence["Asked"]], Awaitable[Sequence["Scored | NeverScored"]]]
 ScoreShadows = Callable[[Sequence[Logged]], Awaitable[tuple[Sequence[ShadowScore], Sequence[Refused]]]]
 
 
@@ -116,6 +130,24 @@ def prediction_event(scored: Scored) -> Event:
     )
 
 
+def _streamed_event(scored: Scored, data: bytes) -> Event:
+    """As `prediction_event`, of data that was written with others'."""
+    asked = scored.asked
+    key = asked.request_key
+    # By position: this runs for every event of a stream, and keywords cost.
+    return Event(
+        asked.prediction_id,
+        _PREDICTION_MADE,
+        SOURCE,
+        key,
+        asked.request_time_us,
+        asked.recorded_time_us,
+        key.encode(),
+        data,
+        asked.traceparent,
+    )
+
+
 def shadow_event(shadow: ShadowScore, original: Event) -> Event:
     """The event of a shadow's score: its id follows from prediction and version, its times are theirs."""
     made = shadow_made(shadow)
@@ -160,12 +192,47 @@ class ShadowConsumer:
         return list(rejections.values())
 
 
+class ScoringConsumer:
+    """Answers `scoring.requested` in the stream role: what it returns is published with the offsets."""
+
+    def __init__(self, score: ScoreStreamed) -> None:
+        self._score = score
+
+    async def __call__(self, batch: Sequence[Received]) -> Sequence[Made | Rejection]:
+        """See `bus.transactions.Answering`."""
+        answers: list[Made | Rejection] = []
+        asked: list[Asked] = []
+        sources: list[Received] = []
+        for received in batch:
+            try:
+                asked.append(asked_by(received.event))
+            except DecodeError as error:
+                answers.append(Rejection(received, "MALFORMED_REQUEST", str(error)))
+            except InvalidRequest as error:
+                answers.append(Rejection(received, "INVALID_REQUEST", str(error)))
+            else:
+                sources.append(received)
+        scored: list[Scored] = []
+        causes: list[Received] = []
+        for received, answer in zip(sources, await self._score(asked), strict=True):
+            if isinstance(answer, Scored):
+                scored.append(answer)
+                causes.append(received)
+            else:
+                answers.append(Rejection(received, answer.reason, answer.detail))
+        events = map(_streamed_event, scored, predictions_made(scored))
+        answers += [
+            Made(cause, PREDICTIONS_MADE.name, event) for cause, event in zip(causes, events, strict=True)
+        ]
+        return answers
+
+
 class RouteFollowings:
     """Says on `routes.followed` where a replica is; see `following.Announce`.
 
     Args:
         replica: Unique a process.
-        role: "serve" or "shadow".
+        role: "serve", "shadow" or "stream".
         beat_seconds: How often states are said: whoever is silent for three beats is gone.
     """
 

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from bus.errors import Unavailable
 from feature_store.online.ports import ReadRows, StoreUnavailable
 from feature_store.online.redis import RedisRowReader
 from feature_store.online.redis import connect as connect_client
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _PROBE_KEYS: Final = (b"tm:probe",)
 _CONNECT_SECONDS: Final = 2.0
+_KEYS_AT_ONCE: Final = 2_000
 
 
 class GuardedRows:
@@ -116,6 +118,30 @@ class GuardedRows:
         if self._breaker.is_open:
             self._rows = None
             self._tripped.set()
+
+
+class PatientRows:
+    """See `inference.streaming.AllRows`: rows that are unreadable are the caller's to wait for.
+
+    Args:
+        rows: Where they are asked for, a bounded number at a time.
+    """
+
+    def __init__(self, rows: FeatureRows) -> None:
+        self._rows = rows
+
+    async def read(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """See `AllRows.read`."""
+        parts = [keys[at : at + _KEYS_AT_ONCE] for at in range(0, len(keys), _KEYS_AT_ONCE)]
+        return [row for part in parts for row in await self._read(part)]
+
+    async def _read(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        reply: asyncio.Future[ReadRows] = asyncio.get_running_loop().create_future()
+        self._rows.request(keys, reply.set_result)
+        read = await reply
+        if not read.readable:
+            raise Unavailable("Redis does not give feature rows: is it up, and is REDIS_URL right?")
+        return read.rows
 
 
 class AwaitedRows:

@@ -12,8 +12,10 @@ from tidemark.registry.v1.route_pb2 import RouteChanged, RouteFollowed
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureVector, RowPosition
 from tidemark.scoring.v1.output_pb2 import Output
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade
+from tidemark.scoring.v1.scoring_requested_pb2 import ScoringRequested
 from tidemark.scoring.v1.scoring_service_pb2 import FeatureValue, ScoreResponse
 
+from inference.domain.assignment import BASIS_POINTS
 from inference.domain.errors import InvalidRequest
 from inference.domain.requests import Asked, recorded_time
 from inference.domain.routes import Arm, Role, Route, VersionRef
@@ -22,6 +24,7 @@ from inference.handlers import Logged
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bus.events import Event
     from feature_store.scalars import Scalar
     from numpy.typing import NDArray
     from tidemark.registry.v1.route_pb2 import VersionRef as VersionRefMessage
@@ -59,6 +62,29 @@ def asked_of(
     )
 
 
+def asked_by(event: Event) -> Asked:
+    """Read a scoring request that is an event: what it leaves out is the event's.
+
+    Raises:
+        DecodeError: Its data is no `ScoringRequested`.
+        InvalidRequest: A value has no kind, or a time is none.
+    """
+    request = ScoringRequested.FromString(event.data)
+    request_time_us = event.time_us
+    if request.HasField("request_time"):
+        request_time_us = _time_us("request_time", request.request_time)
+    return Asked(
+        model=request.model,
+        entities=dict(request.entities),
+        context={name: _scalar(name, value) for name, value in request.context.items()},
+        request_time_us=request_time_us,
+        prediction_id=event.id,
+        request_key=request.request_key or event.id,
+        recorded_time_us=recorded_time(request_time_us, event.recorded_time_us),
+        traceparent=event.traceparent,
+    )
+
+
 def score_response(scored: Scored, *, explain: bool) -> ScoreResponse:
     """Write a reply."""
     arm, row = scored.arm, scored.row
@@ -72,7 +98,7 @@ def score_response(scored: Scored, *, explain: bool) -> ScoreResponse:
         feature_statuses=statuses,
     )
     if scored.outputs:
-        response.outputs.extend(_outputs(scored.outputs))
+        response.outputs.extend(outputs_of(scored.outputs))
     if explain:
         values = scored.vectors.values[row].tolist()
         response.features.extend(
@@ -95,15 +121,21 @@ def prediction_made(scored: Scored) -> PredictionMade:
         score=scored.score,
         request_time=timestamp(asked.request_time_us),
         entities=asked.entities,
-        context={name: _value(value) for name, value in asked.context.items()},
+        context={name: value_of(value) for name, value in asked.context.items()},
         features=_feature_vector(scored),
         route_revision=scored.route_revision,
         latency_us=scored.latency_us,
         label=scored.label,
+        log_share=log_share(scored.log_basis_points),
     )
     if scored.outputs:
-        made.outputs.extend(_outputs(scored.outputs))
+        made.outputs.extend(outputs_of(scored.outputs))
     return made
+
+
+def log_share(basis_points: int) -> float:
+    """Write the share of requests that is recorded; 0 says all."""
+    return 0.0 if basis_points == BASIS_POINTS else basis_points / BASIS_POINTS
 
 
 def logged_of(data: bytes) -> Logged:
@@ -135,7 +167,7 @@ def shadow_made(shadow: ShadowScore) -> PredictionMade:
     made.route_revision = shadow.route_revision
     made.latency_us = shadow.latency_us
     del made.outputs[:]
-    made.outputs.extend(_outputs(shadow.outputs or {}))
+    made.outputs.extend(outputs_of(shadow.outputs or {}))
     return made
 
 
@@ -171,7 +203,8 @@ def timestamp(time_us: int) -> Timestamp:
     return Timestamp(seconds=seconds, nanos=micros * 1000)
 
 
-def _outputs(answers: Answers) -> list[Output]:
+def outputs_of(answers: Answers) -> list[Output]:
+    """Write what a model answered beside its score."""
     return [_output(name, answer) for name, answer in answers.items()]
 
 
@@ -214,7 +247,8 @@ def _scalar(name: str, value: Value) -> Scalar:
             raise InvalidRequest(f"context[{name}]", "has no value: set number, text, flag or time")
 
 
-def _value(scalar: Scalar) -> Value:
+def value_of(scalar: Scalar) -> Value:
+    """Write a request-time input."""
     # A bool is an int to Python: it is asked first.
     if isinstance(scalar, bool):
         return Value(flag=scalar)

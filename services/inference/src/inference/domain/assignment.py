@@ -21,6 +21,11 @@ def point(salt: str, key: str) -> int:
     return int.from_bytes(head, "big") * BASIS_POINTS >> 64
 
 
+def is_logged(model: str, request_key: str, basis_points: int) -> bool:
+    """Whether a request belongs to the share that is recorded: uncorrelated with the arms of any route."""
+    return point(f"log:{model}", request_key) < basis_points
+
+
 def choose(weights: Sequence[int], at: int) -> int:
     """The arm whose stretch of the 10,000 basis points, laid end to end in order, holds the point.
 

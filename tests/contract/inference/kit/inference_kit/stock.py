@@ -23,6 +23,7 @@ PROJECT: Final = "shop"
 MODEL: Final = "returns"
 DURABLE_MODEL: Final = "durable-returns"
 STRICT_MODEL: Final = "strict-returns"
+SAMPLED_MODEL: Final = "sampled-returns"
 NOW_S: Final = 1_365_000_000  # 2013-04-03T14:40:00Z
 NOW_US: Final = NOW_S * 1_000_000
 

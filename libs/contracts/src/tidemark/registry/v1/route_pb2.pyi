@@ -171,7 +171,7 @@ class RouteFollowed(_message.Message):
     replica: _builtins.str
     """Unique a process."""
     role: _builtins.str
-    """"serve" or "shadow"."""
+    """"serve", "stream" or "shadow"."""
     model: _builtins.str
     revision: _builtins.int
     """The revision this is about."""

@@ -13,7 +13,7 @@ class FollowerOfRoute(BaseModel):
     """A replica, and the route it answers by."""
 
     replica: str
-    role: Annotated[str, Field(examples=["serve", "shadow"])]
+    role: Annotated[str, Field(examples=["serve", "stream", "shadow"])]
     revision: Annotated[int, Field(description="The newest route it spoke of.")]
     serving_revision: Annotated[int, Field(description="The route it answers by.")]
     uptake: Annotated[str, Field(examples=["followed", "refused"])]
