@@ -3,6 +3,7 @@
 A package is a folder of files, frozen by one SHA-256: see `docs/adr/0006-package-format.md`.
 """
 
+from model_package.background import Background
 from model_package.errors import (
     DigestMismatch,
     GoldenMismatch,
@@ -26,6 +27,7 @@ from model_package.writing import write_package
 
 __all__ = [
     "FORMAT_VERSION",
+    "Background",
     "DigestMismatch",
     "Facts",
     "Golden",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from model_package.background import BACKGROUND, Background
 from model_package.golden import Golden
 from model_package.manifest import (
     DEFINITIONS,
@@ -29,6 +30,7 @@ def write_package(
     reference_profile: Mapping[str, Any],
     served: Served | None = None,
     definitions: bytes | None = None,
+    background: Background | None = None,
 ) -> Manifest:
     """Write the files of a package; the same inputs give the same bytes and digest.
 
@@ -40,13 +42,19 @@ def write_package(
         reference_profile: A JSON object.
         served: The graph from readings to score, where there is one.
         definitions: What its features are and which rows they are read from, as the feature store writes it.
+        background: A sample of the training set, where there is one.
 
     Returns:
         The manifest, whose `digest` and `version` name the package.
 
     Raises:
-        ValueError: The golden rows are not as wide as the features, or the profile holds NaN.
+        ValueError: The golden rows or the background are not as wide as the features, or the profile holds
+            NaN.
     """
+    if background is not None and background.vectors.shape[1] != len(facts.feature_names):
+        raise ValueError(
+            f"background rows have {background.vectors.shape[1]} values for {len(facts.feature_names)} features"
+        )
     if golden.vectors.shape[1] != len(facts.feature_names):
         raise ValueError(
             f"golden rows have {golden.vectors.shape[1]} values for {len(facts.feature_names)} features"
@@ -57,6 +65,7 @@ def write_package(
         REFERENCE_PROFILE: canonical_json(reference_profile),
         **(served.files() if served is not None else {}),
         **({DEFINITIONS: definitions} if definitions is not None else {}),
+        **({BACKGROUND: background.to_bytes()} if background is not None else {}),
     }
     manifest = Manifest(
         **facts.model_dump(),
