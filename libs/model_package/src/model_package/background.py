@@ -1,4 +1,4 @@
-"""The optional background of a package: training vectors that stand in for features an explanation leaves out."""
+"""The optional background of a package: training vectors in place of what an explanation leaves out."""
 
 import json
 from dataclasses import dataclass
@@ -49,5 +49,7 @@ def parse_background(data: bytes | None, *, uri: str, width: int) -> Background 
         raise MalformedPackage(f"{BACKGROUND} of package {uri} is not valid: {error!r}") from error
     found = background.vectors.shape[1]
     if found != width:
-        raise MalformedPackage(f"{BACKGROUND} of package {uri} has rows of {found} values for {width} features")
+        raise MalformedPackage(
+            f"{BACKGROUND} of package {uri} has rows of {found} values for {width} features"
+        )
     return background

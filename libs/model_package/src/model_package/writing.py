@@ -21,7 +21,7 @@ from model_package.manifest import (
 from model_package.served import Served
 
 
-def write_package(
+def write_package(  # noqa: PLR0913 - a keyword a file
     folder: Path,
     *,
     facts: Facts,
@@ -51,14 +51,10 @@ def write_package(
         ValueError: The golden rows or the background are not as wide as the features, or the profile holds
             NaN.
     """
-    if background is not None and background.vectors.shape[1] != len(facts.feature_names):
-        raise ValueError(
-            f"background rows have {background.vectors.shape[1]} values for {len(facts.feature_names)} features"
-        )
-    if golden.vectors.shape[1] != len(facts.feature_names):
-        raise ValueError(
-            f"golden rows have {golden.vectors.shape[1]} values for {len(facts.feature_names)} features"
-        )
+    width = len(facts.feature_names)
+    for name, rows in (("golden", golden), ("background", background)):
+        if rows is not None and rows.vectors.shape[1] != width:
+            raise ValueError(f"{name} rows have {rows.vectors.shape[1]} values for {width} features")
     files = {
         MODEL: model,
         GOLDEN: golden.to_bytes(),

@@ -100,9 +100,7 @@ def keep(training: Training, dataset: Dataset, fitted: Fitted, packages: Package
     names = contract.feature_names
     values = dataset.vectors.values
     golden = spread_rows(fitted.scores, GOLDEN_ROWS)
-    background = Background(
-        values[sampled_rows(len(values), BACKGROUND_ROWS, training.algorithm.seed)]
-    )
+    background = Background(values[sampled_rows(len(values), BACKGROUND_ROWS, training.algorithm.seed)])
     model = convert(fitted.model, len(names))
     profile = reference_profile(
         names, dataset.vectors, dataset.labelled, fitted.holdout_scores, training.spec.slices

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from feature_store.definitions.examples import TrainingExamples
     from feature_store.definitions.labels import Label
+    from feature_store.definitions.words import ExplainWhen
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -46,6 +47,8 @@ class ModelSpec:
             never waits ("async": what finds no room is dropped and counted).
         owner: Who looks after it, for whoever reads its alerts.
         risk: How much harm a bad version does; it decides what a release must pass.
+        explain: Which decisions are explained as they are made; none when left out.
+        score_words: What reasons call the score, such as "risk".
     """
 
     name: str = attribute(kw_only=False)
@@ -60,6 +63,8 @@ class ModelSpec:
     log: Literal["async", "durable"] = "async"
     owner: str = ""
     risk: Literal["low", "medium", "high"] = "medium"
+    explain: ExplainWhen | None = None
+    score_words: str = "score"
     location: Location | None = attribute(default_factory=caller, repr=False)
 
     def __post_init__(self) -> None:

@@ -12,6 +12,6 @@ def spread_rows(scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:
 
 
 def sampled_rows(total: int, count: int, seed: int) -> NDArray[np.int64]:
-    """Rows drawn evenly without replacement, in their order; the same for the same arguments, and all if few."""
+    """Rows drawn evenly without replacement, in their order; the same for the same arguments."""
     generator = np.random.default_rng(seed)
     return np.sort(generator.choice(total, min(count, total), replace=False)).astype(np.int64)
