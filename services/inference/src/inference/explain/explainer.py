@@ -19,7 +19,7 @@ from model_package import PackageError, Scorer
 from inference.domain.explanations import BackgroundKind, Explained
 from inference.explain.bounded import Bounded
 from inference.explain.errors import NotReadable, TookTooLong, TooManyWait, Unexplainable, WrongWidth
-from inference.explain.shapley import attribute, warm_up
+from inference.explain.shapley import attribute
 from inference.explain.targets import answers_of, is_probability, pick
 
 if TYPE_CHECKING:
@@ -79,10 +79,6 @@ class Explainer:
         self._thread = ThreadPoolExecutor(1, "explainer")
         self._closed = threading.Event()
         self._waiting = 0
-
-    async def warm_up(self) -> None:
-        """Return when the first explanation will not wait for anything to be compiled."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, warm_up)
 
     async def explain(
         self, ref: VersionRef, subject: Subject, target: Target, within_s: float | None = None

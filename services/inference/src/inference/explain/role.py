@@ -148,7 +148,6 @@ async def explain(
     followed = (registered.run(service.stop), routes.run(service.stop), window.run(service.stop))
 
     async def announce() -> None:
-        await explainer.warm_up()
         for follower in (registered, routes, window):
             await follower.read_once()
         await server.set_serving(serving=True)
