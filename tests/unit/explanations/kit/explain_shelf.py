@@ -53,7 +53,7 @@ def prediction(prediction_id: str, version: str, **changes: Any) -> PredictionMa
         "version": version,
         "variant": "champion",
         "role": Role.ROLE_CHAMPION,
-        "score": score_of(vector) if len(vector) == WIDTH else 0.9,
+        "score": score_of(vector) if len(vector) == WIDTH else 0.1,
         "entities": {"user": "ann", "item": "tea"},
         "features": FeatureVector(values=vector.astype("<f4").tobytes(), statuses=bytes([1] * len(vector))),
     }

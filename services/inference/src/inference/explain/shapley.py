@@ -19,9 +19,9 @@ import numpy as np
 from inference.domain.explanations import Attribution, Method, Scale
 
 with warnings.catch_warnings():
-    # It sets up colour maps for plots that nobody draws, which new versions of matplotlib announce to refuse.
+    # It sets up colour maps for plots that nobody draws, in a way that matplotlib announces to refuse.
     warnings.simplefilter("ignore")
-    # What it would compile works on a thousand masks here, not on vectors: compiling takes 8 s, running 50 ms.
+    # What it compiles works on a thousand masks here, not on vectors: compiling takes 8 s, running 50 ms.
     numba.config.DISABLE_JIT = True
     try:
         import shap
