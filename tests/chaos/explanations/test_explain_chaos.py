@@ -103,10 +103,9 @@ async def _asked_by_id(process: Process, event: Event) -> None:
     told = PredictionExplained.FromString(event.data)
     async with grpc.aio.insecure_channel(await process.address()) as channel:
         async with asyncio.timeout(60):
-            while (
-                await HealthStub(channel).Check(HealthCheckRequest())
-            ).status != HealthCheckResponse.SERVING:
-                await asyncio.sleep(0.1)
+            async for health in HealthStub(channel).Watch(HealthCheckRequest()):
+                if health.status == HealthCheckResponse.SERVING:
+                    break
         answer = await ExplainServiceStub(channel).Explain(ExplainRequest(prediction_id=told.prediction_id))
         assert answer.explanation == told.explanation
         with pytest.raises(grpc.aio.AioRpcError, match=r"nor in the lake's table") as caught:
