@@ -116,9 +116,8 @@ def _show(found: ExplainResponse, features: int) -> None:
         }
     )
     say("")
-    print_table(
-        ["feature", "value #", "usual #", "status", "adds #", ""], _rows(explanation, features), empty=""
-    )
+    columns = ["feature", "value #", "usual #", "status", "adds #", ""]
+    print_table(columns, _rows(explanation, features), empty="The model has no features.")
     say("")
     for reason in explanation.reasons:
         say(f"- {reason.text}")
