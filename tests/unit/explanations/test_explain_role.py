@@ -30,6 +30,7 @@ from prometheus_client import CollectorRegistry
 from service_kit import Health, Service
 from tidemark.explanations.v1.explain_service_pb2 import ExplainRequest, ExplainResponse, GivenVector
 from tidemark.explanations.v1.explain_service_pb2_grpc import ExplainServiceStub
+from tidemark_cli.testing import Cli
 
 Code = grpc.StatusCode
 
@@ -40,6 +41,7 @@ class Running:
 
     shelf: Shelf
     log: MemoryLog
+    address: str
     channel: grpc.aio.Channel
 
     async def ask(self, seconds: float | None = None, **fields: Any) -> ExplainResponse:
@@ -91,8 +93,9 @@ async def role(folder: Path, **settings: Any) -> AsyncIterator[Running]:
     running = asyncio.ensure_future(
         explain(service, wanted, shelf.stock.project, outside, listening.set_result)
     )
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{await listening}") as channel:
-        yield Running(shelf, log, channel)
+    address = f"127.0.0.1:{await listening}"
+    async with grpc.aio.insecure_channel(address) as channel:
+        yield Running(shelf, log, address, channel)
         service.stop.set()
         await running
 
@@ -219,3 +222,30 @@ async def test_a_deadline_that_passes_ends_the_wait(tmp_path: Path, monkeypatch:
         code, _ = await running.refusal(vector=given(values=(VECTOR + 1).tolist()))
         assert code == Code.DEADLINE_EXCEEDED
         go_on.set()
+
+
+async def test_the_command_shows_a_table_and_reasons_and_tells_machines_all(running: Running) -> None:
+    made = made_event(prediction("shown", await running.known()))
+    await MemoryPublisher(running.log).publish(PREDICTIONS_MADE.name, made)
+    cli = Cli({"TIDEMARK_EXPLAIN_ADDRESS": running.address})
+
+    shown = await cli.show("explain", "shown", "--features", "2")
+    assert "Shapley values, exact" in shown
+    assert "user_orders.mean_amount_24h 3 " in shown
+    assert "█" in shown or "░" in shown
+    assert "- user orders of ann: mean amount 24h is 3 (usual:" in shown
+
+    read = await cli.read("explain", "shown", "--reasons", "1")
+    assert read["explanation"]["version"] in shown
+    assert len(read["explanation"]["contributions"]) == len(VECTOR)
+    assert len(read["explanation"]["reasons"]) == 2
+
+    assert "'lost' is neither among the newest" in await cli.refused("explain", "lost")
+    assert "output: " in await cli.refused("explain", "shown", "--output", "none", exit_code=2)
+
+
+async def test_the_command_says_that_nobody_answers() -> None:
+    cli = Cli({"TIDEMARK_EXPLAIN_ADDRESS": "127.0.0.1:9"})
+    told = await cli.refused("explain", "any", "--timeout", "2", exit_code=3)
+    assert "no explanation from 127.0.0.1:9" in told
+    assert "--role explain" in told

@@ -30,26 +30,19 @@ def test_a_package_without_one_is_whole_and_another(tmp_path: Path) -> None:
 def test_a_changed_one_is_refused(tmp_path: Path) -> None:
     write_logistic_package(tmp_path / "p", facts=FACTS, weights=[1, 2], background=Background(ROWS))
     (tmp_path / "p" / BACKGROUND).write_bytes(Background(ROWS + 1).to_bytes())
-    with pytest.raises(DigestMismatch, match="background.json"):
+    with pytest.raises(DigestMismatch, match=r"background\.json"):
         PackageStore(tmp_path / "store").put(tmp_path / "p")
 
 
-@pytest.mark.parametrize(
-    "document",
-    [[], {}, {"vectors": []}, {"vectors": [[1, None]]}, {"vectors": [[1], [1, 2]]}, {"vectors": "x"}],
-)
-def test_one_that_says_something_else_is_malformed(document: object) -> None:
+@pytest.mark.parametrize("vectors", [None, [], [[1, None]], [[1], [1, 2]], "x"])
+def test_one_that_says_something_else_is_malformed(vectors: object) -> None:
     with pytest.raises(MalformedPackage, match=r"background.json of package p is not valid"):
-        parse_background(json.dumps(document).encode(), uri="p", width=2)
+        parse_background(json.dumps({"vectors": vectors}).encode(), uri="p", width=2)
 
 
 def test_one_of_another_width_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MalformedPackage, match="rows of 2 values for 3 features"):
         parse_background(Background(ROWS).to_bytes(), uri="p", width=3)
+    narrow = facts("m", ["a"], contract_hash="0" * 64)
     with pytest.raises(ValueError, match="background rows have 2 values for 1 features"):
-        write_logistic_package(
-            tmp_path,
-            facts=facts("m", ["a"], contract_hash="0" * 64),
-            weights=[1],
-            background=Background(ROWS),
-        )
+        write_logistic_package(tmp_path, facts=narrow, weights=[1], background=Background(ROWS))
