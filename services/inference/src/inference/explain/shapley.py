@@ -18,15 +18,16 @@ import numpy as np
 
 from inference.domain.explanations import Attribution, Method, Scale
 
+_compiler: Any = numba.config  # its names are made at run time
 with warnings.catch_warnings():
     # It sets up colour maps for plots that nobody draws, in a way that matplotlib announces to refuse.
     warnings.simplefilter("ignore")
     # What it compiles works on a thousand masks here, not on vectors: compiling takes 8 s, running 50 ms.
-    numba.config.DISABLE_JIT = True
+    _compiler.DISABLE_JIT = True
     try:
         import shap
     finally:
-        numba.config.DISABLE_JIT = False
+        _compiler.DISABLE_JIT = False
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

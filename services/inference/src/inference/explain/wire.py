@@ -191,7 +191,7 @@ def explanation(answer: Answer) -> Explanation:
 def _contributions(answer: Answer) -> list[Contribution]:
     explained, subject = answer.explained, answer.subject
     written = [
-        Contribution(feature=name, value=value, status=status, usual=usual, contribution=contribution)  # type: ignore[arg-type] # as above
+        Contribution(feature=name, value=value, status=status, usual=usual, contribution=contribution)
         for name, value, status, usual, contribution in zip(
             explained.feature_names,
             subject.values.tolist(),
