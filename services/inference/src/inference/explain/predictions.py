@@ -150,18 +150,8 @@ class Predictions:
             NotReadable: It is not where could be looked, and not everywhere could be.
         """
         unread: list[str] = []
-        found = self._find_recent(prediction_id)
-        if found is None:
-            try:
-                await self.caught_up()
-            except Unavailable as error:
-                unread.append(str(error))
-            found = self._find_recent(prediction_id)
-        if found is None:
-            try:
-                found = await asyncio.to_thread(self.older.find, prediction_id)
-            except NotReadable as error:
-                unread.append(str(error))
+        found = self._find_recent(prediction_id) or await self._find_newest(prediction_id, unread)
+        found = found or await self._find_older(prediction_id, unread)
         if found is not None:
             return found
         searched = (
@@ -171,6 +161,20 @@ class Predictions:
         if unread:
             raise NotReadable(f"{searched}, as far as could be read: {'; '.join(unread)}")
         raise NotFound(f"{searched}: check the id; what was served lately may not have been archived yet")
+
+    async def _find_newest(self, prediction_id: str, unread: list[str]) -> Prediction | None:
+        try:
+            await self.caught_up()
+        except Unavailable as error:
+            unread.append(str(error))
+        return self._find_recent(prediction_id)
+
+    async def _find_older(self, prediction_id: str, unread: list[str]) -> Prediction | None:
+        try:
+            return await asyncio.to_thread(self.older.find, prediction_id)
+        except NotReadable as error:
+            unread.append(str(error))
+            return None
 
     def _find_recent(self, prediction_id: str) -> Prediction | None:
         try:

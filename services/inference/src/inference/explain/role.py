@@ -125,40 +125,57 @@ async def explain(
     versions = KnownVersions(service.log)
     recent = RecentPredictions(settings.explain_window, prediction_of)
     metrics.watch_window(lambda: len(recent))
-    registered = Follower(outside.registered, versions.on_registered)
-    routes = Follower(outside.routes, versions.on_route)
-    window = Follower(outside.predictions, recent.on_event)
-    versions.lacking = lambda: registered.not_ready_because or routes.not_ready_because
+    topics = _Topics(outside, versions, recent)
     asking = Asking(explainer, versions, Vocabulary(project))
-    predictions = Predictions(recent, window.caught_up, outside.older)
-
-    async def versions_caught_up() -> None:
-        await registered.caught_up()
-        await routes.caught_up()
-
-    handler = DecisionExplainer(
-        asking, asking.vocabulary.policies, versions_caught_up, outside.publisher, metrics
-    )
+    policies = asking.vocabulary.policies
+    handler = DecisionExplainer(asking, policies, topics.versions_caught_up, outside.publisher, metrics)
+    predictions = Predictions(recent, topics.window.caught_up, outside.older)
     server = ExplainServer(
         ExplainServicer(partial(answer, asking=asking, predictions=predictions), metrics),
         f"{settings.grpc_host}:{settings.grpc_port}",
     )
     service.health.watch("versions", versions.lacking)
-    service.health.watch("window", lambda: window.not_ready_because)
-    followed = (registered.run(service.stop), routes.run(service.stop), window.run(service.stop))
-
-    async def announce() -> None:
-        for follower in (registered, routes, window):
-            await follower.read_once()
-        await server.set_serving(serving=True)
-        service.log.info("ready", policies=sorted(asking.vocabulary.policies))
-
-    async with running(*followed, _give_up_late(service, explainer)):
+    service.health.watch("window", lambda: topics.window.not_ready_because)
+    async with running(*topics.followed(service.stop), _give_up_late(service, explainer)):
         on_listening(await server.start())
-        async with running(announce()):
-            await _until_stopped(service, asking, outside, handler)
+        async with running(_announce(service, server, topics)):
+            await _until_stopped(service, outside, handler if policies else None)
         await server.stop(_GRACE_SECONDS)
     explainer.close()
+
+
+class _Topics:
+    """The topics that are followed: those of versions whole, that of predictions from near its end."""
+
+    def __init__(self, outside: ExplainOutside, versions: KnownVersions, recent: RecentPredictions) -> None:
+        self._registered = Follower(outside.registered, versions.on_registered)
+        self._routes = Follower(outside.routes, versions.on_route)
+        self.window = Follower(outside.predictions, recent.on_event)
+        versions.lacking = lambda: self._registered.not_ready_because or self._routes.not_ready_because
+
+    def followed(self, stop: asyncio.Event) -> tuple[Coroutine[Any, Any, None], ...]:
+        """What follows them until `stop`."""
+        return self._registered.run(stop), self._routes.run(stop), self.window.run(stop)
+
+    async def read_once(self) -> None:
+        """Return when all that was there at the start has been read."""
+        for follower in (self._registered, self._routes, self.window):
+            await follower.read_once()
+
+    async def versions_caught_up(self) -> None:
+        """Return when every version that is published now is known.
+
+        Raises:
+            Unavailable: That cannot be known now.
+        """
+        await self._registered.caught_up()
+        await self._routes.caught_up()
+
+
+async def _announce(service: Service, server: ExplainServer, topics: _Topics) -> None:
+    await topics.read_once()
+    await server.set_serving(serving=True)
+    service.log.info("ready")
 
 
 async def _give_up_late(service: Service, explainer: Explainer) -> None:
@@ -169,10 +186,10 @@ async def _give_up_late(service: Service, explainer: Explainer) -> None:
 
 
 async def _until_stopped(
-    service: Service, asking: Asking, outside: ExplainOutside, handler: DecisionExplainer
+    service: Service, outside: ExplainOutside, handler: DecisionExplainer | None
 ) -> None:
     """Wait for the stop; where a model has a policy, explaining its decisions meanwhile."""
-    if not asking.vocabulary.policies:
+    if handler is None:
         await service.stop.wait()
         return
     runner = outside.consume(handler)
