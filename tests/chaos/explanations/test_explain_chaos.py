@@ -33,7 +33,7 @@ pytestmark = pytest.mark.stack
 StartStack = Callable[..., Awaitable[LocalStack]]
 
 DECISIONS = 120
-IMPORT_SECONDS = 120  # of shap, on a machine that runs other tests
+IMPORT_SECONDS = 240  # of shap and scikit-learn: five, but minutes where the machine does other work
 
 
 def _process(folder: Path, stack: LocalStack, stock: Stock) -> Process:
@@ -60,6 +60,7 @@ async def _explained(stack: LocalStack, at_least: int) -> list[Event]:
                 return found
 
 
+@pytest.mark.timeout(600)
 async def test_every_declined_decision_is_explained_through_a_kill_9(
     tmp_path: Path, own_stack: StartStack
 ) -> None:
@@ -77,12 +78,12 @@ async def test_every_declined_decision_is_explained_through_a_kill_9(
     async with KafkaPublisher(stack.kafka_bootstrap, client_id="test") as publisher:
         await publisher.publish(MODELS_REGISTERED.name, registered_event(version))
         process.start()
-        await process.says(SAYS_PORT, IMPORT_SECONDS)
-        await publisher.publish_all(PREDICTIONS_MADE.name, [made_event(one) for one in made])
-        await _explained(stack, 8)
-        process.kill()
-        process.start()
         try:
+            await process.says(SAYS_PORT, IMPORT_SECONDS)
+            await publisher.publish_all(PREDICTIONS_MADE.name, [made_event(one) for one in made])
+            await _explained(stack, 8)
+            process.kill()
+            process.start()
             await process.says(SAYS_PORT, IMPORT_SECONDS)
             found = await _explained(stack, len(declined))
             await _asked_by_id(process, found[0])
