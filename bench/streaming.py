@@ -1,8 +1,8 @@
 """Scoring events in one process, exactly once, against the same client consuming and producing and no more.
 
 Requests (sixteen features in four views, a hundred trees) wait in a real Kafka; the stream role answers them
-from real rows in a real Valkey. The reference reads the same requests and writes them to another topic, without
-transactions and without doing anything else, in the same process and in turns.
+from real rows in a real Valkey. The reference reads the same requests and writes them to another topic,
+without transactions and without doing anything else, in the same process and in turns.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from feature_store import (
     RequestTime,
     Share,
     Source,
+    Words,
     day_of_week,
     field,
     local_hour,
@@ -136,11 +137,27 @@ class _Departures(FeatureView, abstract=True):
 
     source = departures
     ttl, freshness = timedelta(days=2), SOON
-    mean_delay_1h = Mean("departure_delay_minutes", window="1h")
-    mean_delay_3h = Mean("departure_delay_minutes", window="3h")
-    mean_delay_24h = Mean("departure_delay_minutes", window="24h")
-    late_share_3h = Share(where=_left_late, window="3h")
-    departures_1h = Count(window="1h")
+    mean_delay_1h = Mean(
+        "departure_delay_minutes",
+        window="1h",
+        words=Words("Departures of {key} ran {value} late in the last hour", "min"),
+    )
+    mean_delay_3h = Mean(
+        "departure_delay_minutes",
+        window="3h",
+        words=Words("Departures of {key} ran {value} late in the last three hours", "min"),
+    )
+    mean_delay_24h = Mean(
+        "departure_delay_minutes",
+        window="24h",
+        words=Words("Departures of {key} ran {value} late in the last day", "min"),
+    )
+    late_share_3h = Share(
+        where=_left_late,
+        window="3h",
+        words=Words("Of the departures of {key} in the last three hours {value} were late", "%"),
+    )
+    departures_1h = Count(window="1h", words=Words("Departures of {key} in the last hour: {value}"))
 
 
 class OriginDepartures(_Departures):
@@ -167,9 +184,17 @@ class AircraftDepartures(FeatureView):
     source = departures
     entity = tail_number
     ttl, freshness = AWAY, SOON
-    mean_delay_24h = Mean("departure_delay_minutes", window="24h")
-    late_share_24h = Share(where=_left_late, window="24h")
-    departures_24h = Count(window="24h")
+    mean_delay_24h = Mean(
+        "departure_delay_minutes",
+        window="24h",
+        words=Words("Aircraft {key} left {value} late in the last day", "min"),
+    )
+    late_share_24h = Share(
+        where=_left_late,
+        window="24h",
+        words=Words("Of the departures of aircraft {key} in the last day {value} were late", "%"),
+    )
+    departures_24h = Count(window="24h", words=Words("Departures of aircraft {key} in the last day: {value}"))
 
 
 class _Arrivals(FeatureView, abstract=True):
@@ -177,11 +202,33 @@ class _Arrivals(FeatureView, abstract=True):
 
     source = arrivals
     ttl, freshness = timedelta(days=2), SOON
-    mean_delay_3h = Mean("arrival_delay_minutes", window="3h")
-    mean_delay_24h = Mean("arrival_delay_minutes", window="24h")
-    late_share_3h = Share(where=_arrived_late, among=_arrived, window="3h")
-    late_share_24h = Share(where=_arrived_late, among=_arrived, window="24h")
-    cancelled_share_24h = Share(where=field("end") == "CANCELLED", window="24h")
+    mean_delay_3h = Mean(
+        "arrival_delay_minutes",
+        window="3h",
+        words=Words("Arrivals of {key} ran {value} late in the last three hours", "min"),
+    )
+    mean_delay_24h = Mean(
+        "arrival_delay_minutes",
+        window="24h",
+        words=Words("Arrivals of {key} ran {value} late in the last day", "min"),
+    )
+    late_share_3h = Share(
+        where=_arrived_late,
+        among=_arrived,
+        window="3h",
+        words=Words("Of the arrivals of {key} in the last three hours {value} were late", "%"),
+    )
+    late_share_24h = Share(
+        where=_arrived_late,
+        among=_arrived,
+        window="24h",
+        words=Words("Of the arrivals of {key} in the last day {value} were late", "%"),
+    )
+    cancelled_share_24h = Share(
+        where=field("end") == "CANCELLED",
+        window="24h",
+        words=Words("Of the flights of {key} in the last day {value} were cancelled", "%"),
+    )
 
 
 class DestinationArrivals(_Arrivals):
@@ -202,9 +249,17 @@ class AircraftArrivals(FeatureView):
     source = arrivals
     entity = tail_number
     ttl, freshness = AWAY, SOON
-    last_delay_24h = Last("arrival_delay_minutes", window="24h")
-    mean_delay_24h = Mean("arrival_delay_minutes", window="24h")
-    arrivals_24h = Count(where=_arrived, window="24h")
+    last_delay_24h = Last(
+        "arrival_delay_minutes", window="24h", words=Words("Aircraft {key} last arrived {value} late", "min")
+    )
+    mean_delay_24h = Mean(
+        "arrival_delay_minutes",
+        window="24h",
+        words=Words("Aircraft {key} arrived {value} late in the last day", "min"),
+    )
+    arrivals_24h = Count(
+        where=_arrived, window="24h", words=Words("Arrivals of aircraft {key} in the last day: {value}")
+    )
 
 
 class OriginWeather(FeatureView):
@@ -213,22 +268,60 @@ class OriginWeather(FeatureView):
     source = weather
     entity = origin
     ttl, freshness = timedelta(hours=6), SOON
-    temperature_f = Last("temperature_f", window="3h", default=55.0)
-    dewpoint_f = Last("dewpoint_f", window="3h", default=41.0)
-    humidity_percent = Last("humidity_percent", window="3h", default=62.0)
-    wind_speed_mph = Last("wind_speed_mph", window="3h", default=10.0)
-    wind_gust_mph = Last("wind_gust_mph", window="3h", default=0.0)
-    precipitation_in = Last("precipitation_in", window="3h", default=0.0)
-    pressure_hpa = Last("pressure_hpa", window="3h", default=1018.0)
-    visibility_miles = Last("visibility_miles", window="3h", default=10.0)
+    temperature_f = Last(
+        "temperature_f", window="3h", default=55.0, words=Words("The temperature at {key} is {value}", "°F")
+    )
+    dewpoint_f = Last(
+        "dewpoint_f", window="3h", default=41.0, words=Words("The dew point at {key} is {value}", "°F")
+    )
+    humidity_percent = Last(
+        "humidity_percent",
+        window="3h",
+        default=62.0,
+        words=Words("The humidity at {key} is {value}", "per cent"),
+    )
+    wind_speed_mph = Last(
+        "wind_speed_mph", window="3h", default=10.0, words=Words("The wind at {key} is {value}", "mph")
+    )
+    wind_gust_mph = Last(
+        "wind_gust_mph",
+        window="3h",
+        default=0.0,
+        words=Words("The strongest gust at {key} is {value}", "mph"),
+    )
+    precipitation_in = Last(
+        "precipitation_in", window="3h", default=0.0, words=Words("The rain at {key} is {value}", "in")
+    )
+    pressure_hpa = Last(
+        "pressure_hpa",
+        window="3h",
+        default=1018.0,
+        words=Words("The air pressure at {key} is {value}", "hPa"),
+    )
+    visibility_miles = Last(
+        "visibility_miles",
+        window="3h",
+        default=10.0,
+        words=Words("The visibility at {key} is {value}", "miles"),
+    )
 
 
 # No month: a model that has seen three of them would only learn which three.
-scheduled_hour = RequestTime("scheduled_hour", local_hour(request("scheduled_at"), zone=NEW_YORK))
+scheduled_hour = RequestTime(
+    "scheduled_hour",
+    local_hour(request("scheduled_at"), zone=NEW_YORK),
+    words=Words("The hour of the schedule is {value}"),
+)
 scheduled_minute_of_day = RequestTime(
-    "scheduled_minute_of_day", local_minute_of_day(request("scheduled_at"), zone=NEW_YORK)
+    "scheduled_minute_of_day",
+    local_minute_of_day(request("scheduled_at"), zone=NEW_YORK),
+    words=Words("The schedule is {value} after midnight", "min"),
 )
 scheduled_day_of_week = RequestTime(
-    "scheduled_day_of_week", day_of_week(request("scheduled_at"), zone=NEW_YORK)
+    "scheduled_day_of_week",
+    day_of_week(request("scheduled_at"), zone=NEW_YORK),
+    words=Words("The day of the week is {value} after Monday", "days"),
 )
-distance_miles = RequestTime("distance_miles", request("distance_miles"))
+distance_miles = RequestTime(
+    "distance_miles", request("distance_miles"), words=Words("The flight is {value} long", "miles")
+)

@@ -120,6 +120,7 @@ flight_delay = ModelSpec(
         distance_miles,
     ],
     label=arrived_late,
+    score_words="risk of a late arrival",
     examples=TrainingExamples(
         source=arrivals,
         time=field("scheduled_departure_at") - timedelta(hours=1),

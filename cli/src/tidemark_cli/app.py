@@ -21,6 +21,7 @@ from tidemark_cli import (
     routes,
 )
 from tidemark_cli.demo.command import demo
+from tidemark_cli.explain import explain
 from tidemark_cli.failures import INTERRUPTED, Failure
 from tidemark_cli.forget import forget
 from tidemark_cli.output import complain
@@ -76,6 +77,7 @@ app.command()(approvals.reject)
 app.add_typer(rollouts.app, name="rollout")
 app.command()(rollback)
 app.add_typer(audit.app, name="audit")
+app.command()(explain)
 app.command()(topics)
 app.command()(tail)
 app.add_typer(dead_letters.app, name="dlq")

@@ -80,11 +80,12 @@ def _views(described: Described) -> Iterator[str]:
         if view["meaning"]:
             yield view["meaning"].replace("\n", " ")
             yield ""
-        yield "| feature | type | window | tiles | without a value | models |"
-        yield "|---|---|---|---|---|---|"
+        yield "| feature | in words | type | window | tiles | without a value | models |"
+        yield "|---|---|---|---|---|---|---|"
         for feature, one in view["features"].items():
             yield _row(
                 f"`{name}.{feature}`",
+                one["words"],
                 one["type"],
                 duration(one["window_us"]),
                 one["tiles"],
@@ -117,11 +118,13 @@ def _requests(described: Described) -> Iterator[str]:
         return
     yield "## Request-time features"
     yield ""
-    yield "| feature | computed from | without a value | models |"
-    yield "|---|---|---|---|"
+    yield "| feature | in words | computed from | without a value | models |"
+    yield "|---|---|---|---|---|"
     for name, one in described["requests"].items():
         inputs = ", ".join(f"`{given}`" for given in one["inputs"])
-        yield _row(f"`{name}`", inputs, f"{one['default']:g}", ", ".join(one["models"]) or "none")
+        yield _row(
+            f"`{name}`", one["words"], inputs, f"{one['default']:g}", ", ".join(one["models"]) or "none"
+        )
 
 
 def _row(*cells: Any) -> str:

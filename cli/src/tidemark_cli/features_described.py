@@ -9,6 +9,7 @@ from feature_store.definitions import Feature, RequestTime
 from feature_store.keys import SEPARATOR
 from feature_store.plans import plan_of
 from feature_store.rows import WORD_BYTES, key_prefix
+from feature_store.said import said
 
 if TYPE_CHECKING:
     from feature_store import Project
@@ -66,6 +67,7 @@ def _describe_view(project: Project, view: View) -> Described:
                 "window_us": aggregation.window_us,
                 "tiles": aggregation.tiles,
                 "default": float(aggregation.default),
+                "words": said(Feature(view, name, aggregation)).words.sentence,
                 "definition": view.canonical_of(aggregation),
                 "models": used[name],
             }
@@ -98,6 +100,7 @@ def _describe_request(project: Project, request: RequestTime) -> Described:
     return {
         "inputs": sorted({*request.expression.requests(), *request.expression.entity_keys()}),
         "default": float(request.default),
+        "words": said(request).words.sentence,
         "definition": request.expression.canonical(),
         "models": [name for name, spec in sorted(project.models.items()) if request in spec.features],
     }

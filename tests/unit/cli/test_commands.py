@@ -56,6 +56,7 @@ def test_the_commands_are_those_that_the_manual_names() -> None:
         "tidemark dlq list",
         "tidemark dlq replay",
         "tidemark dlq show",
+        "tidemark explain",
         "tidemark features backfill",
         "tidemark features catalogue",
         "tidemark features describe",

@@ -11,6 +11,7 @@ from archiver.settings import ArchiverSettings
 from control_plane.settings import Settings as ControlPlaneSettings
 from drift_detector.settings import DetectorSettings
 from feature.settings import FeatureSettings
+from inference.explain.settings import ExplainSettings
 from inference.settings import InferenceSettings
 from retrain_trigger.settings import TriggerSettings
 from shadow_comparator.settings import ComparatorSettings
@@ -27,6 +28,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "drift-detector": DetectorSettings,
     "feature": FeatureSettings,
     "inference": InferenceSettings,
+    "inference-explain": ExplainSettings,
     "inference-shadow": InferenceSettings,
     "inference-stream": InferenceSettings,
     "retrain-trigger": TriggerSettings,
@@ -41,7 +43,7 @@ def test_every_service_of_the_platform_is_in_the_file() -> None:
     folders = {path.parent.name.replace("_", "-") for path in (ROOT / "services").glob("*/pyproject.toml")}
     built = {name for name, service in COMPOSE["services"].items() if "build" in service}
 
-    assert built == folders | {"inference-shadow", "inference-stream"}
+    assert built == folders | {"inference-explain", "inference-shadow", "inference-stream"}
     assert built == SETTINGS.keys()
 
 

@@ -12,6 +12,7 @@ from inference.domain.batching import Line
 from inference.domain.conduct import Conduct, Patience
 from inference.domain.errors import NoScore
 from inference.lanes import Intake, Lanes
+from inference.scored import Answered
 
 PATIENCE = Patience(slow_run_s=0.01)
 
@@ -51,9 +52,9 @@ class Stage:
     def run(self, conduct: Conduct, seconds: float = 0.0, score: float | NoScore = 0.5) -> None:
         """Run a version that takes so long."""
 
-        def scores() -> list[float | NoScore]:
+        def scores() -> Answered:
             self.now_s += seconds
-            return [score]
+            return Answered([score])
 
         self.lanes.run(conduct, scores, self.answers.append)
 
@@ -68,7 +69,7 @@ async def stage() -> Stage:
 
 async def test_a_quick_version_runs_at_once_in_the_loop(stage: Stage) -> None:
     stage.run(Conduct("quick"))
-    assert stage.answers == [[0.5]]
+    assert stage.answers == [Answered([0.5])]
     assert stage.lanes.apart == 0
 
 
@@ -76,18 +77,18 @@ async def test_a_version_that_was_slow_to_warm_never_runs_in_the_loop(stage: Sta
     conduct, entered, let_go = Conduct("slow", run_s=0.5), threading.Event(), threading.Event()
     answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-    def scores() -> list[float | NoScore]:
+    def scores() -> Answered:
         entered.set()
         let_go.wait(10)
-        return [threading.current_thread().name == "slow"]
+        return Answered([float(threading.current_thread().name == "slow")])
 
     stage.lanes.run(conduct, scores, answered.set_result)
     await asyncio.to_thread(entered.wait, 10)
     stage.run(Conduct("quick"))
-    assert stage.answers == [[0.5]]
+    assert stage.answers == [Answered([0.5])]
     assert not answered.done()
     let_go.set()
-    assert await answered == [True]
+    assert await answered == Answered([1.0])
 
 
 async def test_after_a_slow_run_its_requests_wait_by_themselves_and_nobody_for_them(stage: Stage) -> None:
@@ -132,5 +133,5 @@ async def test_a_version_that_gives_no_score_is_learned_from(stage: Stage) -> No
 
 async def _run_apart(stage: Stage, conduct: Conduct) -> None:
     answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    stage.lanes.run(conduct, lambda: [0.5], answered.set_result)
+    stage.lanes.run(conduct, lambda: Answered([0.5]), answered.set_result)
     await answered

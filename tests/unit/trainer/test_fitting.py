@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 from trainer.domain.errors import InvalidPeriod, NotAClassifier, OneClassOnly, UnknownAlgorithm
 from trainer.domain.evaluation import evaluate
-from trainer.domain.golden import spread_rows
+from trainer.domain.golden import sampled_rows, spread_rows
 from trainer.domain.measures import BinaryMeasures
 from trainer.domain.split import split_by_time
 from trainer.fitting import Algorithm, choose_algorithm, fit, parameters_of
@@ -169,3 +169,12 @@ def test_golden_rows_spread_from_the_lowest_to_the_highest_score() -> None:
     assert scores[rows[-1]] == 0.999
     assert (np.diff(scores[rows]) > 0).all()
     assert len(spread_rows(scores[:5], 32)) == 5
+
+
+def test_sampled_rows_are_each_of_the_set_once_and_the_same_for_the_same_seed() -> None:
+    rows = sampled_rows(1_000, 100, seed=7)
+    assert len(set(rows.tolist())) == 100
+    assert (np.diff(rows) > 0).all()
+    assert rows.tolist() == sampled_rows(1_000, 100, seed=7).tolist()
+    assert rows.tolist() != sampled_rows(1_000, 100, seed=8).tolist()
+    assert sampled_rows(3, 100, seed=7).tolist() == [0, 1, 2]

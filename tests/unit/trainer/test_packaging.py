@@ -42,6 +42,10 @@ def test_a_training_ends_in_a_package_that_scores_as_it_was_trained(
     assert np.abs(Scorer(package).score(dataset.vectors.values) - fitted.scores).max() < 1e-6
     assert package.version == f"trees-{package.digest[:12]}"
     assert len(package.golden.vectors) == 32
+    assert package.background is not None
+    trained_on = {row.tobytes() for row in dataset.vectors.values}
+    assert len(package.background.vectors) == 100
+    assert all(row.tobytes() in trained_on for row in package.background.vectors)
     assert package.manifest.dataset_snapshot == dataset.snapshot()
     assert package.manifest.dataset == dataset.describe()
     assert package.manifest.metrics == fitted.metrics

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from tidemark.explanations.v1.prediction_explained_pb2 import PredictionExplained
 from tidemark.governance.v1.approval_pb2 import ApprovalDecided
 from tidemark.governance.v1.audit_pb2 import AuditRecorded
 from tidemark.governance.v1.erasure_pb2 import SubjectErased
@@ -67,6 +68,9 @@ OUTCOMES_OBSERVED: Final = Topic(
 PREDICTIONS_RESOLVED: Final = Topic(
     "tidemark.predictions.resolved.v1", PredictionResolved, "request_key", 4, timedelta(days=30)
 )
+PREDICTIONS_EXPLAINED: Final = Topic(
+    "tidemark.predictions.explained.v1", PredictionExplained, "request_key", 4, timedelta(days=30)
+)
 VARIANTS_COMPARED: Final = Topic(
     "tidemark.variants.compared.v1", VariantsCompared, "model", 1, timedelta(days=90)
 )
@@ -97,6 +101,7 @@ CATALOGUE: Final[tuple[Topic, ...]] = (
     SHADOW_MADE,
     OUTCOMES_OBSERVED,
     PREDICTIONS_RESOLVED,
+    PREDICTIONS_EXPLAINED,
     VARIANTS_COMPARED,
     MODELS_REGISTERED,
     ROUTES_CHANGED,

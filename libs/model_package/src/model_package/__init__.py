@@ -3,6 +3,7 @@
 A package is a folder of files, frozen by one SHA-256: see `docs/adr/0006-package-format.md`.
 """
 
+from model_package.background import Background
 from model_package.declared import DeclaredSignature, GraphInput, ScoreSource, Vocabulary
 from model_package.errors import (
     DigestMismatch,
@@ -29,6 +30,7 @@ from model_package.writing import record_golden, write_package
 
 __all__ = [
     "FORMAT_VERSION",
+    "Background",
     "DeclaredSignature",
     "DigestMismatch",
     "Facts",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from model_package.background import BACKGROUND, Background, parse_background
 from model_package.errors import DigestMismatch, MalformedPackage, MissingFile
 from model_package.golden import Golden, parse_golden
 from model_package.manifest import (
@@ -34,6 +35,7 @@ class Package:
         golden: Rows to check a runtime with.
         reference_profile: The training set's profile that drift is measured against.
         served: The graph from readings to score; None where the package has none.
+        background: A sample of the training set, for explanations; None where the package has none.
     """
 
     uri: str
@@ -43,6 +45,7 @@ class Package:
     golden: Golden
     reference_profile: Mapping[str, Any]
     served: Served | None = None
+    background: Background | None = None
 
     @property
     def model(self) -> bytes:
@@ -88,6 +91,7 @@ def read_package(read: ReadFile, *, uri: str, digest: str) -> Package:
         golden=parse_golden(files[GOLDEN], uri=uri, width=len(manifest.feature_names)),
         reference_profile=_parse_profile(files[REFERENCE_PROFILE], uri=uri),
         served=parse_served(files, uri=uri, width=len(manifest.feature_names)),
+        background=parse_background(files.get(BACKGROUND), uri=uri, width=len(manifest.feature_names)),
     )
 
 

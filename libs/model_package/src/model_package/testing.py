@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from model_package.background import Background
 from model_package.golden import Golden
 from model_package.manifest import Facts, Manifest, sha256_hex
 from model_package.writing import write_package
@@ -105,6 +106,7 @@ def write_logistic_package(
     weights: Sequence[float],
     bias: float = 0.0,
     definitions: bytes | None = None,
+    background: Background | None = None,
 ) -> Manifest:
     """Write a package of a logistic model whose golden rows are true."""
     rng = np.random.default_rng(facts.seed)
@@ -116,4 +118,5 @@ def write_logistic_package(
         golden=Golden(vectors, logistic_scores(vectors, weights, bias)),
         reference_profile={"features": {}},
         definitions=definitions,
+        background=background,
     )

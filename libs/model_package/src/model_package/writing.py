@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_package.background import BACKGROUND, Background
 from model_package.golden import Golden
 from model_package.graph import Graph
 from model_package.manifest import (
@@ -26,7 +27,7 @@ from model_package.scorer import Scorer
 from model_package.served import Served
 
 
-def write_package(
+def write_package(  # noqa: PLR0913 - a keyword a file
     folder: Path,
     *,
     facts: Facts,
@@ -35,6 +36,7 @@ def write_package(
     reference_profile: Mapping[str, Any],
     served: Served | None = None,
     definitions: bytes | None = None,
+    background: Background | None = None,
 ) -> Manifest:
     """Write the files of a package; the same inputs give the same bytes and digest.
 
@@ -47,25 +49,28 @@ def write_package(
         reference_profile: A JSON object.
         served: The graph from readings to score, where there is one.
         definitions: What its features are and which rows they are read from, as the feature store writes it.
+        background: A sample of the training set, where there is one.
 
     Returns:
         The manifest, whose `digest` and `version` name the package.
 
     Raises:
-        ValueError: The golden rows are not as wide as the features, or the profile holds NaN.
+        ValueError: The golden rows or the background are not as wide as the features, or the profile holds
+            NaN.
         UnusableModel: There is a signature, and the graph is not as it says; nothing was written.
         GoldenMismatch: There is a signature, and the graph answers the golden rows otherwise; likewise.
     """
-    if golden.vectors.shape[1] != len(facts.feature_names):
-        raise ValueError(
-            f"golden rows have {golden.vectors.shape[1]} values for {len(facts.feature_names)} features"
-        )
+    width = len(facts.feature_names)
+    for name, rows in (("golden", golden), ("background", background)):
+        if rows is not None and rows.vectors.shape[1] != width:
+            raise ValueError(f"{name} rows have {rows.vectors.shape[1]} values for {width} features")
     files = {
         MODEL: model,
         GOLDEN: golden.to_bytes(),
         REFERENCE_PROFILE: canonical_json(reference_profile),
         **(served.files() if served is not None else {}),
         **({DEFINITIONS: definitions} if definitions is not None else {}),
+        **({BACKGROUND: background.to_bytes()} if background is not None else {}),
     }
     manifest = Manifest(
         **facts.model_dump(),

@@ -1,4 +1,4 @@
-"""`python -m inference`: scores over gRPC; `--role shadow`: logged vectors; `--role stream`: events."""
+"""`python -m inference`: scores over gRPC. `--role`: shadow, logged vectors; stream, events; explain, why."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import sys
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from bus.buffered import BufferedPublisher
 from bus.errors import Unavailable
@@ -33,7 +33,10 @@ from inference.roles import Outside, running, serve, shadow, stream
 from inference.settings import InferenceSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bus.runner import Handler
+    from bus.topics import Topic
     from bus.transactions import Answering
 
 SHADOW_GROUP: Final = "inference-shadow"
@@ -136,10 +139,10 @@ async def run_stream(service: Service, settings: InferenceSettings, project: Pro
         )
 
 
-async def _ensure_topics(service: Service, bootstrap: str) -> None:
+async def _ensure_topics(service: Service, bootstrap: str, topics: Sequence[Topic] = _TOPICS) -> None:
     while True:
         try:
-            await ensure_topics(bootstrap, _TOPICS)
+            await ensure_topics(bootstrap, topics)
         except Unavailable as error:
             service.log.warning("topics not ensured yet", reason=str(error))
             await asyncio.sleep(_TOPIC_RETRY_SECONDS)
@@ -147,20 +150,42 @@ async def _ensure_topics(service: Service, bootstrap: str) -> None:
             return
 
 
+def _run_explain() -> NoReturn:
+    # The shap library takes seconds to import, and memory: only who explains has it.
+    from inference.explain.role import TOPICS, run_explaining  # noqa: PLC0415
+    from inference.explain.settings import ExplainSettings  # noqa: PLC0415
+
+    settings = ExplainSettings()
+    # Without a project there are no policies, and features are called by their names.
+    project = _project(settings.tidemark_project) if settings.tidemark_project else None
+
+    async def explain(service: Service) -> None:
+        ensured = _ensure_topics(service, settings.kafka_bootstrap_servers, TOPICS)
+        await run_explaining(service, settings, project, ensured)
+
+    run("inference-explain", settings, explain)
+
+
+def _project(name: str) -> Project:
+    try:
+        return load_project(name)
+    except DefinitionError as error:
+        sys.exit(f"inference: TIDEMARK_PROJECT={name!r} cannot be loaded: {error}")
+
+
 def main() -> None:
     """Run one role until told to stop."""
     parser = argparse.ArgumentParser(prog="inference", description="Scores, fast and always.")
     parser.add_argument(
-        "--role", choices=["serve", "shadow", "stream"], default="serve", help="default: serve"
+        "--role", choices=["serve", "shadow", "stream", "explain"], default="serve", help="default: serve"
     )
     role = parser.parse_args().role
+    if role == "explain":
+        _run_explain()
     settings = InferenceSettings()
     if role == "shadow":
         run("inference-shadow", settings, partial(run_shadow, settings=settings))
-    try:
-        project = load_project(settings.tidemark_project)
-    except DefinitionError as error:
-        sys.exit(f"inference: TIDEMARK_PROJECT={settings.tidemark_project!r} cannot be loaded: {error}")
+    project = _project(settings.tidemark_project)
     try:
         pseudonyms_for(project, settings.privacy_key_file)
     except MissingKey as error:

@@ -8,6 +8,7 @@ import numpy as np
 from feature_store import ModelSpec, Project
 from feature_store.definition_document import document_of
 from model_package import (
+    Background,
     Facts,
     Golden,
     Package,
@@ -26,7 +27,7 @@ from training_sets import Dataset, EventLake, Period, build
 from trainer.adapters.onnx import convert
 from trainer.adapters.work import NoWork
 from trainer.domain.errors import ParityBroken
-from trainer.domain.golden import spread_rows
+from trainer.domain.golden import sampled_rows, spread_rows
 from trainer.domain.profile import reference_profile
 from trainer.fitting import Algorithm, Fitted, fit
 from trainer.merging import serve
@@ -35,6 +36,7 @@ from trainer.tasks import answers_found, signature_of
 
 GOLDEN_ROWS = 32
 TOLERANCE = 1e-5
+BACKGROUND_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ def keep(training: Training, dataset: Dataset, fitted: Fitted, packages: Package
     names = contract.feature_names
     values = dataset.vectors.values
     rows = spread_rows(fitted.scores, GOLDEN_ROWS)
+    background = Background(values[sampled_rows(len(values), BACKGROUND_ROWS, training.algorithm.seed)])
     model, facts = convert(fitted.model, len(names)), facts_of(training, dataset, fitted)
     golden = _golden(model, facts, values[rows], fitted.scores[rows])
     profile = reference_profile(
@@ -118,6 +121,7 @@ def keep(training: Training, dataset: Dataset, fitted: Fitted, packages: Package
                 reference_profile=profile,
                 served=served,
                 definitions=document_of(contract),
+                background=background,
             )
             return read_folder(folder)
 

@@ -24,6 +24,7 @@ from feature_store.definitions.sketches import DistinctCount, Quantile
 from feature_store.definitions.sources import Entity, Source
 from feature_store.definitions.table_files import csv_rows
 from feature_store.definitions.views import Feature, FeatureView, View
+from feature_store.definitions.words import ExplainWhen, Words
 
 __all__ = [
     "Aggregation",
@@ -36,6 +37,7 @@ __all__ = [
     "Entity",
     "Ewma",
     "Examples",
+    "ExplainWhen",
     "Feature",
     "FeatureView",
     "FieldAggregation",
@@ -61,6 +63,7 @@ __all__ = [
     "TrainFunction",
     "TrainingExamples",
     "View",
+    "Words",
     "csv_rows",
     "embedding",
 ]

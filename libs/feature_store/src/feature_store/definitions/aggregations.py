@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from feature_store.definitions.sources import Source
     from feature_store.definitions.views import Feature, FeatureView
+    from feature_store.definitions.words import Words
     from feature_store.expressions import Expression
 
 _MOST_TILES: Final = 1_000
@@ -36,12 +37,14 @@ class Aggregation:
             one tile, whatever this says.
         default: What a model sees when there is no value. It must be finite: missing is said by the feature's
             status, and by features that count.
+        words: How it is said to people; part of no hash.
     """
 
     window: str | timedelta
     where: Expression | None = None
     tiles: int = 12
     default: float = 0.0
+    words: Words | None = attribute(default=None, repr=False)
     location: Location | None = attribute(default_factory=caller, repr=False)
     window_us: int = attribute(init=False, repr=False)
 

@@ -19,6 +19,7 @@ from feature_store.expressions import Expression, FieldType, lookup
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from feature_store.definitions.words import Words
     from feature_store.expressions import FeatureValue, Scope
 
 
@@ -30,12 +31,14 @@ class RequestTime:
         name: The feature's name in contracts, vectors and logs.
         expression: A number or a flag, from `request(...)` inputs.
         default: What a model sees when the expression has no value. It must be finite.
+        words: How it is said to people; part of no hash.
     """
 
     name: str
     expression: Expression
     default: float = 0.0
     location: Location | None = attribute(default_factory=caller, repr=False)
+    words: Words | None = attribute(default=None, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
         check_default(self.default, self._name, self.location)
@@ -76,12 +79,14 @@ class Derived:
         expression: A number or a flag, from `feature_value(...)` and `request(...)`. A feature's value is a
             number (of a flag 0 or 1) before it is rounded to float32, and null unless it is present.
         default: What a model sees when the expression has no value. It must be finite.
+        words: How it is said to people; part of no hash.
     """
 
     name: str
     expression: Expression
     default: float = 0.0
     location: Location | None = attribute(default_factory=caller, repr=False)
+    words: Words | None = attribute(default=None, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
         check_default(self.default, self.label, self.location)
@@ -136,6 +141,7 @@ class Opaque:
         function: Takes the inputs by name. The contract holds the hash of its source, not of what it calls.
         inputs: What it is given: expressions over `request(...)` and `feature_value(...)`.
         default: What a model sees when there is no value. It must be finite.
+        words: How it is said to people; part of no hash.
     """
 
     name: str
@@ -143,6 +149,7 @@ class Opaque:
     inputs: Mapping[str, Expression]
     default: float = 0.0
     location: Location | None = attribute(default_factory=caller, repr=False)
+    words: Words | None = attribute(default=None, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
         check_default(self.default, self.label, self.location)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from feature_store.definitions.examples import TrainingExamples
     from feature_store.definitions.labels import Label
+    from feature_store.definitions.words import ExplainWhen
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -58,6 +59,8 @@ class ModelSpec:
         task: What kind of model it is. Versions of "ranking" and "embedding" are packaged by hand: the
             trainer has no measure for them.
         classes: Of a "multiclass" model, the name of each label: label k, a number, is class k.
+        explain: Which decisions are explained as they are made; none when left out.
+        score_words: What reasons call the score, such as "risk".
     """
 
     name: str = attribute(kw_only=False)
@@ -76,6 +79,8 @@ class ModelSpec:
     risk: Literal["low", "medium", "high"] = "medium"
     task: Literal["binary", "multiclass", "regression", "ranking", "embedding"] = "binary"
     classes: Sequence[str] = ()
+    explain: ExplainWhen | None = None
+    score_words: str = "score"
     location: Location | None = attribute(default_factory=caller, repr=False)
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from bus.events import Event
 from feature_store import Incoming, Project, decode_events, load_project
 from feature_store.online import Applier
 from google.protobuf.timestamp_pb2 import Timestamp
-from model_package import DeclaredSignature, Facts, PackageStore, record_golden, write_package
+from model_package import Background, DeclaredSignature, Facts, PackageStore, record_golden, write_package
 from model_package.testing import facts, write_logistic_package
 from numpy.typing import NDArray
 from tidemark.common.v1.value_pb2 import Value
@@ -34,21 +34,28 @@ class Stock:
     def __init__(self, folder: Path) -> None:
         self.project: Project = load_project(PROJECT)
         self.packages = folder / "packages"
-        self._store = PackageStore(self.packages)
+        self.store = PackageStore(self.packages)
         self._written = (folder / f"written-{number}" for number in count())
         self._revisions = count(1)
         self._offsets = (count(), count())
 
     def version(
-        self, weights: Sequence[float] = (), bias: float = 0.0, *, model: str = MODEL, **changes: Any
+        self,
+        weights: Sequence[float] = (),
+        bias: float = 0.0,
+        *,
+        model: str = MODEL,
+        background: Background | None = None,
+        **changes: Any,
     ) -> VersionRef:
         """Put a logistic version in the store; all weights 0.1 unless given."""
         contract = self.project.contract(model)
         weights = weights or [0.1] * len(contract.feature_names)
         known = facts(model, contract.feature_names, contract_hash=contract.hash.hex())
         folder = next(self._written)
-        write_logistic_package(folder, facts=known.model_copy(update=changes), weights=weights, bias=bias)
-        put = self._store.put(folder)
+        changed = known.model_copy(update=changes)
+        write_logistic_package(folder, facts=changed, weights=weights, bias=bias, background=background)
+        put = self.store.put(folder)
         return VersionRef(version=put.version, digest=put.digest, package_uri=put.uri)
 
     def graph_version(

@@ -1,0 +1,1 @@
+"""The role that explains: off the scoring path, in a process of its own."""

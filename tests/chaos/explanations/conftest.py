@@ -1,0 +1,10 @@
+"""Puts the kits of inference and of explanations, and a project with a policy, where tests find them."""
+
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parents[2]
+
+sys.path.insert(0, str(TESTS / "contract" / "inference" / "kit"))
+sys.path.insert(0, str(TESTS / "unit" / "explanations" / "kit"))
+sys.path.insert(0, str(Path(__file__).parent / "kit"))
