@@ -114,8 +114,8 @@ def score_batch(  # noqa: PLR0913 - one parameter an option
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="Write this column of the input beside the score; may be given again. Those that requests are "
-            "made of when left out.",
+            help="Write this column of the input beside the score; may be given again. Those that requests "
+            "are made of when left out.",
         ),
     ] = None,
     vectors: Annotated[bool, typer.Option("--vectors", help="Write the vectors too.")] = False,
@@ -147,9 +147,11 @@ def score_batch(  # noqa: PLR0913 - one parameter an option
 
     For example:
 
-        tidemark score-batch flight-delay --input requests/2013-06.parquet --output build/scores/june --project examples.flights --column entity.origin=ORIGIN
+        tidemark score-batch flight-delay --input june.parquet --output build/scores/june
 
-        tidemark score-batch flight-delay --input build/lake/datasets/flight-delay-3e6f/rows.parquet --features given --output build/scores/again --package data/packages/3f9a
+        tidemark score-batch flight-delay --input 'days/*.parquet' --column entity.origin=ORIGIN --dry-run
+
+        tidemark score-batch flight-delay --input vectors --features given --version VERSION
     """
     choices = Choices(
         _roles(column or []), tuple(keep) if keep else None, vectors, nulls.value, as_of, batch_rows

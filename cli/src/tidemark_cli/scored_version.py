@@ -50,10 +50,7 @@ def _reference(model: str, version: str, control_plane: ControlPlane) -> Mapping
         else:
             found = control_plane.get(f"{path}/route")["champion"]
     except Refused as refused:
-        remedy = (
-            f"`tidemark models versions {model}` lists what is registered"
-            if version
-            else f"name one with --version (`tidemark models versions {model}` lists them), or a folder with --package"
-        )
+        listed = f"`tidemark models versions {model}` lists what is registered"
+        remedy = listed if version else f"name one with --version ({listed}), or a folder with --package"
         raise Failure(f"{refused} {remedy}") from refused
     return found

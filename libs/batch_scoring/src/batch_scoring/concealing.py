@@ -45,8 +45,8 @@ class Concealed:
         strange = [name for name in columns.kept if name not in known]
         if strange:
             raise UnknownColumn(
-                f"--keep {strange[0]}: the project has sensitive fields and does not say what this column holds; "
-                "join it to the scores by prediction_id where it may be read"
+                f"--keep {strange[0]}: the project has sensitive fields and does not say what this column "
+                "holds; join it to the scores by request_key where it may be read"
             )
         return cls(tuple(dict.fromkeys(hashed)), concealment.pseudonyms)
 

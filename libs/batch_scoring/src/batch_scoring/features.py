@@ -73,8 +73,8 @@ class GivenFeatures:
                 gone = pc.is_null(column).to_numpy()
                 if self._defaults is None:
                     raise BadValue(
-                        f"column {name!r}, {where(int(np.argmax(gone)))}: is null; --nulls missing reads it as "
-                        "the feature's default"
+                        f"column {name!r}, {where(int(np.argmax(gone)))}: is null; --nulls missing reads it "
+                        "as the feature's default"
                     )
                 statuses[gone, at] = Status.MISSING
                 column = column.cast("float64").fill_null(float(self._defaults[at]))
@@ -85,8 +85,7 @@ class GivenFeatures:
         return Rows(values, statuses)
 
     def _refuse_not_finite(self, values: NDArray[np.float32], where: Callable[[int], str]) -> None:
-        # A sum is finite only if every number is, and needs no array of flags; a sum that overflowed is looked
-        # at number by number.
+        # A sum is finite only if every number is, and needs no array of flags.
         if np.isfinite(values.sum(dtype=np.float64)):
             return
         row, at = np.argwhere(~np.isfinite(values))[0]

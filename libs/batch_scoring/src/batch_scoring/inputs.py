@@ -1,4 +1,4 @@
-"""What is scored: the rows of Parquet files or of one version of a Delta table, in an order that never changes.
+"""What is scored: rows of Parquet files or of one version of a Delta table, in an order that never changes.
 
 A row is known by its number: files by name, row groups as they lie in a file, rows as they lie in a group.
 """

@@ -28,8 +28,8 @@ class Job:
 
     Attributes:
         asked: What was asked, as JSON: two jobs are the same where, and only where, it is.
-        lake: By topic, what the lake held when the job began; empty where features are given. It is no part of
-            `asked`: who resumes a job sees what it saw.
+        lake: By topic, what the lake held when the job began; empty where features are given. It is no part
+            of `asked`: who resumes a job sees what it saw.
     """
 
     asked: Mapping[str, Any]

@@ -42,8 +42,9 @@ def pin(uri: str, contract: Contract) -> dict[str, TableVersion]:
 
 
 class PinnedEvents:
-    """Events below `uri`, up to the offsets that were noted when the job began: a job that is resumed sees what
-    it saw before, whatever the archiver added meanwhile.
+    """Events below `uri`, up to the offsets that were noted when the job began.
+
+    A job that is resumed sees what it saw before, whatever the archiver added meanwhile.
 
     Raises:
         DatasetError: there is no such table, or it cannot be read.

@@ -1,7 +1,7 @@
-"""Where scores came from, as OpenLineage tells it: the input's version, the lake's tables, the model, the output.
+"""Where scores came from, as OpenLineage tells it: the input's version, the lake's tables, the model.
 
-One completed run a job (https://openlineage.io/spec). Its id follows from the job's, so that telling it again is
-the same run.
+One completed run a job (https://openlineage.io/spec). Its id follows from the job's, so that telling it again
+is the same run.
 """
 
 from __future__ import annotations

@@ -27,8 +27,12 @@ PREFIX: Final = "output."
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """An output of a model: its name, its datatype in the Open Inference Protocol's words, and its shape of one
-    row, -1 where that varies.
+    """An output of a model.
+
+    Attributes:
+        name: As the graph names it.
+        datatype: FP32, FP64, INT64, INT32, BOOL or BYTES, which are texts.
+        shape: Of one row; -1 where it varies.
     """
 
     name: str

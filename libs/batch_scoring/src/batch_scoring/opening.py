@@ -1,4 +1,4 @@
-"""Finding an input: a Parquet file, a folder or a pattern of them, or a Delta table, here or in an object store."""
+"""Finding an input: a Parquet file, a folder or a pattern of them, or a Delta table, wherever it lies."""
 
 from __future__ import annotations
 

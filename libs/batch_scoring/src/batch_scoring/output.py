@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
@@ -16,6 +15,8 @@ from batch_scoring.job import Job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pyarrow as pa
 
 _WRITER: Final = WriterProperties(compression="ZSTD", compression_level=1)
 _LOG: Final = logging.getLogger(__name__)
@@ -51,8 +52,8 @@ class DeltaOutput:
     """A Delta table at `uri`.
 
     The job stands in the table's description; how far it came is a `txn` action (application: the job's id,
-    version: rows of the input) in the commit of the rows, as in the lake (docs/adr/0007-lake-offsets.md). A commit
-    is made against the snapshot that was looked at: of two runs at once, Delta refuses one.
+    version: rows of the input) in the commit of the rows, as in the lake (docs/adr/0007-lake-offsets.md). A
+    commit is made against the snapshot that was looked at: of two runs at once, Delta refuses one.
     """
 
     def __init__(self, uri: str) -> None:
@@ -80,7 +81,7 @@ class DeltaOutput:
             self._job = Job.of_json(self._table.metadata().description)
             if self._job is None:
                 raise OtherOutput(
-                    f"output {self.uri} is a table that `tidemark score-batch` did not make: name another folder"
+                    f"output {self.uri} is a table that `tidemark score-batch` did not make: name another"
                 )
             return self._job, int(self._table.transaction_version(self._job.id) or 0)
 
@@ -116,9 +117,7 @@ class DeltaOutput:
     def _refuse_files(self) -> None:
         folder = Path(self.uri)
         if "://" not in self.uri and folder.exists() and not (folder.is_dir() and _is_empty(folder)):
-            raise OtherOutput(
-                f"output {self.uri} holds files of somebody else: name a folder that does not exist"
-            )
+            raise OtherOutput(f"output {self.uri} holds somebody else's files: name a new folder")
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""From what is asked to what will be done: every mistake that can be seen without reading a row is told here."""
+"""From what is asked to what will be done: what is wrong without any row being read is told here."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from batch_scoring.output import Output
 
 BATCH_ROWS = 32_768
-"""Rows in hand at once. They are the same rows whenever a job runs, so that a model meets the same batches."""
+"""Rows in hand at once: the same rows whenever a job runs, so that a model meets the same batches."""
 
 PREDICTION_ID, SCORE, STATUSES, VECTOR = "prediction_id", "score", "feature_statuses", "features"
 _CONSTANTS = ("model", "version", "digest", "contract_hash")
@@ -126,8 +126,8 @@ class Plan:
             check_contract(package, contract)
         if choices.nulls == "missing" and contract is None:
             raise ContractMismatch(
-                "--nulls missing puts a feature's default where there is none, which the project declares: name "
-                "it with --project"
+                "--nulls missing puts a feature's default where there is none, which the project declares: "
+                "name it with --project"
             )
         columns = bind_given(
             package.manifest.model,
@@ -214,9 +214,9 @@ def check_contract(package: Package, contract: Contract) -> None:
     """
     if package.manifest.contract_hash != contract.hash.hex():
         raise ContractMismatch(
-            f"version {package.version} reads features by contract {package.manifest.contract_hash[:12]}, the "
-            f"project's {contract.model} is {contract.hash.hex()[:12]}: check out the code it was trained with, or "
-            "name a version of this one"
+            f"version {package.version} reads features by contract {package.manifest.contract_hash[:12]}, "
+            f"the project's {contract.model} is {contract.hash.hex()[:12]}: check out the code it was trained "
+            "with, or name a version of this one"
         )
 
 
@@ -239,7 +239,7 @@ def _kept(output: Output, job: Job) -> tuple[Job, int] | None:
     if kept is not None and kept[0].id != job.id:
         told = "; ".join(job.differences(kept[0]))
         raise OtherOutput(
-            f"the output was made by another job: it has {told}. Name another --output, or ask for the same again"
+            f"the output was made by another job: it has {told}. Name another --output, or ask as before"
         )
     return kept
 

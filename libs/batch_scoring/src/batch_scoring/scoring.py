@@ -1,7 +1,7 @@
 """Running a job: rows are read, scored and written side by side, and nothing is done twice.
 
-Three threads, of which each waits for the one before: reading and making vectors, scoring, writing. What is in
-memory is two batches of rows and two commits.
+Three threads, of which each waits for the one before: reading and making vectors, scoring, writing. What is
+in memory is three batches of rows and a commit.
 """
 
 from __future__ import annotations
@@ -115,8 +115,8 @@ def _score(plan: Plan, batch: Batch) -> Outputs:
         except NonFiniteScore as error:
             where = _where(plan, batch.first)(start + error.row)
             raise NoScore(
-                f"version {plan.scorer.package.version} gives {where} no finite score: {error}; leave the row out "
-                "of the input, or mend the model"
+                f"version {plan.scorer.package.version} gives {where} no finite score: {error}; leave the row "
+                "out, or mend the model"
             ) from error
     return Outputs(
         [score for part in parts for score in part.scores],

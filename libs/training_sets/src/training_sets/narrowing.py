@@ -28,7 +28,7 @@ def events_about(contract: Contract, source: Source, requests: Requests, latest_
 
 
 def events_ever_about(view: View, requests: Requests, latest_us: int) -> ds.Expression:
-    """Say which events a view's rows of these requests' entities ever held: as `events_about`, from the first.
+    """Say which events a view's rows of these entities ever held: as `events_about`, from the first.
 
     What is older than a row can show tells only whether there was one: STALE from MISSING.
     """
