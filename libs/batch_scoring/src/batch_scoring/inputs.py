@@ -109,10 +109,10 @@ class Input:
                             "score files of one shape at a time"
                         )
                     continue
-                found, wanted = file.schema.field(name).type, self.schema.field(name).type
-                if found != wanted and not _promotes(found, wanted):
+                found, wanted = file.schema.field(name), self.schema.field(name)
+                if found.type != wanted.type and unified(found, wanted) is None:
                     raise WrongType(
-                        f"column {name!r} is {found} in {file.name} and {wanted} in other files of "
+                        f"column {name!r} is {found.type} in {file.name} and {wanted.type} in other files of "
                         f"{self.location}: write it in one type"
                     )
 
@@ -183,10 +183,9 @@ def _shaped(piece: pa.RecordBatch, schema: pa.Schema, partition: Mapping[str, An
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _promotes(found: pa.DataType, wanted: pa.DataType) -> bool:
-    """Whether every value of one type is a value of the other, as texts of 32 and of 64 bits are."""
+def unified(one: pa.Field, other: pa.Field) -> pa.Field | None:
+    """Return a column that holds the values of both, as one of float64 holds float32; None where none does."""
     try:
-        pa.unify_schemas([pa.schema([("", found)]), pa.schema([("", wanted)])], promote_options="permissive")
+        return pa.unify_schemas([pa.schema([one]), pa.schema([other])], promote_options="permissive").field(0)
     except pa.ArrowException:
-        return False
-    return True
+        return None

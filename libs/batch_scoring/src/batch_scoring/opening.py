@@ -14,7 +14,7 @@ from deltalake.exceptions import DeltaError
 from pyarrow import fs
 
 from batch_scoring.errors import EmptyInput, UnreadableInput
-from batch_scoring.inputs import Input, InputFile
+from batch_scoring.inputs import Input, InputFile, unified
 
 _PATTERN: Final = frozenset("*?[")
 _FOOTER_END: Final = 8
@@ -80,10 +80,17 @@ def _open_parquet(location: str, files: fs.FileSystem, root: str) -> Input:
         size = files.get_file_info(one.path).size
         told = [*ds.get_partition_keys(one.partition_expression)]
         found.append(_look_at(one, name, f"{size} {_hash_of_footer(one)}", told))
-    schema = pa.unify_schemas(
-        [rows.schema, *(one.schema for one in found)], promote_options="permissive"
-    ).remove_metadata()
+    schema = _merged([rows.schema, *(one.schema for one in found)])
     return Input(location, {"kind": "parquet"}, tuple(found), schema, strict=True)
+
+
+def _merged(schemas: list[pa.Schema]) -> pa.Schema:
+    """Return every column in a type that holds all of its values; the first, where there is none."""
+    fields: dict[str, pa.Field] = {}
+    for field in (one for schema in schemas for one in schema.remove_metadata()):
+        known = fields.setdefault(field.name, field)
+        fields[field.name] = known if known.type == field.type else unified(known, field) or known
+    return pa.schema(list(fields.values()))
 
 
 def _look_at(fragment: ds.ParquetFileFragment, name: str, identity: str, partitions: list[str]) -> InputFile:
