@@ -1,49 +1,46 @@
-"""The command as a process: it may be killed, and its input may be larger than its memory."""
+"""A job may be killed at any moment, and its input may be larger than its memory."""
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
-import pytest
+import numpy as np
+from batch_scoring.scoring import COMMIT_BYTES
 from deltalake import DeltaTable
 
 if TYPE_CHECKING:
-    from tests.integration.batch_scoring.conftest import Scoring
+    import pyarrow as pa
 
-MIB = 1 << 10  # of the kibibytes that getrusage counts
+    from tests.integration.batch_scoring.jobs import Scoring
+
+KIB_OF_MIB = 1 << 10
+NEVER = 1 << 60
+
+
+def scores(scoring: Scoring, name: str) -> pa.Table:
+    return DeltaTable(scoring.folder / name).to_pyarrow_table().sort_by("prediction_id")
 
 
 def test_killed_again_and_again_it_ends_as_if_nothing_had_been(scoring: Scoring) -> None:
-    rows = scoring.write("rows", 15_000)
-    small = ("--batch-rows", "100", "--commit-mib", "0")
-    killed = 0
-    for tenths in range(15, 200, 3):
-        try:
-            scoring.start(rows, "scores", *small, timeout=tenths / 10)
-        except subprocess.TimeoutExpired:
-            killed += 1
-            # From then on it was surely killed between commits of its own.
-            if DeltaTable.is_deltatable(str(scoring.folder / "scores")) and killed > 4:
-                break
-        else:
-            break
-    report = scoring.report(rows, "scores", *small)
-    assert killed
-    assert report["rows_done_before"] > 0
-    assert report["rows_done_before"] + report["rows_scored"] == report["rows"] == 15_000
-    scoring.report(rows, "undisturbed", "--batch-rows", "100")
-    found, wanted = (
-        DeltaTable(scoring.folder / name).to_pyarrow_table().sort_by("prediction_id")
-        for name in ("scores", "undisturbed")
-    )
-    assert found.to_pylist() == wanted.to_pylist()
+    rows, batch_rows = 15_000, 100
+    scoring.write_rows("rows", rows)
+    found = [
+        scoring.killed_at(int(at), "rows", "scores", batch_rows, 0)
+        for at in sorted(np.random.default_rng(3).integers(1, rows - 1_000, 6))
+    ]
+    assert found == sorted(found)
+    assert len(set(found)) > 3
+    assert found[-1] > 0
+    assert scoring.killed_at(NEVER, "rows", "scores", batch_rows, 0) < 0
+    assert scoring.killed_at(NEVER, "rows", "undisturbed", batch_rows, COMMIT_BYTES) < 0
+    assert scores(scoring, "scores").to_pylist() == scores(scoring, "undisturbed").to_pylist()
 
 
-@pytest.mark.timeout(120)
 def test_memory_does_not_grow_with_the_input(scoring: Scoring) -> None:
-    small = scoring.report(scoring.write("small", 300_000), "small")
-    large = scoring.report(scoring.write("large", 2_400_000), "large")
-    # 128 MiB more of vectors and 500 MiB more of scores went through.
-    assert large["peak_kib"] - small["peak_kib"] < 100 * MIB, (small["peak_kib"], large["peak_kib"])
-    assert DeltaTable(scoring.folder / "large").to_pyarrow_dataset().count_rows() == 2_400_000
+    peaks = []
+    for name, rows in (("small", 600_000), ("large", 3_000_000)):
+        scoring.write_rows(name, rows)
+        peaks.append(-scoring.killed_at(NEVER, name, name, 32_768, COMMIT_BYTES))
+        assert DeltaTable(scoring.folder / name).to_pyarrow_dataset().count_rows() == rows
+    # 150 MB more of vectors and 600 MB more of scores went through.
+    assert peaks[1] - peaks[0] < 100 * KIB_OF_MIB, peaks
