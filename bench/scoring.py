@@ -41,6 +41,7 @@ from tidemark.scoring.v1.feature_vector_pb2 import FeatureStatus
 from tidemark.scoring.v1.prediction_pb2 import Role
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
+from bench import scoring_batch
 from examples.flights.gen.flights.v1.events_pb2 import FlightArrived, FlightDeparted, FlightEnd
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ def run() -> list[dict[str, Any]]:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, OTHER_CORES)
     try:
-        return uvloop.run(measure())
+        served = uvloop.run(measure())
     finally:
         os.sched_setaffinity(0, before)
+    return [*served, *scoring_batch.measure()]
 
 
 async def measure() -> list[dict[str, Any]]:

@@ -152,7 +152,8 @@ class Input:
 def _rows_of(file: InputFile, schema: pa.Schema, skip: int, batch_rows: int) -> Iterator[pa.RecordBatch]:
     """Read a file's rows behind the first `skip`, never more than `batch_rows` in memory."""
     there = [name for name in schema.names if name in file.schema.names and name not in file.partition]
-    with pq.ParquetFile(file.fragment.open(), buffer_size=_BUFFER_BYTES) as opened:
+    # With pre_buffer, its default, a whole row group would be in memory.
+    with pq.ParquetFile(file.fragment.open(), buffer_size=_BUFFER_BYTES, pre_buffer=False) as opened:
         for number, rows in enumerate(file.groups):
             if skip >= rows:
                 skip -= rows

@@ -18,7 +18,7 @@ from model_package import NonFiniteScore
 from batch_scoring.columns import MOMENT, REQUEST_KEY, REQUEST_TIME, times_of
 from batch_scoring.errors import NoScore
 from batch_scoring.job import prediction_ids
-from batch_scoring.model_outputs import Outputs, columns_of, outputs_of, specs_of
+from batch_scoring.model_outputs import Outputs, columns_of, fields_of, outputs_of, specs_of
 from batch_scoring.planning import PREDICTION_ID, SCORE, STATUSES, VECTOR
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from batch_scoring.output import Output
     from batch_scoring.planning import Plan
 
-COMMIT_BYTES: Final = 64 << 20
+COMMIT_BYTES: Final = 32 << 20
 SCORED_TOGETHER: Final = 4_096
 """Rows a model is run on at once: enough to amortise a call, and little memory inside a large network."""
 
@@ -177,14 +177,14 @@ def written(plan: Plan, batch: Batch, outputs: Outputs) -> pa.Table:
         REQUEST_KEY: _request_keys(plan, batch.rows, ids),
         REQUEST_TIME: _request_times(plan, batch),
         SCORE: pa.array(outputs.scores, pa.float64()),
-        "model": pa.repeat(asked["model"], count),
-        "version": pa.repeat(asked["version"], count),
-        "digest": pa.repeat(asked["digest"], count),
-        "contract_hash": pa.repeat(asked["contract"], count),
+        "model": _repeated(asked["model"], count),
+        "version": _repeated(asked["version"], count),
+        "digest": _repeated(asked["digest"], count),
+        "contract_hash": _repeated(asked["contract"], count),
         STATUSES: _bytes_of(batch.vectors.statuses),
         **dict(
             zip(
-                (field.name for field in plan.schema if field.name.startswith("output.")),
+                (field.name for field in fields_of(specs)),
                 columns_of(specs, outputs.named),
                 strict=True,
             )
@@ -192,13 +192,14 @@ def written(plan: Plan, batch: Batch, outputs: Outputs) -> pa.Table:
     }
     if plan.choices.vectors:
         columns[VECTOR] = _lists_of(batch.vectors.values)
-    return pa.table(
-        [
-            columns[field.name] if field.name in columns else batch.rows[field.name].cast(field.type)
-            for field in plan.schema
-        ],
-        schema=plan.schema,
-    )
+    kept = {name: batch.rows[name] for name in plan.columns.kept if name not in columns}
+    columns |= {name: column.cast(plan.schema.field(name).type) for name, column in kept.items()}
+    return pa.table({name: columns[name] for name in plan.schema.names})
+
+
+def _repeated(value: str, count: int) -> pa.Array:
+    """Return a value once, and so many references to it."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int8)), [value])
 
 
 def _request_keys(plan: Plan, rows: pa.Table, ids: pa.Array) -> pa.Array | pa.ChunkedArray:
