@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from model_package import Package
     from numpy.typing import NDArray
 
-WIDTH, TREES, ROWS, RUNS = 16, 100, 500_000, 5
+WIDTH, TREES, ROWS, RUNS = 16, 100, 300_000, 5
 MOST = 1.3
 MODEL = "flight-delay"
 
