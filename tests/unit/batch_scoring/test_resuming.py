@@ -41,7 +41,7 @@ class FailingOutput(MemoryOutput):
         self._after = after
 
     def append(self, rows: pa.Table, reached: int) -> None:
-        fails = self.fails_at is not None and len(self.tables) == self.fails_at
+        fails = self.fails_at is not None and len(self.tables) + 1 == self.fails_at
         if fails and not self._after:
             raise CutOff
         super().append(rows, reached)

@@ -142,7 +142,8 @@ class MemoryOutput:
 
     def begin(self, job: Job, schema: pa.Schema) -> None:
         """See `Output.begin`."""
-        self._kept, self.tables = (job, 0), [schema.empty_table()]
+        del schema
+        self._kept, self.tables = (job, 0), []
 
     def append(self, rows: pa.Table, reached: int) -> None:
         """See `Output.append`."""
