@@ -1,7 +1,8 @@
 """Batch scoring against bare `session.run` on the same rows, in turns, in the same process.
 
-The model is 100 boosted trees over 16 features. The reference scores vectors that lie in memory already, in the
-same slices; ours reads them from Parquet, scores, and commits ids, keys, scores and statuses to a Delta table.
+The model is 100 boosted trees over 16 features. The reference scores vectors that lie in memory already, in
+the same slices; ours reads them from Parquet, scores, and commits ids, keys, scores and statuses to a Delta
+table. Reading and writing go on beside the scoring, so the ratio of processor time is told too.
 With features from the lake, rows a second are told beside it: the flights of a fortnight.
 """
 
@@ -43,19 +44,21 @@ def measure() -> list[dict[str, Any]]:
         folder = Path(name)
         ours, bare = given(folder)
         per_second, answered = from_lake(folder)
-    ratios = sorted(mine / theirs for mine, theirs in zip(ours, bare, strict=True))
+    ratios = np.sort(ours / bare, axis=0)
     middle = len(ratios) // 2
+    (least, _), (ratio, processor), (most, _) = ratios[[0, middle, -1]].tolist()
+    seconds, bare_seconds = (float(np.median(one[:, 0])) for one in (ours, bare))
     return [
         {
             "name": "scoring.batch",
-            "value": ROWS / sorted(ours)[middle],
+            "value": ROWS / seconds,
             "unit": "rows/s",
-            "reference": f"bare session.run on the same rows; ratios of time {ratios[0]:.2f} to {ratios[-1]:.2f}, "
-            f"cores {sorted(os.sched_getaffinity(0))}",
-            "reference_value": ROWS / sorted(bare)[middle],
-            "ratio": ratios[middle],
+            "reference": f"bare session.run on the same rows; ratio of time {least:.2f} to {most:.2f}, of "
+            f"processor time {processor:.2f}; cores {sorted(os.sched_getaffinity(0))}",
+            "reference_value": ROWS / bare_seconds,
+            "ratio": ratio,
             "must": f"time ratio <= {MOST}",
-            "met": ratios[middle] <= MOST,
+            "met": ratio <= MOST,
         },
         {
             "name": "scoring.batch_from_lake",
@@ -70,8 +73,8 @@ def measure() -> list[dict[str, Any]]:
     ]
 
 
-def given(folder: Path) -> tuple[list[float], list[float]]:
-    """Seconds of batch scoring and of `session.run`, in turns."""
+def given(folder: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Seconds, and seconds of processor time, of batch scoring and of `session.run`, in turns: [runs, 2] each."""
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(ROWS, WIDTH)).astype(np.float32)
     names = [f"f{at}" for at in range(WIDTH)]
@@ -82,14 +85,19 @@ def given(folder: Path) -> tuple[list[float], list[float]]:
     ours, bare = [], []
     for number in range(RUNS + 1):  # the first warms both up
         output = DeltaOutput(str(folder / f"scores-{number}"))
-        begun = time.perf_counter()
+        begun = now()
         run(Plan.of_given(open_input(str(folder / "rows.parquet")), package, output, Choices()), output)
-        ours.append(time.perf_counter() - begun)
-        begun = time.perf_counter()
+        ours.append(now() - begun)
+        begun = now()
         for start in range(0, ROWS, SCORED_TOGETHER):
             session.run(None, {session.get_inputs()[0].name: vectors[start : start + SCORED_TOGETHER]})
-        bare.append(time.perf_counter() - begun)
-    return ours[1:], bare[1:]
+        bare.append(now() - begun)
+    return np.array(ours[1:]), np.array(bare[1:])
+
+
+def now() -> NDArray[np.float64]:
+    """The clock's seconds, and those of processor time that this process took."""
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def tree_package(folder: Path, names: list[str], vectors: NDArray[np.float32]) -> Package:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import resource
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,7 @@ from model_package.testing import facts, write_logistic_package
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+    from pathlib import Path
 
 WIDTH = 16
 # Each process is forked from one that has imported all and run nothing.

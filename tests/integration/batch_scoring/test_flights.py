@@ -13,7 +13,6 @@ from deltalake import DeltaTable, write_deltalake
 from feature_store import EventBatch, Incoming, Project, VectorAssembler, decode_events, load_project
 from feature_store.online import Applier
 from feature_store.online.memory import MemoryClaims, MemoryFeatureRows
-from feature_store.requests import Requests
 from model_package import Golden, Package, Scorer, write_package
 from model_package.store import read_folder
 from model_package.testing import facts
@@ -25,6 +24,8 @@ from examples.flights.streams import load_streams
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from feature_store.requests import Requests
 
 DAY = datetime(2013, 2, 3, tzinfo=UTC)
 DAY_US = int(DAY.timestamp() * 1e6)

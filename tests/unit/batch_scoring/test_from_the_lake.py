@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +29,9 @@ from feature_store import AsOf, EventBatch, Project, Requests, Status, Vectors, 
 from model_package import Package, Scorer
 
 from tests.unit.batch_scoring.conftest import MODEL, START_US, TOPIC, requests, sales
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COUNT = 700
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +28,9 @@ from model_package.testing import facts
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.unit.batch_scoring.conftest import FEATURES, MODEL, MakePackage, vectors
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CHOICES = Choices(batch_rows=100)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -10,6 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from batch_scoring import EmptyInput, UnknownColumn, UnreadableInput, WrongType, open_input
 from deltalake import DeltaTable, write_deltalake
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def numbered(first: int, count: int) -> pa.Table:
@@ -90,7 +93,7 @@ def test_a_delta_table_is_read_at_a_version_with_its_partitions_and_later_column
 
 
 def test_what_cannot_be_read_is_said_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableInput, match="no \\*.parquet file and no Delta table"):
+    with pytest.raises(UnreadableInput, match=r"no \*\.parquet file and no Delta table"):
         open_input(str(tmp_path / "nowhere"))
     pq.write_table(numbered(0, 0), tmp_path / "a.parquet")
     with pytest.raises(EmptyInput, match="holds no row"):
@@ -123,5 +126,5 @@ def test_a_file_that_was_cut_short_after_it_was_looked_at_is_an_error_and_no_sho
     pq.write_table(numbered(0, 10_000), file)
     found = open_input(str(file))
     file.write_bytes(file.read_bytes()[:-200])
-    with pytest.raises(UnreadableInput, match="a.parquet"):
+    with pytest.raises(UnreadableInput, match=r"a\.parquet"):
         list(found.read(["n"], 0, 100))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,9 +20,13 @@ from batch_scoring import (
     run,
 )
 from deltalake import DeltaTable, write_deltalake
-from model_package import Package
 
 from tests.unit.batch_scoring.conftest import MakePackage, vectors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from model_package import Package
 
 ROWS, BATCH = 250, 40
 CHOICES = Choices(batch_rows=BATCH)

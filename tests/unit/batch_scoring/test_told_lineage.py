@@ -1,20 +1,23 @@
-"""Lineage names the input's version, the version that scored and the output's, and is one run however often told."""
+"""Lineage names what was read, what scored and what was made, and is one run however often told."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 from batch_scoring import Choices, DeltaOutput, Lake, Plan, open_input, run
 from batch_scoring.lineage import lineage_of
 from deltalake import write_deltalake
-from feature_store import Project
-from model_package import Package
 from training_sets.lineage import to_json
 
 from tests.unit.batch_scoring.conftest import TOPIC, MakePackage, requests, vectors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from feature_store import Project
+    from model_package import Package
 
 
 def told(plan: Plan, output: DeltaOutput, at_us: int = 7) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,8 @@ from model_package.store import read_folder
 from model_package.testing import facts, write_logistic_package
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tidemark_cli.testing import Cli
 
 ROWS = 50

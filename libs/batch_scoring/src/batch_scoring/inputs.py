@@ -185,7 +185,7 @@ def _shaped(piece: pa.RecordBatch, schema: pa.Schema, partition: Mapping[str, An
 
 
 def unified(one: pa.Field, other: pa.Field) -> pa.Field | None:
-    """Return a column that holds the values of both, as one of float64 holds float32; None where none does."""
+    """Return a column that holds the values of both, as float64 holds float32; None where none does."""
     try:
         return pa.unify_schemas([pa.schema([one]), pa.schema([other])], promote_options="permissive").field(0)
     except pa.ArrowException:

@@ -215,8 +215,8 @@ def check_contract(package: Package, contract: Contract) -> None:
     if package.manifest.contract_hash != contract.hash.hex():
         raise ContractMismatch(
             f"version {package.version} reads features by contract {package.manifest.contract_hash[:12]}, "
-            f"the project's {contract.model} is {contract.hash.hex()[:12]}: check out the code it was trained "
-            "with, or name a version of this one"
+            f"the project's {contract.model} is {contract.hash.hex()[:12]}: check out the code that it was "
+            "trained with, or name a version of this one"
         )
 
 
@@ -239,7 +239,7 @@ def _kept(output: Output, job: Job) -> tuple[Job, int] | None:
     if kept is not None and kept[0].id != job.id:
         told = "; ".join(job.differences(kept[0]))
         raise OtherOutput(
-            f"the output was made by another job: it has {told}. Name another --output, or ask as before"
+            f"the output was made by another job: it has {told}. Name another --output, or ask again"
         )
     return kept
 

@@ -115,8 +115,8 @@ def _score(plan: Plan, batch: Batch) -> Outputs:
         except NonFiniteScore as error:
             where = _where(plan, batch.first)(start + error.row)
             raise NoScore(
-                f"version {plan.scorer.package.version} gives {where} no finite score: {error}; leave the row "
-                "out, or mend the model"
+                f"version {plan.scorer.package.version} gives {where} no finite score: {error}; leave the "
+                "row out, or mend the model"
             ) from error
     return Outputs(
         [score for part in parts for score in part.scores],
