@@ -74,7 +74,7 @@ def measure() -> list[dict[str, Any]]:
 
 
 def given(folder: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Seconds, and those of processor time, of batch scoring and of `session.run` in turns: [runs, 2] each."""
+    """Seconds and those of processor time of batch scoring and of `session.run` in turns: [runs, 2] each."""
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(ROWS, WIDTH)).astype(np.float32)
     names = [f"f{at}" for at in range(WIDTH)]

@@ -7,7 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    Schema,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from batch_scoring.errors import OtherOutput, OutputInUse, UnwritableOutput
@@ -18,7 +26,12 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-_WRITER: Final = WriterProperties(compression="ZSTD", compression_level=1)
+# No two prediction ids are alike: a dictionary of them is work for nothing.
+_WRITER: Final = WriterProperties(
+    compression="ZSTD",
+    compression_level=1,
+    column_properties={"prediction_id": ColumnProperties(dictionary_enabled=False)},
+)
 _LOG: Final = logging.getLogger(__name__)
 
 

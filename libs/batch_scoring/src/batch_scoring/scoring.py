@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from model_package import NonFiniteScore
 
 from batch_scoring.columns import MOMENT, REQUEST_KEY, REQUEST_TIME, times_of
@@ -169,12 +168,11 @@ class _Keeper:
 def written(plan: Plan, batch: Batch, outputs: Outputs) -> pa.Table:
     """Return what is written of a batch: see docs/batch-scoring.md."""
     count = len(batch.rows)
-    ids = prediction_ids(plan.job.id, batch.first, count)
     asked = plan.job.asked
     specs = specs_of(plan.scorer)
     columns = {
-        PREDICTION_ID: ids,
-        REQUEST_KEY: _request_keys(plan, batch.rows, ids),
+        PREDICTION_ID: prediction_ids(plan.job.id, batch.first, count),
+        REQUEST_KEY: _request_keys(plan, batch.rows),
         REQUEST_TIME: _request_times(plan, batch),
         SCORE: pa.array(outputs.scores, pa.float64()),
         "model": _repeated(asked["model"], count),
@@ -202,9 +200,9 @@ def _repeated(value: str, count: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int8)), [value])
 
 
-def _request_keys(plan: Plan, rows: pa.Table, ids: pa.Array) -> pa.Array | pa.ChunkedArray:
+def _request_keys(plan: Plan, rows: pa.Table) -> pa.Array | pa.ChunkedArray:
     name = plan.columns.request_key
-    return ids if name is None else pc.coalesce(rows[name].cast(pa.string()), ids)
+    return pa.nulls(len(rows), pa.string()) if name is None else rows[name].cast(pa.string())
 
 
 def _request_times(plan: Plan, batch: Batch) -> pa.Array:
