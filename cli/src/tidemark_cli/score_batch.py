@@ -147,11 +147,11 @@ def score_batch(  # noqa: PLR0913 - one parameter an option
 
     For example:
 
-        tidemark score-batch flight-delay --input june.parquet --output build/scores/june
+        tidemark score-batch flight-delay --input june.parquet --output scores/june
 
-        tidemark score-batch flight-delay --input 'days/*.parquet' --column entity.origin=ORIGIN --dry-run
+        tidemark score-batch flight-delay --input 'june/*.parquet' --output scores/june --column entity.origin=FROM
 
-        tidemark score-batch flight-delay --input vectors --features given --version VERSION
+        tidemark score-batch flight-delay --input vectors --output scores/again --features given
     """
     choices = Choices(
         _roles(column or []), tuple(keep) if keep else None, vectors, nulls.value, as_of, batch_rows
