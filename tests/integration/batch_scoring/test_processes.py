@@ -26,10 +26,10 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_been(scoring: Scoring)
     scoring.write_rows("rows", rows)
     found = [
         scoring.killed_at(int(at), "rows", "scores", batch_rows, 0)
-        for at in sorted(np.random.default_rng(3).integers(1, rows - 1_000, 6))
+        for at in sorted(np.random.default_rng(3).integers(1, rows - 1_000, 4))
     ]
     assert found == sorted(found)
-    assert len(set(found)) > 3
+    assert len(set(found)) > 2
     assert found[-1] > 0
     assert scoring.killed_at(NEVER, "rows", "scores", batch_rows, 0) < 0
     assert scoring.killed_at(NEVER, "rows", "undisturbed", batch_rows, COMMIT_BYTES) < 0

@@ -239,8 +239,8 @@ def _kept(output: Output, job: Job) -> tuple[Job, int] | None:
     if kept is not None and kept[0].id != job.id:
         told = "; ".join(job.differences(kept[0]))
         raise OtherOutput(
-            f"the output was made by another job: it has {told}. Name another --output, or ask for what it has "
-            "(--version, --input-version)"
+            f"the output was made by another job: it has {told}. Name another --output, or ask for what it "
+            "has (--version, --input-version)"
         )
     return kept
 
