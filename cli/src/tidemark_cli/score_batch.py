@@ -149,7 +149,7 @@ def score_batch(  # noqa: PLR0913 - one parameter an option
 
         tidemark score-batch flight-delay --input june.parquet --output scores/june
 
-        tidemark score-batch flight-delay --input june.parquet --output scores/june --column entity.origin=FROM
+        tidemark score-batch flight-delay --input june.parquet --output june --column entity.origin=FROM
 
         tidemark score-batch flight-delay --input vectors --output scores/again --features given
     """
