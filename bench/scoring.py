@@ -20,7 +20,7 @@ import uvloop
 from local_stack import LocalStack
 from tidemark.scoring.v1 import scoring_service_pb2 as pb
 
-from bench import streaming
+from bench import scoring_batch, streaming
 from bench.load import a_second, build_load, drive, write_requests
 from bench.scoring_peers import measure_peers
 from bench.scoring_project import MODELS
@@ -91,7 +91,7 @@ def run() -> list[Row]:
         answered = uvloop.run(measure())
     finally:
         os.sched_setaffinity(0, before)
-    return answered + streaming.run()
+    return [*answered, *streaming.run(), *scoring_batch.measure()]
 
 
 async def measure() -> list[Row]:

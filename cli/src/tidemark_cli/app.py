@@ -27,6 +27,7 @@ from tidemark_cli.forget import forget
 from tidemark_cli.output import complain
 from tidemark_cli.retention import retention
 from tidemark_cli.rollback import rollback
+from tidemark_cli.score_batch import score_batch
 from tidemark_cli.tail import tail
 from tidemark_cli.topics import topics
 
@@ -67,6 +68,7 @@ app = typer.Typer(
 app.command()(demo)
 app.add_typer(stack, name="stack")
 app.add_typer(dataset.app, name="dataset")
+app.command()(score_batch)
 app.add_typer(models.app, name="models")
 app.add_typer(routes.app, name="route")
 app.add_typer(alerts.app, name="alerts")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import reduce
-from operator import and_, or_
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
@@ -14,8 +12,8 @@ import pyarrow.dataset as ds
 from bus.errors import Unavailable
 from deltalake import DeltaTable
 from feature_store.events import empty
-from feature_store.expressions import EntityKey, Field
 from training_sets.lake import read_events
+from training_sets.narrowing import events_about
 from training_sets.predictions import COLUMNS, PREDICTIONS, fits, looked_up, served_of
 
 from drift_detector.audit_ports import Sample
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from bus.positions import TopicPartition
     from feature_store import EventBatch, Source
     from feature_store.contract import Contract
-    from feature_store.definitions import View
     from feature_store.offline import Served
 
     from drift_detector.audit_ports import Positions
@@ -143,9 +140,9 @@ class DeltaServedLog:
         table = self._reaching(path, lambda: self._opened(path))
         if table is None:
             return empty(source)
-        return self._reaching(
-            path, lambda: read_events(table, source, events_about(contract, source, served))
-        )
+        latest_us = int(max(served.requests.time_us.max(), served.watermark_us.max()))
+        wanted = events_about(contract, source, served.requests, latest_us)
+        return self._reaching(path, lambda: read_events(table, source, wanted))
 
     def _scan(self, wanted: ds.Expression) -> Iterable[pa.Table]:
         """Read predictions piece by piece: what is not sampled is not kept."""
@@ -213,36 +210,6 @@ class DeltaServedLog:
             self._open.pop(path, None)  # what is wrong may be in the handle: open the table anew
             self._listed = None
             raise Unavailable(f"lake table {self._uri}/{path} cannot be read: {error}") from error
-
-
-def events_about(contract: Contract, source: Source, served: Served) -> ds.Expression:
-    """Say which of a source's events rows of these requests may hold.
-
-    Of the entities asked about, recorded by the time that was asked or by what a row had applied, and as far
-    back as the longest window or the time after which a row is stale: to the first for a window of all time.
-    """
-    views = [view for view in contract.views if view.source.topic == source.topic]
-    time_us = served.requests.time_us
-    latest_us = int(max(time_us.max(), served.watermark_us.max()))
-    about = [_about(view, served, int(time_us.min())) for view in views]
-    return (ds.field("_recorded_time") <= _time(latest_us)) & reduce(or_, about)
-
-
-def _about(view: View, served: Served, first_us: int) -> ds.Expression:
-    # A part that is computed, from events or requests, narrows nothing down: more is read, not less.
-    wanted = [
-        ds.field(field.name).isin(_keys(served.requests.entities[asked.part]))
-        for asked, field in zip(view.entity.key, view.key, strict=True)
-        if isinstance(asked, EntityKey) and isinstance(field, Field)
-    ]
-    earliest_us = first_us - max(view.ttl_us, *(one.window_us for one in view.aggregations.values()))
-    if earliest_us > 0:
-        wanted.append(ds.field("_event_time") >= _time(earliest_us))
-    return reduce(and_, wanted, ds.scalar(value=True))
-
-
-def _keys(entities: Iterable[str | None]) -> pa.Array:
-    return pa.array(sorted({key for key in entities if key}), pa.string())
 
 
 def _before(rows: pa.Table, cut: Mapping[int, int]) -> pa.Array:

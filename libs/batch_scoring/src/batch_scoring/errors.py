@@ -1,0 +1,45 @@
+"""Why rows are not scored: each says what was found, where, and what to do."""
+
+
+class BatchError(Exception):
+    """The inputs do not allow it; the same command fails again until they change."""
+
+
+class UnreadableInput(BatchError):
+    """The input is not there, is no Parquet and no Delta table, or a file of it is damaged."""
+
+
+class EmptyInput(BatchError):
+    """The input holds no row."""
+
+
+class UnknownColumn(BatchError):
+    """A column that is needed, or was named, is not in the input."""
+
+
+class WrongType(BatchError):
+    """A column's type is not what it is read as."""
+
+
+class BadValue(BatchError):
+    """A row holds what no request may: a null, a NaN, a time out of bounds, a text that is too long."""
+
+
+class NoScore(BatchError):
+    """The model gave a row no finite score."""
+
+
+class ContractMismatch(BatchError):
+    """The package reads other features than the project declares."""
+
+
+class OtherOutput(BatchError):
+    """What is at the output was made from another input, by another version, or by somebody else."""
+
+
+class OutputInUse(BatchError):
+    """Another run writes to the same output."""
+
+
+class UnwritableOutput(BatchError):
+    """The output cannot be written: the store refuses, or is away."""
