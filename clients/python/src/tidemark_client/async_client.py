@@ -13,7 +13,15 @@ from tidemark.scoring.v1.scoring_service_pb2 import ScoreBatchRequest
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
 from tidemark_client.async_streaming import AsyncConversation, AsyncStream
-from tidemark_client.batches import BATCH_ROWS, IN_FLIGHT, OUTCOMES_AT_ONCE, rows_of, split, split_async
+from tidemark_client.batches import (
+    BATCH_ROWS,
+    IN_FLIGHT,
+    OUTCOMES_AT_ONCE,
+    check_sizes,
+    rows_of,
+    split,
+    split_async,
+)
 from tidemark_client.calling import Caller
 from tidemark_client.coalescing import Coalescer
 from tidemark_client.connecting import Connection, target_of
@@ -121,6 +129,7 @@ class AsyncClient:
         in_flight: int = IN_FLIGHT,
     ) -> list[Answer]:
         """See `Client.score_many`."""
+        check_sizes(batch_rows, in_flight)
         room = asyncio.Semaphore(in_flight)
 
         async def answered(batch: Batch) -> list[Answer]:
@@ -140,6 +149,7 @@ class AsyncClient:
         in_flight: int = IN_FLIGHT,
     ) -> AsyncIterator[Answer]:
         """See `Client.score_stream`. The requests may come from an asynchronous iterator too."""
+        check_sizes(batch_rows, in_flight)
 
         def begin() -> Call:
             return self._caller.begin("ScoreStream", timeout_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import grpc
 from tidemark.scoring.v1.scoring_service_pb2 import ScoreStreamRequest, ScoreStreamResponse
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tidemark_client.connecting import Metadata
 
     Method = grpc.aio.StreamStreamMultiCallable[ScoreStreamRequest, ScoreStreamResponse]
+
+_LOST_TO_A_WRITE: Final = "execute_batch"
+"""A write to a stream that the server has just ended takes the place of the status with which it did so."""
 
 
 class AsyncStream:
@@ -40,12 +43,18 @@ class AsyncStream:
             TimeoutError: None came in time; the stream is of no more use.
             grpc.RpcError: The stream broke.
         """
-        async with asyncio.timeout(within_s):
-            reply = await self._call.read()
+        try:
+            async with asyncio.timeout(within_s):
+                reply = await self._call.read()
+        except grpc.aio.AioRpcError as failed:
+            if _LOST_TO_A_WRITE in (failed.debug_error_string() or ""):
+                return None
+            raise
         return reply if isinstance(reply, ScoreStreamResponse) else None
 
     def close(self) -> None:
         """End it, whatever it was doing."""
+        self._sent.put_nowait(None)
         self._call.cancel()
 
     async def _requests(self) -> AsyncIterator[ScoreStreamRequest]:
@@ -73,17 +82,26 @@ class AsyncConversation:
         window, self._stream = self._window, self._open_stream()
         try:
             while True:
-                while window.has_room and (batch := await anext(batches, None)) is not None:
-                    window.unanswered.append(batch)
-                    self._stream.send([batch])
+                is_all = not await self._fill(batches)
                 for answer in window.settled():
                     yield answer
-                if not window.unanswered:
+                if window.unanswered:
+                    for answer in window.answered(await self._reply()):
+                        yield answer
+                elif is_all:
                     return
-                for answer in window.answered(await self._reply()):
-                    yield answer
         finally:
             self._stream.close()
+
+    async def _fill(self, batches: AsyncIterator[Batch]) -> bool:
+        """Send as many as there is room for; gives False once there are no more."""
+        while self._window.has_room:
+            batch = await anext(batches, None)
+            if batch is None:
+                return False
+            self._window.unanswered.append(batch)
+            self._stream.send([batch])
+        return True
 
     async def _reply(self) -> ScoreStreamResponse:
         call = self._begin()

@@ -56,6 +56,18 @@ class Batch:
         ]
 
 
+def check_sizes(batch_rows: int, in_flight: int) -> None:
+    """Refuse batches that no server takes, and asking none at once.
+
+    Raises:
+        ValueError: Saying which of the two is wrong.
+    """
+    if not 1 <= batch_rows <= MAX_ROWS:
+        raise ValueError(f"batch_rows is {batch_rows}: 1 to {MAX_ROWS:,} are answered at once")
+    if in_flight < 1:
+        raise ValueError(f"in_flight is {in_flight}: it must be at least 1")
+
+
 def rows_of(
     requests: Iterable[ScoringRequest], new_id: Callable[[], str]
 ) -> Iterator[ScoreRequest | InvalidRequest]:
@@ -73,13 +85,7 @@ def rows_of(
 
 
 def split(rows: Iterable[ScoreRequest | InvalidRequest], most_rows: int) -> Iterator[Batch]:
-    """Yield batches of at most so many rows, and of no more bytes than a message may have.
-
-    Raises:
-        ValueError: `most_rows` is not 1 to `MAX_ROWS`.
-    """
-    if not 1 <= most_rows <= MAX_ROWS:
-        raise ValueError(f"batch_rows is {most_rows}: 1 to {MAX_ROWS:,} are answered at once")
+    """Yield batches of at most so many rows, and of no more bytes than a message may have."""
     remaining = iter(rows)
     while taken := list(islice(remaining, most_rows)):
         yield from _within_bytes(taken)

@@ -13,7 +13,7 @@ from tidemark.outcomes.v1.outcome_service_pb2_grpc import OutcomeServiceStub
 from tidemark.scoring.v1.scoring_service_pb2 import ScoreBatchRequest
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
-from tidemark_client.batches import BATCH_ROWS, IN_FLIGHT, OUTCOMES_AT_ONCE, rows_of, split
+from tidemark_client.batches import BATCH_ROWS, IN_FLIGHT, OUTCOMES_AT_ONCE, check_sizes, rows_of, split
 from tidemark_client.calling import Caller
 from tidemark_client.connecting import Connection, target_of
 from tidemark_client.errors import DeadlineExceeded, NotReady, TidemarkError
@@ -133,6 +133,7 @@ class Client:
             batch_rows: Requests that travel together, at most 1,000.
             in_flight: Batches that are asked at once.
         """
+        check_sizes(batch_rows, in_flight)
         batches = split(rows_of(requests, self._caller.new_id), batch_rows)
         with ThreadPoolExecutor(in_flight, "tidemark-client") as threads:
             found = threads.map(lambda batch: self._score_batch(batch, timeout_s), batches)
@@ -149,8 +150,8 @@ class Client:
         """Yield each request's score, or the error that says why it has none, in order, over one stream.
 
         For very many: requests are read as their answers are, so that neither are all in memory. Answers come
-        once `in_flight` batches have been read from `requests`. A stream that breaks is opened again, and what
-        was not answered is asked again under the same ids.
+        once `in_flight` batches have been read from `requests`. A stream that breaks is opened again, and
+        what was not answered is asked again under the same ids.
 
         Args:
             requests: Read in the thread that reads the answers.
@@ -161,6 +162,7 @@ class Client:
         Raises:
             TidemarkError: The stream cannot go on.
         """
+        check_sizes(batch_rows, in_flight)
 
         def begin() -> Call:
             return self._caller.begin("ScoreStream", timeout_s)

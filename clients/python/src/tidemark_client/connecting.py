@@ -35,6 +35,10 @@ class Tls:
     certificate_chain: bytes | None = None
     server_name: str | None = None
 
+    def __post_init__(self) -> None:
+        if (self.private_key is None) != (self.certificate_chain is None):
+            raise ValueError("private_key and certificate_chain belong together: give both or neither")
+
     @property
     def credentials(self) -> grpc.ChannelCredentials:
         """For gRPC."""

@@ -110,7 +110,7 @@ class Attempts:
             return None
         advice_s = (error.retry_after_s if isinstance(error, Overloaded) else None) or 0.0
         wait_s = advice_s + self._retries.backoff_s(self.count - 1, self._chance())
-        if wait_s >= self.left_s(now_s) or not self._budget.take():
+        if now_s + wait_s >= self._ends_at_s or not self._budget.take():
             return None
         self.count += 1
         return wait_s

@@ -89,7 +89,7 @@ class Score:
 
     Attributes:
         request_key: By which an outcome finds it: give it to `report_outcome`.
-        score: Of a classifier of two classes the probability of the positive one; see the contract for others.
+        score: Of a classifier of two classes the probability of the positive one; see the contract for more.
         variant: The arm of the model's route, e.g. "champion".
         statuses: Of each feature, in the order of the model's feature contract.
         features: Each with its name and value; empty unless `explain` was asked.

@@ -85,5 +85,5 @@ def _advice_s(metadata: Iterable[tuple[str, str | bytes]]) -> float | None:
             for detail in details:
                 info = RetryInfo()
                 if detail.Is(RetryInfo.DESCRIPTOR) and detail.Unpack(info):
-                    return max(0.0, float(info.retry_delay.ToTimedelta().total_seconds()))
+                    return max(0.0, info.retry_delay.seconds + info.retry_delay.nanos / 1e9)
     return None

@@ -25,8 +25,6 @@ class Window:
     """Batches whose answers are not here yet, oldest first; at most so many."""
 
     def __init__(self, size: int) -> None:
-        if size < 1:
-            raise ValueError(f"in_flight is {size}: it must be at least 1")
         self._size = size
         self.unanswered: deque[Batch] = deque()
 
@@ -112,15 +110,24 @@ class Conversation:
         window, self._stream = self._window, self._open_stream()
         try:
             while True:
-                while window.has_room and (batch := next(batches, None)) is not None:
-                    window.unanswered.append(batch)
-                    self._stream.send([batch])
+                is_all = not self._fill(batches)
                 yield from window.settled()
-                if not window.unanswered:
+                if window.unanswered:
+                    yield from window.answered(self._reply())
+                elif is_all:
                     return
-                yield from window.answered(self._reply())
         finally:
             self._stream.close()
+
+    def _fill(self, batches: Iterator[Batch]) -> bool:
+        """Send as many as there is room for; gives False once there are no more."""
+        while self._window.has_room:
+            batch = next(batches, None)
+            if batch is None:
+                return False
+            self._window.unanswered.append(batch)
+            self._stream.send([batch])
+        return True
 
     def _reply(self) -> ScoreStreamResponse:
         call = self._begin()
