@@ -61,7 +61,7 @@ class Load:
     async def more(self, count: int, kind: type) -> None:
         """Wait for so many more ends of a kind."""
         begin = len(self.ends)
-        async with asyncio.timeout(60), self._ended:
+        async with asyncio.timeout(120), self._ended:
             await self._ended.wait_for(
                 lambda: sum(isinstance(end, kind) for end, _ in self.ends[begin:]) >= count
             )
@@ -70,7 +70,7 @@ class Load:
 async def serving(process: Process) -> str:
     """Return where a process listens once it scores."""
     address = await process.address()
-    async with grpc.aio.insecure_channel(address) as channel, asyncio.timeout(60):
+    async with grpc.aio.insecure_channel(address) as channel, asyncio.timeout(120):
         stub = ScoringServiceStub(channel)
         while await stub.Score(question(), wait_for_ready=True).code() is not grpc.StatusCode.OK:  # noqa: ASYNC110 - a process is waited for
             await asyncio.sleep(0.05)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -93,15 +94,17 @@ async def test_a_request_travels_whole_and_its_answer_comes_back_whole(
     assert [(one.name, one.value) for one in score.features] == [("x", 2.0)]
     assert score.outputs["probabilities"].numpy().tolist() == [0.5, 0.5]
     assert score.outputs["label"].values == ("late",)
+    assert pickle.loads(pickle.dumps(score)) == score
 
 
 async def test_a_call_is_asked_again_under_the_same_id_until_it_is_answered(
     open_client: Open, server: ScriptedServer
 ) -> None:
-    server.script.extend([UNAVAILABLE, Refusal(FULL, "busy")])
+    stopping = Refusal(grpc.StatusCode.CANCELLED, "not looked at")
+    server.script.extend([UNAVAILABLE, Refusal(FULL, "busy"), stopping])
     score = await open_client().score("m", context={"x": 3.0})
     assert score.score == 3.0
-    assert server.ids() == [score.prediction_id] * 3
+    assert server.ids() == [score.prediction_id] * 4
     assert score.request_key == score.prediction_id
 
 
@@ -189,7 +192,9 @@ async def test_retries_stay_within_their_budget_while_everything_fails(
 async def test_nobody_there_is_told_as_such(open_client: Open) -> None:
     with pytest.raises(NotReady):
         await open_client("127.0.0.1:1").score("m", timeout_s=0.5)
-    assert not await open_client("127.0.0.1:1").is_ready(timeout_s=0.5)
+    records: list[CallRecord] = []
+    assert not await open_client("127.0.0.1:1", on_call=records.append).is_ready(timeout_s=0.5)
+    assert [one.attempts for one in records] == [1]  # whoever polls must not spend the retries of calls
 
 
 async def test_many_are_answered_in_order_each_for_itself(open_client: Open, server: ScriptedServer) -> None:
@@ -381,12 +386,22 @@ async def test_a_client_from_before_a_fork_says_so(
 
 async def test_calls_that_wait_when_the_client_closes_end(open_client: Open, server: ScriptedServer) -> None:
     server.held.clear()
-    client = open_client(retries=Retries(most_attempts=1))
+    client = open_client()
     waiting = asyncio.ensure_future(client.score("m", context={"x": 1.0}))
     await asyncio.to_thread(server.arrived.acquire)
     await client.close()
     with pytest.raises((NotReady, asyncio.CancelledError)):
         await waiting
+    with pytest.raises(NotReady, match="closed"):
+        await client.score("m", context={"x": 1.0})
+
+
+async def test_a_request_that_no_server_would_read_is_not_sent(
+    open_client: Open, server: ScriptedServer
+) -> None:
+    with pytest.raises(InvalidRequest, match=r"takes 4,\d+,\d+ bytes"):
+        await open_client().score("m", context={"x": 1.0, "text": "x" * 2**22})
+    assert server.attempts == []
 
 
 def test_both_clients_have_one_surface() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 import grpc
@@ -85,6 +86,15 @@ async def test_one_who_gives_up_does_not_disturb_the_others(
     server.held.set()
     assert (await patient).score == 1.0
     assert len(server.attempts) == 1
+
+
+async def test_what_goes_wrong_here_is_told_to_each_who_waits(
+    client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = os.getpid()
+    monkeypatch.setattr(os, "getpid", lambda: own + 1)
+    errors = await asyncio.gather(client.score("m"), client.score("m"), return_exceptions=True)
+    assert [type(one) for one in errors] == [RuntimeError] * 2
 
 
 async def test_closing_answers_what_waits(server: ScriptedServer) -> None:

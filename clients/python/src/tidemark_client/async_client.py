@@ -94,6 +94,7 @@ class AsyncClient:
         """See `Client.close`. Calls that wait to be sent together are sent and answered first."""
         if self._coalescer is not None:
             await self._coalescer.close()
+        self._caller.is_closed = True
         for channel in self._channels:
             await channel.close()
 
@@ -202,7 +203,9 @@ class AsyncClient:
     async def is_ready(self, *, timeout_s: float | None = None) -> bool:
         """See `Client.is_ready`."""
         try:
-            reply = await self._ask("Check", self._health.Check, health_pb2.HealthCheckRequest(), timeout_s)
+            reply = await self._ask(
+                "Check", self._health.Check, health_pb2.HealthCheckRequest(), timeout_s, is_once=True
+            )
         except (NotReady, DeadlineExceeded):
             return False
         return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
@@ -228,8 +231,10 @@ class AsyncClient:
         method: grpc.aio.UnaryUnaryMultiCallable[_Asked, _Reply],
         message: _Asked,
         timeout_s: float | None,
+        *,
+        is_once: bool = False,
     ) -> _Reply:
-        call = self._caller.begin(name, timeout_s)
+        call = self._caller.begin(name, timeout_s, is_once=is_once)
         while True:
             try:
                 reply = await method(message, **call.given())

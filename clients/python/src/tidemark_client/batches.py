@@ -6,11 +6,10 @@ from collections.abc import AsyncIterable
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from tidemark_client.connecting import MAX_MESSAGE_BYTES
 from tidemark_client.errors import InvalidRequest, TidemarkError, UnreadableReply
 from tidemark_client.scores import Score
 from tidemark_client.statuses import error_of_row
-from tidemark_client.wire import score_of, score_request
+from tidemark_client.wire import MOST_BYTES, score_of, score_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -26,9 +25,6 @@ BATCH_ROWS: Final = 250
 """Of a batch, if the caller does not say: times `IN_FLIGHT`, half of a server's queue."""
 IN_FLIGHT: Final = 4
 OUTCOMES_AT_ONCE: Final = 1_000
-_ROOM_BYTES: Final = 64 * 1024
-"""For what is around the rows."""
-_MOST_BYTES: Final = MAX_MESSAGE_BYTES - _ROOM_BYTES
 
 
 class Batch:
@@ -74,14 +70,9 @@ def rows_of(
     """Yield each request as it is sent, or why it cannot be."""
     for request in requests:
         try:
-            message = score_request(request, new_id)
+            yield score_request(request, new_id)
         except InvalidRequest as error:
             yield error.about(request.prediction_id) if request.prediction_id else error
-        else:
-            size = message.ByteSize()
-            yield (
-                message if size <= _MOST_BYTES else InvalidRequest("", f"{size:,} bytes are too many to send")
-            )
 
 
 def split(rows: Iterable[ScoreRequest | InvalidRequest], most_rows: int) -> Iterator[Batch]:
@@ -118,7 +109,7 @@ def _within_bytes(rows: Sequence[ScoreRequest | InvalidRequest]) -> Iterator[Bat
     for row in rows:
         # 8 bytes frame a row.
         size = 0 if isinstance(row, InvalidRequest) else row.ByteSize() + 8
-        if total + size > _MOST_BYTES:
+        if total + size > MOST_BYTES:
             yield Batch(together)
             together, total = [], 0
         together.append(row)

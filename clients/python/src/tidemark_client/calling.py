@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tidemark_client.connecting import Metadata
 
 _CHANCE: Final = SystemRandom().random
+_ONCE: Final = Retries(most_attempts=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +82,23 @@ class Caller:
         self._chance = chance
         self.new_id = new_id
         self._process = os.getpid()
+        self.is_closed = False
 
-    def begin(self, method: str, timeout_s: float | None) -> Call:
-        """Begin a call.
+    def begin(self, method: str, timeout_s: float | None, *, is_once: bool = False) -> Call:
+        """Begin a call; one that is made once is not asked again.
 
         Raises:
+            NotReady: The client is closed.
             RuntimeError: The client was made in another process: connections do not survive a fork.
             ValueError: The timeout is not above 0.
         """
         if os.getpid() != self._process:
             raise RuntimeError("this client was made before a fork: make one in each process, after it")
         allowed_s = self._timeout_s if timeout_s is None else _checked(timeout_s)
-        attempts = Attempts(self._retries, self._budget, self.now_s() + allowed_s, self._chance)
+        if self.is_closed:
+            raise NotReady("this client is closed: make another")
+        retries = _ONCE if is_once else self._retries
+        attempts = Attempts(retries, self._budget, self.now_s() + allowed_s, self._chance)
         return Call(self, method, allowed_s, attempts)
 
     def metadata(self) -> Metadata | None:
@@ -142,17 +148,19 @@ class Call:
 
     def wait_after_error(self, error: TidemarkError) -> float:
         """As `wait_after`, where gRPC raised nothing."""
-        wait_s = self._attempts.wait_after(error, self._caller.now_s())
+        wait_s = None if self._caller.is_closed else self._attempts.wait_after(error, self._caller.now_s())
         if wait_s is None:
             self._tell(error)
             raise error
         return wait_s
 
     def late(self) -> DeadlineExceeded:
-        """Return the error of a call whose deadline passed unanswered."""
-        return DeadlineExceeded(
+        """Note that the deadline passed unanswered; gives the error."""
+        error = DeadlineExceeded(
             f"{self._method} was not answered within {self._allowed_s:g} s: allow more with timeout_s"
         )
+        self._tell(error)
+        return error
 
     def ended(self) -> NotReady:
         """Return the error of a stream that the server ended with questions unanswered."""

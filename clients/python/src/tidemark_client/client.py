@@ -81,6 +81,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections; calls that wait end with `NotReady`."""
+        self._caller.is_closed = True
         for channel in self._channels:
             channel.close()
 
@@ -245,7 +246,9 @@ class Client:
             TidemarkError: It answered with something else than that.
         """
         try:
-            reply = self._ask("Check", self._health.Check, health_pb2.HealthCheckRequest(), timeout_s)
+            reply = self._ask(
+                "Check", self._health.Check, health_pb2.HealthCheckRequest(), timeout_s, is_once=True
+            )
         except (NotReady, DeadlineExceeded):
             return False
         return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
@@ -266,8 +269,10 @@ class Client:
         method: grpc.UnaryUnaryMultiCallable[_Asked, _Reply],
         message: _Asked,
         timeout_s: float | None,
+        *,
+        is_once: bool = False,
     ) -> _Reply:
-        call = self._caller.begin(name, timeout_s)
+        call = self._caller.begin(name, timeout_s, is_once=is_once)
         while True:
             try:
                 reply = method(message, **call.given())

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidemark_client.batches import MAX_ROWS, Batch
-from tidemark_client.errors import DeadlineExceeded, TidemarkError
+from tidemark_client.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
 
@@ -31,7 +31,7 @@ class Coalescer:
     """Gathers calls for a moment after the first, and sends them together.
 
     Args:
-        send: Asks for a batch's answers within so many seconds; raises nothing.
+        send: Asks for a batch's answers within so many seconds.
         window_s: How long the first waits for others; 0 for those of the same turn of the loop.
     """
 
@@ -81,11 +81,15 @@ class Coalescer:
 
     async def _answer(self, together: list[_Waiting]) -> None:
         left_s = max(one.ends_at_s for one in together) - asyncio.get_running_loop().time()
-        answers = await self._send(Batch([one.message for one in together]), max(left_s, 0.001))
+        answers: Sequence[Score | Exception]
+        try:
+            answers = await self._send(Batch([one.message for one in together]), max(left_s, 0.001))
+        except Exception as error:  # noqa: BLE001 - told to each who waits
+            answers = [error] * len(together)
         for one, answer in zip(together, answers, strict=True):
             if one.answer.done():
                 continue
-            if isinstance(answer, TidemarkError):
+            if isinstance(answer, Exception):
                 one.answer.set_exception(answer)
             else:
                 one.answer.set_result(answer)

@@ -63,7 +63,7 @@ def _error(code: grpc.StatusCode, said: str, method: str, advice_s: float | None
         case grpc.StatusCode.UNAVAILABLE:
             return NotReady(said)
         case grpc.StatusCode.CANCELLED:
-            return NotReady(f"the server stopped before it answered ({said}): ask again")
+            return NotReady(f"cancelled before it was answered ({said}): ask again")
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             return Overloaded(said, advice_s)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
@@ -85,5 +85,6 @@ def _advice_s(metadata: Iterable[tuple[str, str | bytes]]) -> float | None:
             for detail in details:
                 info = RetryInfo()
                 if detail.Is(RetryInfo.DESCRIPTOR) and detail.Unpack(info):
-                    return max(0.0, info.retry_delay.seconds + info.retry_delay.nanos / 1e9)
+                    delay = info.retry_delay
+                    return max(0.0, float(delay.seconds + delay.nanos / 1e9))
     return None

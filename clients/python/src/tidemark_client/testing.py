@@ -132,7 +132,7 @@ class _Doors(  # the methods have gRPC's names
     scoring_grpc.ScoringServiceServicer,
     features_grpc.FeatureServiceServicer,
     outcomes_grpc.OutcomeServiceServicer,
-    health_pb2_grpc.HealthServicer,
+    health_pb2_grpc.HealthServicer,  # type: ignore[misc] # has no types
 ):
     """The stub's methods as gRPC calls them."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from tidemark.features.v1 import feature_service_pb2 as features_pb
 from tidemark.outcomes.v1 import outcome_service_pb2 as outcomes_pb
 from tidemark.scoring.v1 import scoring_service_pb2 as scoring_pb
 
+from tidemark_client.connecting import MAX_MESSAGE_BYTES
 from tidemark_client.errors import InvalidRequest
 from tidemark_client.scores import Feature, Features, FeatureStatus, Output, Score, ViewAge, unpacked
 from tidemark_client.values import timestamp_of, value_of
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
     from google.protobuf.timestamp_pb2 import Timestamp
     from tidemark.common.v1.value_pb2 import Value
+    from tidemark.scoring.v1.output_pb2 import Output as OutputMessage
 
     from tidemark_client.requests import Outcome, ScoringRequest
     from tidemark_client.values import Scalar
 
+MOST_BYTES: Final = MAX_MESSAGE_BYTES - 64 * 1024
+"""Of a request, or of those that travel together: the rest is for what is around them."""
 _STATUSES: Final = {status.value: status for status in FeatureStatus}
 
 
@@ -30,10 +33,10 @@ def score_request(request: ScoringRequest, new_id: Callable[[], str]) -> scoring
     """Write a request. It has its prediction id from here on, so that repeating it counts once.
 
     Raises:
-        InvalidRequest: A field is of a type that cannot be sent.
+        InvalidRequest: A field is of a type that cannot be sent, or the whole is too large.
     """
     _demand_text("model", request.model)
-    return scoring_pb.ScoreRequest(
+    message = scoring_pb.ScoreRequest(
         model=request.model,
         entities=_entities(request.entities),
         context=_context(request.context),
@@ -42,6 +45,9 @@ def score_request(request: ScoringRequest, new_id: Callable[[], str]) -> scoring
         request_key=request.request_key or "",
         explain_features=request.explain,
     )
+    if message.ByteSize() > MOST_BYTES:
+        raise InvalidRequest("", f"takes {message.ByteSize():,} bytes: at most {MOST_BYTES:,} are sent")
+    return message
 
 
 def score_of(asked: scoring_pb.ScoreRequest, reply: scoring_pb.ScoreResponse) -> Score:
@@ -55,14 +61,7 @@ def score_of(asked: scoring_pb.ScoreRequest, reply: scoring_pb.ScoreResponse) ->
         variant=reply.variant,
         statuses=tuple(map(_status, reply.feature_statuses)),
         features=tuple(_feature(one) for one in reply.features),
-        outputs=MappingProxyType(
-            {
-                one.name: Output(
-                    one.name, one.datatype, tuple(one.shape), unpacked(one.datatype, one.values, one.texts)
-                )
-                for one in reply.outputs
-            }
-        ),
+        outputs={one.name: _output(one) for one in reply.outputs},
     )
 
 
@@ -156,6 +155,11 @@ def _demand_text(field: str, value: object) -> None:
 
 def _status(number: int) -> FeatureStatus:
     return _STATUSES.get(number, FeatureStatus.UNSPECIFIED)
+
+
+def _output(message: OutputMessage) -> Output:
+    values = unpacked(message.datatype, message.values, message.texts)
+    return Output(message.name, message.datatype, tuple(message.shape), values)
 
 
 def _feature(message: scoring_pb.FeatureValue | features_pb.Feature) -> Feature:
