@@ -119,6 +119,5 @@ async def test_every_call_ends_in_time_with_a_score_or_a_typed_error_and_retries
     assert {type(end) for end, _ in load.ends} <= {Score, NotReady, DeadlineExceeded}
     assert max(seconds for _, seconds in load.ends) < TIMEOUT_S + STALL_S
     attempts = sum(record.attempts for record in records)
-    print("MEASURED", attempts, len(records), max(seconds for _, seconds in load.ends))
     assert attempts / len(records) <= 1.1
     assert attempts > len(records)  # there were retries at all
