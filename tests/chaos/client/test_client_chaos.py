@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 
 TIMEOUT_S = 2.0
-STALL_S = 1.5
-"""How much later than its deadline a call may end on a machine that runs other tests."""
+SLACK_S = 1.0
+"""How much later than its deadline a call may end, beside what the loop itself was held up."""
 CALLERS = 8
 START_S = 120
 KNOWN: dict[str, Any] = {
@@ -45,6 +45,14 @@ class Load:
         self._client = client
         self._ended = asyncio.Condition()
         self.ends: list[tuple[Score | TidemarkError, float]] = []
+        self.longest_stall_s = 0.0
+
+    async def watch_the_loop(self) -> None:
+        """Note how late a machine that runs other tests lets this loop be."""
+        while True:
+            due_s = time.monotonic() + 0.05
+            await asyncio.sleep(0.05)
+            self.longest_stall_s = max(self.longest_stall_s, time.monotonic() - due_s)
 
     async def run(self) -> None:
         while True:
@@ -101,6 +109,7 @@ async def test_every_call_ends_in_time_with_a_score_or_a_typed_error_and_retries
         load = Load(client)
         async with asyncio.TaskGroup() as tasks:
             callers = [tasks.create_task(load.run()) for _ in range(CALLERS)]
+            callers.append(tasks.create_task(load.watch_the_loop()))
             await load.more(500, Score)
             one.kill()
             await load.more(1_000, Score)
@@ -117,7 +126,7 @@ async def test_every_call_ends_in_time_with_a_score_or_a_typed_error_and_retries
 
     # A server that has its port but does not speak yet lets a call wait for its deadline.
     assert {type(end) for end, _ in load.ends} <= {Score, NotReady, DeadlineExceeded}
-    assert max(seconds for _, seconds in load.ends) < TIMEOUT_S + STALL_S
+    assert max(seconds for _, seconds in load.ends) < TIMEOUT_S + load.longest_stall_s + SLACK_S
     attempts = sum(record.attempts for record in records)
     assert attempts / len(records) <= 1.1
     assert attempts > len(records)  # there were retries at all
