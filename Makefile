@@ -16,7 +16,7 @@ $(UV):
 	@echo "installing uv into .tools"
 	@$(PYTHON) -m venv .tools && .tools/bin/pip install --quiet --disable-pip-version-check uv
 
-.venv/.installed: $(UV) uv.lock pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml examples/pyproject.toml)
+.venv/.installed: $(UV) uv.lock pyproject.toml $(wildcard libs/*/pyproject.toml services/*/pyproject.toml cli/pyproject.toml clients/python/pyproject.toml examples/pyproject.toml)
 	@echo "installing the project's packages into .venv"
 	@$(UV) sync --quiet --frozen --python "$$(command -v $(PYTHON))" && touch $@
 
@@ -45,7 +45,7 @@ format: install ## Let ruff mend what it can
 	@$(RUN)/ruff check --fix-only . && $(RUN)/ruff format .
 
 types: install ## mypy, strict
-	@$(RUN)/mypy libs services cli examples bench
+	@$(RUN)/mypy libs services cli clients examples bench
 
 imports: install ## The architecture as a failing check
 	@$(RUN)/lint-imports

@@ -22,7 +22,7 @@ from privacy.erased import ErasedSubjects
 from privacy.listing import ErasedList
 from service_kit import Service, run
 
-from feature.adapters.grpc import FeatureServicer, GrpcServer
+from feature.adapters.grpc import FeatureServicer, GrpcServer, OutcomeServicer
 from feature.adapters.kafka import KafkaOutcomes
 from feature.adapters.store import LateRowReader, RedisRows
 from feature.answering import Answers
@@ -32,6 +32,7 @@ from feature.handlers import Features
 from feature.metrics import DoorMetrics, Metrics
 from feature.privacy import Privacy
 from feature.pushing import Door
+from feature.reporting import OutcomeDoor
 from feature.settings import FeatureSettings
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ async def keep_fresh(service: Service, settings: FeatureSettings, project: Proje
     async with AsyncExitStack() as clients:
         clients.push_async_callback(rows.close)
         clients.push_async_callback(publisher.close)
-        await clients.enter_async_context(answering(service, settings, project, rows, pseudonyms))
+        await clients.enter_async_context(answering(service, settings, project, rows, metrics, pseudonyms))
         await clients.enter_async_context(listed.followed())
         await clients.enter_async_context(_beating(rows, settings.rows_beat_s))
         await _ensure_topics(service, bootstrap, topics_of(project))
@@ -88,16 +89,21 @@ async def answering(
     settings: FeatureSettings,
     project: Project,
     rows: RedisRows,
+    told: Metrics,
     pseudonyms: Pseudonyms | None,
 ) -> AsyncIterator[None]:
-    """Answer `FeatureService` beside the body; afterwards calls in hand are ended first."""
+    """Answer `FeatureService` and `OutcomeService` beside the body; end calls in hand afterwards."""
     metrics = DoorMetrics(service.metrics)
     reader = LateRowReader(settings, lambda _: metrics.unreadable.inc())
     pushes = KafkaPublisher(settings.kafka_bootstrap_servers, client_id=f"{service.name}-pushes")
-    answers = Answers(CoalescingReader(reader), rows.is_complete, Concealment.of(project, pseudonyms))
+    concealment = Concealment.of(project, pseudonyms)
+    answers = Answers(CoalescingReader(reader), rows.is_complete, concealment)
+    reports = OutcomeDoor(project, KafkaOutcomes(pushes), told.told, concealment)
     door = Door(project, pushes, pseudonyms)
     servicer = FeatureServicer(Contracts(project), answers, door, _wall_clock_us)
-    server = GrpcServer(servicer, metrics, f"{settings.feature_grpc_host}:{settings.feature_grpc_port}")
+    outcomes = OutcomeServicer(reports, _wall_clock_us)
+    address = f"{settings.feature_grpc_host}:{settings.feature_grpc_port}"
+    server = GrpcServer(servicer, outcomes, metrics, address)
     service.log.info("listening", grpc_port=await server.start())
     try:
         yield

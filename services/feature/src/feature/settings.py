@@ -19,7 +19,7 @@ class FeatureSettings(Settings):
             written.
         redis_timeout_s: A command that takes longer counts as Redis being away.
         rows_beat_s: How often it is looked whether rows were lost, beside once a batch.
-        feature_grpc_host: Where `FeatureService` listens.
+        feature_grpc_host: Where `FeatureService` and `OutcomeService` listen.
         feature_grpc_port: 0 for a free one, which is logged.
         redis_read_url: Where `FeatureService` reads rows, if not at REDIS_URL: a replica, for example.
         redis_read_from_replicas: In a cluster, read from replicas too.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import field as attribute
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,13 +58,17 @@ class Label:
         if self.source.fields.get(self.request_key) is not FieldType.TEXT:
             problem = f"request_key: source {self.source.topic} has no text field {self.request_key!r}"
             raise self._error(problem, did_you_mean(self.request_key, self.source.texts))
-        kind = type_over_events(self.value, self.source, self._name, self.location)
-        if kind not in {FieldType.FLAG, FieldType.NUMBER}:
-            raise self._error(f"value is a {kind}", "Write a condition or a number.")
+        if self.kind not in {FieldType.FLAG, FieldType.NUMBER}:
+            raise self._error(f"value is a {self.kind}", "Write a condition or a number.")
         if self.when is not None:
             kind = type_over_events(self.when, self.source, self._name, self.location)
             if kind is not FieldType.FLAG:
                 raise self._error(f"when is a {kind}", "Write a condition.")
+
+    @cached_property
+    def kind(self) -> FieldType:
+        """FLAG for a condition, NUMBER for a number."""
+        return type_over_events(self.value, self.source, self._name, self.location)
 
     def outcomes(self, batch: EventBatch) -> Outcomes:
         """Return what a batch of the source's events tells; an event without a request key tells nothing."""

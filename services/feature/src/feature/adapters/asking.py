@@ -1,4 +1,4 @@
-"""Between the messages of `FeatureService` and the domain. Protobuf types stop here."""
+"""Between the messages of `FeatureService` and `OutcomeService` and the domain. Protobuf types stop here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tidemark.features.v1 import feature_service_pb2 as pb
 from feature.domain.errors import InvalidRequest
 from feature.domain.questions import Question
 from feature.pushing import Pushed
+from feature.reporting import Reported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from feature_store.scalars import Scalar
     from google.protobuf.timestamp_pb2 import Timestamp
     from tidemark.common.v1.value_pb2 import Value
+    from tidemark.outcomes.v1.outcome_service_pb2 import ReportedOutcome
 
     from feature.answering import Answer
     from feature.contracts import Contracts, Served
@@ -118,6 +120,23 @@ def push_response(positions: Sequence[Position]) -> pb.PushResponse:
     )
 
 
+def reported_of(index: int, message: ReportedOutcome) -> Reported:
+    """Read a reported outcome.
+
+    Raises:
+        InvalidRequest: A time is none.
+    """
+    field = f"outcomes[{index}]."
+    return Reported(
+        message.label,
+        message.request_key,
+        message.value,
+        message.revision,
+        _time_us(message, "outcome_time", field),
+        _time_us(message, "recorded_time", field),
+    )
+
+
 def _scalar(field: str, value: Value) -> Scalar:
     match value.WhichOneof("kind"):
         case "number":
@@ -133,7 +152,7 @@ def _scalar(field: str, value: Value) -> Scalar:
 
 
 def _time_us(
-    message: pb.GetRequest | pb.FeatureQuestion | pb.PushedEvent, name: str, field: str
+    message: pb.GetRequest | pb.FeatureQuestion | pb.PushedEvent | ReportedOutcome, name: str, field: str
 ) -> int | None:
     if not message.HasField(name):  # type: ignore[arg-type] # each caller names a field that its message has
         return None

@@ -11,6 +11,8 @@ from grpc_reflection.v1alpha import reflection
 from service_kit.http import PortTaken
 from tidemark.features.v1 import feature_service_pb2 as pb
 from tidemark.features.v1 import feature_service_pb2_grpc as pb_grpc
+from tidemark.outcomes.v1 import outcome_service_pb2 as outcome_pb
+from tidemark.outcomes.v1 import outcome_service_pb2_grpc as outcome_pb_grpc
 
 from feature.adapters.asking import (
     get_batch_response,
@@ -18,6 +20,7 @@ from feature.adapters.asking import (
     push_response,
     pushed_of,
     question_of,
+    reported_of,
     served_of,
 )
 from feature.domain.errors import AskingError, InvalidRequest, LogAway, NotDeclared
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from feature.contracts import Contracts
     from feature.metrics import DoorMetrics
     from feature.pushing import Door
+    from feature.reporting import OutcomeDoor
 
     Method = grpc.RpcMethodHandler[Any, Any]
 
@@ -81,6 +85,26 @@ class FeatureServicer(pb_grpc.FeatureServiceServicer):
         return push_response(positions)
 
 
+class OutcomeServicer(outcome_pb_grpc.OutcomeServiceServicer):
+    """`tidemark.outcomes.v1.OutcomeService`.
+
+    Args:
+        door: Takes outcomes.
+        wall_clock_us: When an outcome became known that names no time of its own.
+    """
+
+    def __init__(self, door: OutcomeDoor, wall_clock_us: Callable[[], int]) -> None:
+        self._door = door
+        self._wall_clock_us = wall_clock_us
+
+    async def Report(self, request: outcome_pb.ReportRequest, context: Any) -> outcome_pb.ReportResponse:  # noqa: N802
+        """See the contract."""
+        reported = [reported_of(index, one) for index, one in enumerate(request.outcomes)]
+        traceparent = dict(context.invocation_metadata()).get("traceparent")
+        await self._door.report(reported, now_us=self._wall_clock_us(), traceparent=traceparent)
+        return outcome_pb.ReportResponse()
+
+
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Maps domain errors to statuses and counts calls, for every unary method."""
 
@@ -115,13 +139,15 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
 
 class GrpcServer:
-    """The server: features, health and reflection on one port.
+    """The server: features, outcomes, health and reflection on one port.
 
     Args:
         address: host:port to listen on; port 0 for a free one.
     """
 
-    def __init__(self, servicer: FeatureServicer, metrics: DoorMetrics, address: str) -> None:
+    def __init__(
+        self, servicer: FeatureServicer, outcomes: OutcomeServicer, metrics: DoorMetrics, address: str
+    ) -> None:
         self._server = grpc.aio.server(
             interceptors=[ErrorInterceptor(metrics)],
             options=[
@@ -133,10 +159,14 @@ class GrpcServer:
         self._health = health_aio.HealthServicer()
         self._address = address
         pb_grpc.add_FeatureServiceServicer_to_server(servicer, self._server)
+        outcome_pb_grpc.add_OutcomeServiceServicer_to_server(outcomes, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._name = pb.DESCRIPTOR.services_by_name["FeatureService"].full_name
+        self._names = [
+            pb.DESCRIPTOR.services_by_name["FeatureService"].full_name,
+            outcome_pb.DESCRIPTOR.services_by_name["OutcomeService"].full_name,
+        ]
         health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-        reflection.enable_server_reflection([self._name, health, reflection.SERVICE_NAME], self._server)
+        reflection.enable_server_reflection([*self._names, health, reflection.SERVICE_NAME], self._server)
 
     async def start(self) -> int:
         """Listen and say over the health service that requests are welcome; gives the port.
@@ -150,7 +180,7 @@ class GrpcServer:
             told = f"{self._address} cannot be used: set FEATURE_GRPC_PORT=0 or another ({error})"
             raise PortTaken(told) from error
         await self._server.start()
-        for name in ("", self._name):
+        for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return port
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bus.events import Event
 from tidemark.outcomes.v1.outcome_pb2 import OutcomeObserved
 
-from feature.domain.outcomes import REVISION, Outcome
+if TYPE_CHECKING:
+    from feature.domain.outcomes import Outcome
 
 _SOURCE: Final = "tidemark/feature"
 
@@ -15,7 +16,10 @@ _SOURCE: Final = "tidemark/feature"
 def event_of(outcome: Outcome) -> Event:
     """Return an outcome as the event that tells it."""
     message = OutcomeObserved(
-        label=outcome.label, request_key=outcome.request_key, value=outcome.value, revision=REVISION
+        label=outcome.label,
+        request_key=outcome.request_key,
+        value=outcome.value,
+        revision=outcome.revision,
     )
     return Event.of(
         message,

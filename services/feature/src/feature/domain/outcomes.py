@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from feature_store import EventBatch, Label
 
 REVISION: Final = 0
-"""Of what an event tells: a label declares no corrections. Upstream's own outcomes may have later ones."""
+"""Of what an event tells: a label declares no corrections. What callers report may have later ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class Outcome:
     """The truth about a request, and when it was true and when known.
 
     Attributes:
-        traceparent: The trace of the event that told it.
+        traceparent: The trace of the event or the call that told it.
+        revision: A later one supersedes.
     """
 
     label: str
@@ -28,11 +29,12 @@ class Outcome:
     time_us: int
     recorded_time_us: int
     traceparent: str | None
+    revision: int = REVISION
 
     @property
     def id(self) -> str:
-        """The same whenever the same label tells of the same request."""
-        return f"{self.label}:{self.request_key}:{REVISION}"
+        """The same whenever the same revision of the same label tells of the same request."""
+        return f"{self.label}:{self.request_key}:{self.revision}"
 
 
 def outcomes_of(
