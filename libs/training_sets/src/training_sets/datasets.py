@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from feature_store import Contract, ModelSpec
-from feature_store.vectors import Vectors
+from feature_store.vectors import Positions, Vectors
 from model_package import canonical_json
 
 from training_sets.examples import LabelledRequests, Period
@@ -60,7 +60,7 @@ class Dataset:
 
     def without_positions(self) -> "Dataset":
         """The same, without what each row had applied, which no training needs."""
-        return replace(self, vectors=replace(self.vectors, positions=()))
+        return replace(self, vectors=replace(self.vectors, positions=Positions(())))
 
     def describe(self) -> dict[str, Any]:
         """What the snapshot's hash is made of."""

@@ -96,10 +96,12 @@ class GivenVectors:
         in_rows([partial(check_shape, asked) for asked in rows])
         # Batches are divided by arm: of a copy, given vectors are a group of their own.
         arms = {id(arm): replace(arm) for arm in ([pinned] if pinned else model.arms)}
+        chosen = [pinned or model.assign_by_key(asked) for asked in rows]
+        for conduct in {arm.conduct for arm in chosen}:
+            conduct.check(now_s)
         tickets: list[Ticket] = []
-        for asked, vector in zip(rows, vectors, strict=True):
-            arm = arms[id(pinned or model.assign_by_key(asked))]
-            ticket = GivenTicket(model.conceal(asked), model, arm, now_s, expires_at_s)
+        for asked, vector, arm in zip(rows, vectors, chosen, strict=True):
+            ticket = GivenTicket(model.conceal(asked), model, arms[id(arm)], now_s, expires_at_s)
             ticket.vector = vector
             tickets.append(ticket)
         return await self._plane.answer_all(tickets)

@@ -176,6 +176,7 @@ class ScoringPlane:
         if version:
             model = tickets[0].model
             pinned = model.pinned(self._routes.find_version(model.name, version))
+            pinned.conduct.check(now_s)
             for ticket in tickets:
                 ticket.served = pinned
         return await self.answer_all(tickets)
