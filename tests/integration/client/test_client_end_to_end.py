@@ -182,3 +182,17 @@ async def test_batched_calls_have_the_scores_of_single_ones(plane: ProcessPlane)
 
         assert await scores(single) == await scores(many)
         assert await single.is_ready()
+
+
+async def test_a_stream_answers_each_request_in_order(plane: ProcessPlane) -> None:
+    requests = [asked(f"u{number}", prediction_id=f"s{number}") for number in range(700)]
+    requests[300] = ScoringRequest(MODEL, {"user": "ann"}, KNOWN, NOW)
+    async with AsyncClient(await plane.process.address(), timeout_s=20) as client:
+        answers = [answer async for answer in client.score_stream(requests, batch_rows=100)]
+        (alone,) = await client.score_many([requests[7]])
+    assert isinstance(answers[300], InvalidRequest)
+    assert "entities[item]" in str(answers[300])
+    scores = [answer for answer in answers if isinstance(answer, Score)]
+    assert [one.prediction_id for one in scores] == [f"s{number}" for number in range(700) if number != 300]
+    assert isinstance(alone, Score)
+    assert answers[7] == alone
