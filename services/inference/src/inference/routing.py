@@ -50,7 +50,7 @@ class Refusal:
 
 def arms_of(route: Route) -> Iterable[VersionRef]:
     """What serving needs: the versions that answer."""
-    return (arm.version for arm in route.arms)
+    return (arm.version for arm in route.all_arms)
 
 
 def shadows_of(route: Route) -> Iterable[VersionRef]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from feature_store import Requests
 from feature_store.expressions import dtype_of, null_of
 from feature_store.online import VectorAssembler
+from feature_store.scalars import KIND_OF
 
 from inference.domain.assignment import choose, point
 from inference.domain.requests import Requirements
+from inference.domain.routes import InvalidRoute, weights_of
 from inference.versions import VersionRefused
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from model_package import Scorer
 
     from inference.domain.requests import Asked
-    from inference.domain.routes import Arm
+    from inference.domain.routes import Arm, Route
+    from inference.domain.segments import Condition, Segment
     from inference.routing import LoadedRoute
 
 
@@ -66,11 +69,37 @@ class ServedModel:
 
     def assign(self, asked: Asked) -> ServedArm:
         """The arm that answers: the same for the same sticky key as long as salt and weights stand."""
-        if len(self.arms) == 1:
-            return self.arms[0]
+        return self._choose(asked, self.arms, self.weights)
+
+    def _choose(self, asked: Asked, arms: tuple[ServedArm, ...], weights: tuple[int, ...]) -> ServedArm:
+        if len(arms) == 1:
+            return arms[0]
         sticky = self.requirements.sticky_entity
         key = asked.entities[sticky] if sticky else asked.request_key
-        return self.arms[choose(self.weights, point(self.salt, key))]
+        return arms[choose(weights, point(self.salt, key))]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServedSegment:
+    """A segment of a route, ready to score."""
+
+    segment: Segment
+    weights: tuple[int, ...]
+    arms: tuple[ServedArm, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmentedModel(ServedModel):
+    """A served model whose route has segments; one whose route has none is not asked about any."""
+
+    segments: tuple[ServedSegment, ...] = ()
+
+    def assign(self, asked: Asked) -> ServedArm:
+        """See `ServedModel.assign`: among the arms of the first segment that the request is of."""
+        for one in self.segments:
+            if one.segment.holds(asked.entities, asked.context):
+                return self._choose(asked, one.arms, one.weights)
+        return self._choose(asked, self.arms, self.weights)
 
 
 class ServedModels:
@@ -101,23 +130,61 @@ class ServedModels:
 
         Raises:
             VersionRefused: The project has no such model.
+            InvalidRoute: A segment asks for what no request of the model can say.
         """
         route = loaded.route
         contract, assembler = self._features(route.model)
         spec = self._project.models[route.model]
-        return ServedModel(
-            name=route.model,
-            revision=route.revision,
-            label=spec.label.name,
-            is_durable=spec.log == "durable",
-            requirements=Requirements(contract.entities, contract.inputs, route.sticky_entity),
-            contract=contract,
-            assembler=assembler,
-            salt=route.salt,
-            weights=route.weights,
-            arms=tuple(ServedArm(arm, loaded.versions[arm.version.digest].scorer) for arm in route.arms),
-            concealment=self._concealment,
+        parts: dict[str, Any] = {
+            "name": route.model,
+            "revision": route.revision,
+            "label": spec.label.name,
+            "is_durable": spec.log == "durable",
+            "requirements": Requirements(contract.entities, contract.inputs, route.sticky_entity),
+            "contract": contract,
+            "assembler": assembler,
+            "salt": route.salt,
+            "weights": weights_of(route.arms),
+            "arms": _served(route.arms, loaded),
+            "concealment": self._concealment,
+        }
+        if not route.segments:
+            return ServedModel(**parts)
+        self._check_segments(route, contract)
+        segments = tuple(
+            ServedSegment(segment, weights_of(segment.arms), _served(segment.arms, loaded))
+            for segment in route.segments
         )
+        return SegmentedModel(**parts, segments=segments)
+
+    def _check_segments(self, route: Route, contract: Contract) -> None:
+        for segment in route.segments:
+            for condition in segment.conditions:
+                problem = self._problem_with(condition, route, contract)
+                if problem:
+                    raise InvalidRoute(
+                        f"{route.model!r} revision {route.revision}: segment {segment.name!r}: "
+                        f"{condition.field} {condition.name!r} {problem}"
+                    )
+
+    def _problem_with(self, condition: Condition, route: Route, contract: Contract) -> str | None:
+        name = condition.name
+        if condition.field == "entity":
+            known = {*self._project.entities, *contract.entities, route.sticky_entity}
+            if name not in known:
+                return f"is unknown: the project has {', '.join(sorted(known - {''}))}"
+        elif name not in contract.inputs:
+            return f"is no input of the model: it reads {', '.join(contract.inputs) or 'none'}"
+        elif any(KIND_OF[kind] is not contract.inputs[name] for kind in condition.kinds):
+            return f"is a {contract.inputs[name]}, which it is not compared with"
+        hashed = self._concealment and (
+            self._concealment.hashed_entities
+            if condition.field == "entity"
+            else self._concealment.hashed_inputs
+        )
+        if hashed and name in hashed:
+            return "is hashed wherever it is kept: a route that names its values would tell them"
+        return None
 
     def _features(self, model: str) -> tuple[Contract, VectorAssembler]:
         if model not in self._assemblers:
@@ -127,6 +194,10 @@ class ServedModels:
                 raise VersionRefused("UNKNOWN_MODEL", error.args[0]) from error
             self._assemblers[model] = contract, _warm_assembler(contract)
         return self._assemblers[model]
+
+
+def _served(arms: tuple[Arm, ...], loaded: LoadedRoute) -> tuple[ServedArm, ...]:
+    return tuple(ServedArm(arm, loaded.versions[arm.version.digest].scorer) for arm in arms)
 
 
 def _warm_assembler(contract: Contract) -> VectorAssembler:
