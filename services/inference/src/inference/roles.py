@@ -15,11 +15,14 @@ from feature_store.concealment import Concealment
 from feature_store.secret_file import pseudonyms_for
 
 from inference.adapters.grpc import GrpcServer, ScoringServicer
+from inference.adapters.heap import give_back
 from inference.adapters.kafka import KafkaPredictionLog, RouteFollowings, RouteListener, ShadowConsumer
 from inference.adapters.redis import GuardedRows
+from inference.bounded import BoundedRouteTable
 from inference.clocks import stopwatch_s, wall_clock_us
 from inference.domain.batching import Line
 from inference.domain.breaker import Breaker
+from inference.domain.warmth import WarmModels
 from inference.following import Herald
 from inference.handlers import on_predictions_made, shadows_from
 from inference.metrics import Metrics
@@ -28,9 +31,10 @@ from inference.readiness import ReadyVersions, nobody
 from inference.routing import RouteTable, arms_of, shadows_of
 from inference.serving import ServedModels
 from inference.versions import PackageVersions, any_contract
+from inference.waking import WakingPlane
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from bus.buffered import BufferedPublisher
     from bus.follow import Tail
@@ -82,7 +86,8 @@ async def serve(
     pseudonyms = pseudonyms_for(project, settings.privacy_key_file)
     models = ServedModels(project, Concealment.of(project, pseudonyms))
     herald = _herald(settings, outside.now, "serve")
-    table = RouteTable(
+    table, tending = _table(
+        settings.model_memory_mb * 1_000_000,
         versions=ReadyVersions(
             PackageVersions(outside.packages, models.contract_hash), project, outside.who_keeps
         ),
@@ -103,8 +108,9 @@ async def serve(
         linger_s=settings.prediction_linger_ms / 1000,
         durable_deadline_s=settings.durable_deadline_ms / 1000,
     )
-    plane = ScoringPlane(
-        routes=table,
+    plane = _plane(
+        table,
+        settings.max_waiting,
         rows=rows,
         predictions=predictions,
         line=Line(limit=settings.max_waiting, batch=settings.max_batch),
@@ -119,7 +125,7 @@ async def serve(
         _retry_refused(table, settings.retry_refused_seconds),
         herald.run(),
     )
-    async with running(*background):
+    async with running(*background, *tending):
         on_listening(await server.start())
         async with running(_announce(service, server, follower, listener, table, rows, herald)):
             await service.stop.wait()
@@ -168,6 +174,24 @@ async def shadow(
             await listener.go_live()
             await runner.run(service.stop)
     await herald.leave(_GOODBYE_SECONDS)
+
+
+def _table(
+    budget_bytes: int, **parts: Any
+) -> tuple[RouteTable[ServedModel], Sequence[Coroutine[Any, Any, None]]]:
+    """The table of routes, and the work that goes on beside it; only a bound on memory makes any."""
+    if not budget_bytes:
+        return RouteTable(**parts), ()
+    table: BoundedRouteTable[ServedModel] = BoundedRouteTable(
+        warm=WarmModels(budget_bytes), give_back=give_back, **parts
+    )
+    return table, (table.run(),)
+
+
+def _plane(routes: RouteTable[ServedModel], most_waiting: int, **parts: Any) -> ScoringPlane:
+    if isinstance(routes, BoundedRouteTable):
+        return WakingPlane(routes=routes, most_waiting=most_waiting, **parts)
+    return ScoringPlane(routes=routes, **parts)
 
 
 def _herald(settings: InferenceSettings, publisher: Publisher, role: str) -> Herald:

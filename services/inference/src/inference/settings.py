@@ -16,6 +16,7 @@ class InferenceSettings(Settings):
     grpc_reuse_port: bool = False
     packages_uri: str = "data/packages"
     redis_deadline_ms: Annotated[float, Field(gt=0)] = 20
+    model_memory_mb: Annotated[int, Field(ge=0)] = 0
     max_batch: Annotated[int, Field(ge=1)] = 256
     max_waiting: Annotated[int, Field(ge=1000)] = 2048
     prediction_buffer: Annotated[int, Field(ge=1)] = 20_000
