@@ -1,6 +1,6 @@
 """Routes of more models than memory holds: those not asked for longest rest, until they are asked for.
 
-A route whose versions rest is followed all the same. How much a version takes: docs/adr/0027.
+A route whose versions rest is followed all the same. How much a version takes: docs/adr/0028.
 """
 
 from __future__ import annotations
