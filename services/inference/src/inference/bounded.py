@@ -40,6 +40,7 @@ class BoundedRouteTable(RouteTable[S]):
         self._resting: dict[str, Route] = {}
         self._failed: dict[str, Refusal] = {}
         self._wanted: dict[str, asyncio.Future[None]] = {}
+        self._is_full = False
         self._is_freed = False
         self._due = asyncio.Event()
 
@@ -101,11 +102,8 @@ class BoundedRouteTable(RouteTable[S]):
         return super()._followed(model) or self._resting.get(model)
 
     async def _apply(self, route: Route) -> None:
-        if (
-            self._is_complete
-            or self._warm_models.has_room
-            or route.revision <= self.revision_seen(route.model)
-        ):
+        has_room = self._is_complete or not self._is_full
+        if has_room or route.revision <= self.revision_seen(route.model):
             await super()._apply(route)
             return
         try:
@@ -122,6 +120,7 @@ class BoundedRouteTable(RouteTable[S]):
         self._rouse(model)
         size_bytes = sum(version.memory_bytes for version in self._warm(model).values())
         for other in self._warm_models.warmed(model, size_bytes):
+            self._is_full = True
             self._rest(other)
         self._metrics.models_warm(len(self._loaded), self._warm_models.total_bytes)
 

@@ -21,11 +21,6 @@ class WarmModels:
         """What they take together."""
         return sum(self._bytes.values())
 
-    @property
-    def has_room(self) -> bool:
-        """Whether the budget is not used up."""
-        return self.total_bytes < self._budget_bytes
-
     def warmed(self, model: str, size_bytes: int) -> list[str]:
         """Count a model in, asked for last, and return who must go, who was not asked for longest first."""
         self._bytes[model] = size_bytes
