@@ -12,7 +12,7 @@ from feature_store.online import ReadRows
 from inference.adapters.wire import asked_of, route_of
 from inference.bounded import BoundedRouteTable
 from inference.domain.batching import Line
-from inference.domain.errors import InvalidRequest, ModelNotReady, Overloaded
+from inference.domain.errors import InvalidRequest, ModelNotReady, Overloaded, ScoringError
 from inference.domain.requests import Asked
 from inference.domain.routes import VersionRef
 from inference.domain.warmth import WarmModels
@@ -141,7 +141,8 @@ async def test_only_so_many_wait(stage: Stage) -> None:
 
 
 async def test_a_batch_of_several_models_is_answered_in_order(stage: Stage) -> None:
-    requests = [asked(), asked(DURABLE_MODEL), InvalidRequest("model", "is odd"), asked(), asked("nobody")]
+    odd: ScoringError = InvalidRequest("model", "is odd")
+    requests = [asked(), asked(DURABLE_MODEL), odd, asked(), asked("nobody")]
     answers = await stage.plane.score_many(requests, None)
     assert [one.asked.model if isinstance(one, Scored) else type(one).__name__ for one in answers] == [
         MODEL,

@@ -152,7 +152,7 @@ class BoundedRouteTable(RouteTable[S]):
             return
         try:
             loaded = LoadedRoute(route, await self._load_all(route))
-            async with self._applying:
+            async with self._applying[model]:
                 if self._resting.get(model) is route:
                     self._take_over(loaded, self._build(loaded))
         except InvalidRoute as error:

@@ -8,6 +8,7 @@ loading.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -88,7 +89,8 @@ class RouteTable(Generic[S]):
         self._loaded: dict[str, LoadedRoute] = {}
         self._previous: dict[str, LoadedRoute] = {}
         self._refused: dict[str, Refusal] = {}
-        self._applying = asyncio.Lock()
+        # One a model: nobody's way back waits for another's load.
+        self._applying: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._all_warm = asyncio.Event()
         self._all_warm.set()
         self._is_complete = False
@@ -143,12 +145,12 @@ class RouteTable(Generic[S]):
 
     async def apply(self, route: Route) -> None:
         """Follow a route from now on, or say why not and go on as before. An older revision is ignored."""
-        async with self._applying:
+        async with self._applying[route.model]:
             await self._apply(route)
 
     async def withdraw(self, model: str) -> None:
         """Forget a model's route."""
-        async with self._applying:
+        async with self._applying[model]:
             for kept in (self._served, self._loaded, self._previous, self._refused):
                 kept.pop(model, None)
             self._tell_whether_all_are_warm()
@@ -158,9 +160,11 @@ class RouteTable(Generic[S]):
 
     async def retry_refused(self) -> None:
         """Try again what was refused: a package may have arrived since."""
-        async with self._applying:
-            for refusal in list(self._refused.values()):
-                await self._apply(refusal.route)
+        for model in list(self._refused):
+            async with self._applying[model]:
+                # Another one's load was waited for: it may have been withdrawn since.
+                if model in self._refused:
+                    await self._apply(self._refused[model].route)
 
     async def _apply(self, route: Route) -> None:
         current = self._followed(route.model)
