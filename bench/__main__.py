@@ -1,7 +1,7 @@
 """Measures Tidemark against floors and peers in the same run: `python -m bench [--only AREA]`.
 
 Every module of this folder that has a `run() -> list[dict]` is an area; a row is {name, value, unit,
-reference, reference_value, ratio, must, met}, its name starting with its area. `must` bounds the ratio (or
+reference, reference_value, ratio, must, met}, its name starting with its table. `must` bounds the ratio (or
 the value, where there is no reference) and says so in words; a claim that is not met makes the exit code 1.
 """
 
@@ -18,14 +18,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-AREAS = ("bus", "store", "scoring", "exact", "soak")
+AREAS = ("bus", "store", "scoring", "rollback", "exact", "soak")
 RESULTS = Path(__file__).parent / "results.json"
 
 
 def main(
     only: Annotated[str | None, typer.Option(help=f"One area: {', '.join(AREAS)}.")] = None,
 ) -> None:
-    """Runs the benchmarks, prints a table and writes bench/results.json, replacing the areas that ran."""
+    """Runs the benchmarks, prints a table and writes bench/results.json, replacing what was measured."""
     if only is not None and only not in AREAS:
         raise typer.BadParameter(f"no area {only!r}; there are {', '.join(AREAS)}", param_hint="--only")
     console = Console()
@@ -41,10 +41,10 @@ def main(
 
 
 def _write(rows: list[dict[str, Any]]) -> None:
-    """Replaces the rows of the areas that ran, keeps the others'."""
-    ran = {row["name"].split(".")[0] for row in rows}
+    """Replaces the rows that were measured, keeps the others."""
+    measured = {row["name"] for row in rows}
     kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
-    merged = [row for row in kept if row["name"].split(".")[0] not in ran] + rows
+    merged = [row for row in kept if row["name"] not in measured] + rows
     RESULTS.write_text(
         json.dumps(sorted(merged, key=lambda row: row["name"]), indent=2) + "\n", encoding="utf-8"
     )

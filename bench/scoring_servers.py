@@ -104,10 +104,23 @@ async def scoring_server(
     await ensure_topics(stack.kafka_bootstrap, CATALOGUE)
     await fill(stack.redis_url, project)
     await publish_routes(stack.kafka_bootstrap, project, folder / "packages", models)
+    async with replica(folder, stack, folder / "packages", **settings) as server:
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            reply = await ScoringServiceStub(channel).Score(score_request(0))
+            present = sum(status == FeatureStatus.FEATURE_STATUS_PRESENT for status in reply.feature_statuses)
+            if present < len(reply.feature_statuses) / 2:
+                raise RuntimeError(f"a benchmark of missing features would flatter: {reply}")
+        yield server
+
+
+@asynccontextmanager
+async def replica(folder: Path, stack: LocalStack, packages: Path, **settings: str) -> AsyncIterator[Server]:
+    """The service alone, once it says that it serves."""
+    folder.mkdir(parents=True, exist_ok=True)
     environment = {
         **stack.environment(),
         "TIDEMARK_PROJECT": PROJECT,
-        "PACKAGES_URI": str(folder / "packages"),
+        "PACKAGES_URI": str(packages),
         "GRPC_PORT": "0",
         "GRPC_HOST": "127.0.0.1",
         **settings,
@@ -117,10 +130,6 @@ async def scoring_server(
             async for health in HealthStub(channel).Watch(HealthCheckRequest()):
                 if health.status == HealthCheckResponse.SERVING:
                     break
-            reply = await ScoringServiceStub(channel).Score(score_request(0))
-            present = sum(status == FeatureStatus.FEATURE_STATUS_PRESENT for status in reply.feature_statuses)
-            if present < len(reply.feature_statuses) / 2:
-                raise RuntimeError(f"a benchmark of missing features would flatter: {reply}")
         yield server
 
 
@@ -155,29 +164,45 @@ async def fill(redis_url: str, project: Project) -> None:
 def _routes(project: Project, packages: Path, models: int) -> list[Event]:
     if models > MODELS:
         raise ValueError(f"{PROJECT} has {MODELS} models")
-    events = []
     graph, vectors = tree_model(seed=0)
-    for number in range(models):
-        model = f"sixteen-{number}"
-        contract = project.contract(model)
-        # Its own parameter makes each a version, and a session, of its own.
-        known = facts(model, contract.feature_names, contract_hash=contract.hash.hex()).model_copy(
-            update={"parameters": {"number": number}}
-        )
-        written = packages.parent / f"written-{number}"
-        write_package(
-            written,
-            facts=known,
-            model=graph,
-            golden=Golden(vectors[:4], _scores(graph, vectors[:4])),
-            reference_profile={"features": {}},
-        )
-        put = PackageStore(packages).put(written)
-        version = VersionRef(version=put.version, digest=put.digest, package_uri=put.uri)
-        arm = Arm(variant="champion", role=Role.ROLE_CHAMPION, version=version, weight_basis_points=10_000)
-        message = RouteChanged(model=model, revision=1, salt="s", arms=[arm])
-        events.append(Event.of(message, id=model, source="bench", key=model, time_us=0, recorded_time_us=0))
-    return events
+    return [
+        route_to(put_version(project, packages, f"sixteen-{number}", (graph, vectors), number), 1)
+        for number in range(models)
+    ]
+
+
+def put_version(
+    project: Project,
+    packages: Path,
+    model: str,
+    trained: tuple[bytes, np.ndarray[Any, np.dtype[np.float32]]],
+    number: int,
+) -> tuple[str, VersionRef]:
+    """Put a version of a model in the store; its number makes it, and its session, one of its own."""
+    graph, vectors = trained
+    contract = project.contract(model)
+    known = facts(model, contract.feature_names, contract_hash=contract.hash.hex()).model_copy(
+        update={"parameters": {"number": number}}
+    )
+    written = packages.parent / f"written-{number}"
+    write_package(
+        written,
+        facts=known,
+        model=graph,
+        golden=Golden(vectors[:4], _scores(graph, vectors[:4])),
+        reference_profile={"features": {}},
+    )
+    put = PackageStore(packages).put(written)
+    return model, VersionRef(version=put.version, digest=put.digest, package_uri=put.uri)
+
+
+def route_to(named: tuple[str, VersionRef], revision: int) -> Event:
+    """The route by which one version of a model answers everything."""
+    model, version = named
+    arm = Arm(variant="champion", role=Role.ROLE_CHAMPION, version=version, weight_basis_points=10_000)
+    message = RouteChanged(model=model, revision=revision, salt="s", arms=[arm])
+    name = f"{model}:{revision}"
+    return Event.of(message, id=name, source="bench", key=model, time_us=0, recorded_time_us=0)
 
 
 def _scores(

@@ -37,7 +37,8 @@ def rollback(
 ) -> None:
     """Bring the champion before back, at once, and wait until every replica follows.
 
-    A rollout that runs is aborted. What was rolled back from does not come back
+    A rollout that runs is aborted; arms and segments that give requests to other
+    versions are ended, and the champion stays. What was rolled back from does not come back
     by another rollback: that goes further back, and never forth. The time told
     is from the question to the last live replica that said it answers by the
     new route. Exit code 1 if some have not within --wait; the route is in force

@@ -30,7 +30,9 @@ def served_versions(
         if not model["revision"]:
             continue
         route = control_plane.get(f"/v1/models/{model['model']}/route")
-        for ref in [route["champion"], *(arm["version"] for arm in route["arms"]), *route["shadows"]]:
+        parts = [route, *route["segments"]]
+        arms = [arm["version"] for part in parts for arm in part["arms"]]
+        for ref in [route["champion"], *arms, *route["shadows"]]:
             name = f"{model['model']} {ref['version']}"
             if name not in found:
                 found[name] = _read_by(store, name, ref, views)

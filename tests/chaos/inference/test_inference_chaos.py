@@ -10,7 +10,7 @@ import grpc
 import pytest
 from inference_kit.planes import follow, is_serving
 from inference_kit.process import ProcessPlane, process_plane
-from inference_kit.stock import DURABLE_MODEL, question
+from inference_kit.stock import DURABLE_MODEL, question, route_event
 from local_stack import LocalStack
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureStatus
 from tidemark.scoring.v1.scoring_service_pb2 import ScoreResponse
@@ -85,6 +85,34 @@ async def test_scoring_goes_on_while_valkey_is_killed_and_comes_back(
     statuses = Counter(_status(reply) for reply in load.replies)
     assert statuses[PRESENT] >= 100
     assert statuses[DEFAULTED] >= 500
+
+
+async def test_a_damaged_package_is_refused_under_load_and_routes_go_on_changing(
+    tmp_path: Path, own_stack: StartStack
+) -> None:
+    async with process_plane(tmp_path, await own_stack()) as plane:
+        old, new, damaged = (plane.stock.version(bias=bias) for bias in (-1.0, 1.0, 2.0))
+        graph = Path(damaged.package_uri.removeprefix("file://")) / "model.onnx"
+        graph.write_bytes(graph.read_bytes()[:-1])
+        await follow(plane, plane.stock.route(old))
+        await is_serving(plane)
+        load = Load(plane)
+        async with asyncio.TaskGroup() as tasks:
+            clients = [tasks.create_task(load.run(client)) for client in range(CLIENTS)]
+            await load.more(100)
+            # Beside a good one: an arm that cannot be trusted spoils its route, not the requests.
+            await plane.publish_route(route_event(plane.stock.route(new, damaged)))
+            await plane.process.says(re.compile(r'"reason": "DIGEST_MISMATCH"'))
+            await load.more(100)
+            assert {reply.version for reply in load.replies} == {old.version}
+
+            for version in (new, old, new, old):
+                await plane.publish_route(route_event(plane.stock.route(version)))
+                await load.until(lambda version=version: load.replies[-1].version == version.version)
+            for client in clients:
+                client.cancel()
+        assert not load.errors
+        assert {reply.version for reply in load.replies} == {old.version, new.version}
 
 
 async def test_scoring_goes_on_while_valkey_hangs(tmp_path: Path, own_stack: StartStack) -> None:

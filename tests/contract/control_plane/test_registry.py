@@ -1,10 +1,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
 from control_plane.adapters.announcements import route_changed
 from control_plane.domain.errors import UnknownCursor
+from control_plane.domain.experiments import Condition, Experiment, Segment, Share
 from control_plane.domain.pages import Page, Window
 from control_plane.domain.state import Change
 from control_plane.domain.versions import ModelSummary
@@ -48,6 +50,28 @@ async def test_one_of_many_registrations_at_once_makes_the_version(registry: Reg
     made = await asyncio.gather(*changes, return_exceptions=True)
     assert [type(each) for each in made].count(Overtaken) == 7
     assert (await registry.state("late")).revision == 1
+
+
+async def test_a_route_comes_back_with_its_experiment(registry: Registry) -> None:
+    for one in (A, B, C):
+        await keep(registry, one)
+    jfk = Segment(
+        "jfk",
+        (
+            Condition("entity", "origin", ("JFK",)),
+            Condition("input", "gift", (True,)),
+            Condition("input", "stops", (1.0, 2.0)),
+            Condition("input", "distance", at_least=500.0),
+        ),
+        (Share("c", "c", 10_000),),
+    )
+    experiment = Experiment((Share("b", "b", 2_500),), (jfk,), "carrier")
+    running = replace(route(1, A), salt="spring", experiment=experiment, participants=(B, C))
+    await put_in_force(registry, running)
+    assert await registry.route("late") == running
+    assert (await registry.state("late")).route == running
+    await put_in_force(registry, route(2, A))
+    assert list((await registry.revisions("late", ALL)).items) == [route(2, A), running]
 
 
 async def test_two_models_may_have_versions_of_one_name(registry: Registry) -> None:

@@ -16,6 +16,7 @@ from control_plane.adapters.sql import Database, SqlOutbox, SqlRegistry, migrate
 from control_plane.domain.approvals import Decision
 from control_plane.domain.comparisons import Comparison, Verdict
 from control_plane.domain.errors import RegistryError
+from control_plane.domain.experiments import Condition, Experiment, Segment, Share
 from control_plane.domain.governing import RetrainRequest
 from control_plane.domain.releasing import RolloutRequest
 from control_plane.domain.rollouts import Plan, Rollout, RolloutState, arrangement
@@ -129,6 +130,16 @@ class Releases(RuleBasedStateMachine):
             handlers.set_route(request, self.asking(), registry=self.registry, packages=self.packages)
         )
 
+    @rule(champion=names, arm=names, weight=st.sampled_from([0, 100, 5_000]), segment=names | st.none())
+    def experiment(self, champion: str, arm: str, weight: int, segment: str | None) -> None:
+        jfk = (Condition("entity", "origin", ("JFK",)),)
+        segments = (Segment("jfk", jfk, (Share("only", segment, 10_000),)),) if segment else ()
+        beside = Experiment((Share("arm", arm, weight),), segments)
+        request = RouteRequest("late", champion, experiment=beside)
+        self.attempt(
+            handlers.set_route(request, self.asking(), registry=self.registry, packages=self.packages)
+        )
+
     @rule(name=names, skip=st.booleans())
     def start(self, name: str, *, skip: bool) -> None:
         plan = Plan(
@@ -200,13 +211,16 @@ class Releases(RuleBasedStateMachine):
         done = self.attempt(handlers.roll_back("late", "", self.asking(), registry=self.registry))
         after = self.state()
         assert after.route is not None
+        assert before.route is not None
         if done and before.rollout:
             assert after.route.champion.version == before.rollout.previous
+        elif done and before.route.experiment.diverts_from(before.route.champion.version):
+            assert after.route.champion.version == before.route.champion.version
         elif done:
-            assert before.route is not None
             assert after.versions[before.route.champion.version].withdrawn
             assert after.route.champion.version != before.route.champion.version
         assert not done or (after.rollout is None and after.route.canary is None)
+        assert not done or not after.route.experiment.shares
 
     @rule(number=st.integers(0, 3), expires=st.integers(0, 10))
     def request(self, number: int, expires: int) -> None:
@@ -238,9 +252,10 @@ class Releases(RuleBasedStateMachine):
         assert [arm.variant for arm in told.arms][:1] == ["champion"]
         assert [arm.variant for arm in told.arms].count("champion") == 1
         assert sum(arm.weight_basis_points for arm in told.arms) == 10_000
-        weighted = {arm.version.version for arm in told.arms if arm.weight_basis_points}
-        assert weighted <= self.approved, "no unapproved version on traffic"
-        assert len(weighted) == len(told.arms)
+        assert len({arm.variant for arm in told.arms}) == len(told.arms)
+        parts = [told, *told.segments]
+        answering = {arm.version.version for part in parts for arm in part.arms}
+        assert answering <= self.approved, "no unapproved version on traffic, nor kept warm for it"
 
     async def news(self) -> list[tuple[str, Any]]:
         self.now_us += 1
@@ -257,6 +272,7 @@ class Releases(RuleBasedStateMachine):
             assert state.route is None or state.route.canary is None
             return
         assert state.route is not None
+        assert not state.route.experiment.shares, "a rollout and an experiment never run together"
         assert state.route.arrangement == arrangement(rollout, state.versions)
         assert rollout.last.route_revision == state.route.revision
 

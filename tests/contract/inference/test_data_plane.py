@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from inference_kit.stock import DURABLE_MODEL, MODEL, NOW_S, NOW_US, question, r
 from local_stack import LocalStack
 from model_package.testing import logistic_scores
 from tidemark.common.v1.value_pb2 import Value
+from tidemark.registry.v1.route_pb2 import AnyOf, Arm, Condition, NumberRange, Segment, VersionRef
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureStatus
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade, Role
 from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
@@ -314,6 +315,76 @@ async def test_a_sticky_entity_meets_one_arm_whatever_the_request(plane: DataPla
         expected = "champion" if point("stick", user) < 5_000 else "arm-1"
         assert {reply.variant for reply in replies} == {expected}
     await refused(plane, question(""), grpc.StatusCode.INVALID_ARGUMENT, "entities[user]")
+
+
+async def test_the_first_segment_that_a_request_is_of_answers(plane: DataPlane) -> None:
+    versions = [plane.stock.version(bias=float(number)) for number in range(4)]
+    route = plane.stock.route(versions[0], salt="deal")
+    route.segments.append(_segment("vips", _entity_is("user", "ann", "bob"), versions=versions[1:3]))
+    basket = Condition(input="basket", within=NumberRange(at_least=3.5, less_than=10))
+    web = Condition(input="channel", any_of=AnyOf(values=[Value(text="web")]))
+    route.segments.append(_segment("large-on-the-web", basket, web, versions=versions[3:]))
+    await follow(plane, route)
+
+    small = dict(question().context) | {"basket": Value(number=3.4)}
+    requests = {
+        "vips": [question("ann", request_key=f"order-{n}") for n in range(40)],
+        "large-on-the-web": [question("cat")],
+        "": [question("cat", context=small)],
+    }
+    for name, asked in requests.items():
+        replies = await asyncio.gather(*[score(plane, one) for one in asked])
+        ids = {reply.prediction_id for reply in replies}
+        predictions = [PredictionMade.FromString(event.data) for event in await plane.predictions()]
+        assert {made.segment for made in predictions if made.prediction_id in ids} == {name}
+        arms = next((one.arms for one in route.segments if one.name == name), route.arms)
+        weights = [arm.weight_basis_points for arm in arms]
+        expected = [arms[choose(weights, point("deal", one.request_key))].version.version for one in asked]
+        assert [reply.version for reply in replies] == expected
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        Condition(entity="nobody", any_of=AnyOf(values=[Value(text="x")])),
+        Condition(input="weather", any_of=AnyOf(values=[Value(text="x")])),
+        Condition(input="basket", any_of=AnyOf(values=[Value(text="x")])),
+        Condition(input="channel", within=NumberRange(at_least=1)),
+        Condition(input="asked_at", any_of=AnyOf(values=[Value(time=Timestamp(seconds=1, nanos=-5))])),
+        Condition(entity="user", any_of=AnyOf(values=[Value()])),
+        Condition(entity="user"),
+        Condition(any_of=AnyOf(values=[Value(text="x")])),
+    ],
+    ids=lambda condition: " ".join(str(condition).split()),
+)
+async def test_a_segment_that_asks_what_no_request_says_is_refused(
+    plane: DataPlane, condition: Condition
+) -> None:
+    good = plane.stock.version()
+    await follow(plane, plane.stock.route(good))
+    route = plane.stock.route(plane.stock.version(bias=1.0))
+    route.segments.append(_segment("odd", condition, versions=[good]))
+
+    await follow(plane, route)
+
+    assert (await score(plane, question())).version == good.version
+
+
+def _segment(name: str, *conditions: Condition, versions: Sequence[VersionRef]) -> Segment:
+    arms = [
+        Arm(
+            variant=f"{name}-{number}",
+            role=Role.ROLE_CHALLENGER,
+            version=version,
+            weight_basis_points=10_000 // len(versions),
+        )
+        for number, version in enumerate(versions)
+    ]
+    return Segment(name=name, conditions=conditions, arms=arms)
+
+
+def _entity_is(name: str, *keys: str) -> Condition:
+    return Condition(entity=name, any_of=AnyOf(values=[Value(text=key) for key in keys]))
 
 
 async def test_a_newer_route_takes_over_and_an_older_one_does_not(plane: DataPlane) -> None:

@@ -161,6 +161,23 @@ async def test_a_rollout_is_started_shown_and_aborted(served: Any, cli: Cli, cha
     assert " ".join(watched.stdout.split()).endswith("aborted 0 % too early")
 
 
+async def test_arms_and_segments_are_set_shown_and_exclude_a_rollout(
+    served: Any, cli: Cli, champion: str
+) -> None:
+    await register(served, "v2")
+    await cli.show("approve", "v2")
+    segment = "jfk: b=v2:100 if entity.origin=JFK and input.distance=500..2000"
+    options = ("--arm", "b=v2:25", "--segment", segment, "--sticky", "origin")
+    await cli.show("route", "set", "late", "--champion", champion, *options)
+    told = await cli.show("route", "show", "late")
+    assert "v1 75 % (champion), v2 25 % (b)" in told
+    assert "jfk: v2 100 % (b) if entity.origin=JFK and input.distance=500..2000" in told
+    assert "1 segment" in await cli.show("route", "history", "late")
+    assert "arm b, segment jfk" in await cli.refused("rollout", "start", "late", "v2")
+    assert "v1 is champion of late again" in await cli.show("rollback", "late", "--reason", "b is wrong")
+    assert "v2" not in await cli.show("route", "show", "late")
+
+
 async def test_skipping_the_shadow_shows_a_canary_in_the_route(served: Any, cli: Cli, champion: str) -> None:
     await register(served, "v2")
     await cli.show("approve", "v2")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bus.memory import MemoryLog, MemoryPublisher
 from bus.topics import ROUTES_FOLLOWED
 from inference.adapters.kafka import RouteFollowings
-from inference.following import Following, Uptake
+from inference.following import Following, Herald, Uptake
 from inference_kit.heralds import Heard, herald
 from tidemark.registry.v1.route_pb2 import ROUTE_UPTAKE_REFUSED, RouteFollowed
 
@@ -87,6 +87,18 @@ async def test_it_says_goodbye_for_every_model_it_had_a_route_of() -> None:
     await ours.leave(within_seconds=1)
 
     assert heard.states == [Following("m", 3, 3, Uptake.LEFT, 1)]
+
+
+async def test_a_route_that_is_loaded_again_was_taken_up_when_it_first_was() -> None:
+    told, clock = Told(), iter([7, 8, 9])
+    ours = Herald(told, lambda: next(clock), beat_seconds=3600)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(ours.run())
+        ours.followed("m", 3)
+        ours.followed("m", 3)
+        ours.followed("m", 4)
+        assert await told.until(1) == [Following("m", 4, 4, Uptake.FOLLOWED, 8)]
+        running.cancel()
 
 
 async def test_a_goodbye_that_nobody_hears_keeps_nobody() -> None:

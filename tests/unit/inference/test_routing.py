@@ -1,6 +1,7 @@
 """A route is followed once all of it is warm; until then, or when it is refused, the one before serves on."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -217,3 +218,22 @@ async def test_what_scores_may_refuse_a_route_too(stage: Stage) -> None:
 
 def _with(ref: VersionRef, *, digest: str) -> VersionRef:
     return VersionRef(ref.version, digest, ref.package_uri)
+
+
+async def test_the_way_back_of_one_model_does_not_wait_for_the_load_of_another(stage: Stage) -> None:
+    one, two = stage.version(1.0), stage.version(2.0)
+    await stage.table.apply(_route(1, one))
+    await stage.table.apply(_route(2, two))
+    stage.versions.gate.clear()
+    stage.versions.loading.clear()
+    other = replace(_route(1, stage.version(3.0, model="other")), model="other")
+    slow = asyncio.ensure_future(stage.table.apply(other))
+    await asyncio.wait_for(stage.versions.loading.wait(), 10)
+
+    await asyncio.wait_for(stage.table.apply(_route(3, one)), 10)
+
+    assert stage.serving() == (3, [one.version])
+    assert not slow.done()
+    stage.versions.gate.set()
+    await asyncio.wait_for(slow, 10)
+    assert stage.table.find("other").route.revision == 1

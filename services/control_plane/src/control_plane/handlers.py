@@ -102,7 +102,7 @@ async def set_route(
         registry,
         request.model,
         lambda state: releasing.set_route(state, request, actor=asking.actor, now_us=asking.now_us),
-        versions=[request.champion, *request.shadows],
+        versions=request.version_names,
         asking=asking,
         check=_verifying(packages),
     )

@@ -69,7 +69,10 @@ class Herald:
         self._heard = asyncio.Event()
 
     def followed(self, model: str, revision: int) -> None:
-        """A route was taken up."""
+        """A route was taken up; one that is loaded again was taken up when it first was."""
+        known = self._states.get(model)
+        if known and (known.uptake, known.revision) == (Uptake.FOLLOWED, revision):
+            return
         self._note(Following(model, revision, revision, Uptake.FOLLOWED, self._now_us()))
 
     def refused(self, model: str, revision: int, serving_revision: int, reason: str, detail: str) -> None:

@@ -70,6 +70,14 @@ class Metrics:
         self._load = Histogram(
             "inference_model_load_seconds", "Open, verify and warm.", ["model"], registry=registry
         )
+        self._unloaded = Counter(
+            "inference_models_unloaded",
+            "Models that made room for others.",
+            ["model"],
+            registry=registry,
+        )
+        self._warm = Gauge("inference_models_warm", "Models whose versions are loaded.", registry=registry)
+        self._warm_bytes = Gauge("inference_models_bytes", "What they take, as estimated.", registry=registry)
         self._redis = Counter(
             "inference_redis_errors", "Reads of feature rows that failed.", ["error"], registry=registry
         )
@@ -154,6 +162,15 @@ class Metrics:
     def model_loaded(self, model: str, seconds: float) -> None:
         """A version was opened, verified and warmed."""
         self._load.labels(model).observe(seconds)
+
+    def model_unloaded(self, model: str) -> None:
+        """A model made room for others."""
+        self._unloaded.labels(model).inc()
+
+    def models_warm(self, count: int, size_bytes: int) -> None:
+        """So many models are loaded, and take so much."""
+        self._warm.set(count)
+        self._warm_bytes.set(size_bytes)
 
     def redis_failed(self, error: Exception) -> None:
         """Rows could not be read."""

@@ -187,7 +187,7 @@ class OpenInference:
         """Return the versions that may answer."""
         if version:
             return [self._routes.find_version(served.name, version).scorer]
-        return [arm.scorer for arm in served.arms]
+        return [arm.scorer for arm in served.all_arms]
 
     def _find(self, model: str, version: str) -> ServedModel:
         if not model or len(model.encode()) > MAX_NAME_BYTES:

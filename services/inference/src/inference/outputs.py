@@ -115,11 +115,11 @@ class Wanted:
 
     def _tensor(self, name: str, scored: Sequence[Scored]) -> Tensor:
         own = [one.outputs[name] for one in scored if one.outputs is not None and name in one.outputs]
-        if len(own) < len(scored):
-            output = _EVERY_MODELS[name]
+        output = _EVERY_MODELS.get(name)
+        if output is not None and len(own) < len(scored):
             return tensor_of(name, output.values(scored), output.datatype)
-        if len({one.shape for one in own}) > 1:
-            raise NoScore(f"output {name!r} has another shape in each row: ask for one row at a time")
+        if len(own) < len(scored) or len({one.shape for one in own}) > 1:
+            raise NoScore(f"output {name!r} is not alike in every row: ask for one row at a time")
         values = np.stack(own)
         if values.dtype == object:
             texts = np.array([text.encode() for text in values.ravel().tolist()], object)

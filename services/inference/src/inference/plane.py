@@ -321,6 +321,7 @@ class ScoringPlane:
     def _count(self, group: tuple[str, Sequence[tuple[str, int]], Vectors]) -> None:
         model, answered, vectors = group
         self._metrics.batch_scored(len(vectors))
+        self._routes.asked(model)
         for variant, latency_us in answered:
             self._metrics.answered(model, variant, latency_us)
         for status, count in enumerate(np.bincount(vectors.statuses.ravel()).tolist()):

@@ -15,6 +15,7 @@ from feature_store.concealment import Concealment
 from feature_store.secret_file import pseudonyms_for
 
 from inference.adapters.grpc import GrpcServer, ScoringServicer
+from inference.adapters.heap import give_back
 from inference.adapters.kafka import (
     KafkaPredictionLog,
     RouteFollowings,
@@ -24,11 +25,13 @@ from inference.adapters.kafka import (
 )
 from inference.adapters.open_inference import OpenInferenceServicer
 from inference.adapters.redis import GuardedRows, PatientRows
+from inference.bounded import BoundedRouteTable
 from inference.clocks import stopwatch_s, wall_clock_us
 from inference.domain.admission import Admission, Bounds
 from inference.domain.batching import Line
 from inference.domain.breaker import Breaker
 from inference.domain.conduct import Patience
+from inference.domain.warmth import WarmModels
 from inference.following import Herald
 from inference.given import GivenVectors
 from inference.handlers import on_predictions_made, shadows_from
@@ -42,9 +45,10 @@ from inference.routing import RouteTable, arms_of, shadows_of
 from inference.serving import ServedModels
 from inference.streaming import on_scoring_requested
 from inference.versions import PackageVersions, any_contract
+from inference.waking import WakingPlane
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from bus.buffered import BufferedPublisher
     from bus.follow import Tail
@@ -98,7 +102,8 @@ async def serve(
     pseudonyms = pseudonyms_for(project, settings.privacy_key_file)
     models = ServedModels(project, Concealment.of(project, pseudonyms))
     herald = _herald(settings, outside.now, "serve")
-    table = RouteTable(
+    table, tending = _table(
+        settings.model_memory_mb * 1_000_000,
         versions=ReadyVersions(
             PackageVersions(outside.packages, models.contract_hash), project, outside.who_keeps
         ),
@@ -119,8 +124,9 @@ async def serve(
         linger_s=settings.prediction_linger_ms / 1000,
         durable_deadline_s=settings.durable_deadline_ms / 1000,
     )
-    plane = ScoringPlane(
-        routes=table,
+    plane = _plane(
+        table,
+        settings.max_waiting,
         rows=rows,
         predictions=predictions,
         intake=_intake(settings),
@@ -143,7 +149,7 @@ async def serve(
         _retry_refused(table, settings.retry_refused_seconds),
         herald.run(),
     )
-    async with running(*background), _rest(service, settings, open_inference, metrics):
+    async with running(*background, *tending), _rest(service, settings, open_inference, metrics):
         on_listening(await server.start())
         async with running(_announce(service, server, follower, listener, table, rows, herald)):
             await service.stop.wait()
@@ -255,6 +261,24 @@ async def stream(  # noqa: PLR0913 - one keyword a part of the world
             await listener.go_live()
             await runner.run(service.stop)
     await herald.leave(_GOODBYE_SECONDS)
+
+
+def _table(
+    budget_bytes: int, **parts: Any
+) -> tuple[RouteTable[ServedModel], Sequence[Coroutine[Any, Any, None]]]:
+    """The table of routes, and the work that goes on beside it; only a bound on memory makes any."""
+    if not budget_bytes:
+        return RouteTable(**parts), ()
+    table: BoundedRouteTable[ServedModel] = BoundedRouteTable(
+        warm=WarmModels(budget_bytes), give_back=give_back, **parts
+    )
+    return table, (table.run(),)
+
+
+def _plane(routes: RouteTable[ServedModel], most_waiting: int, **parts: Any) -> ScoringPlane:
+    if isinstance(routes, BoundedRouteTable):
+        return WakingPlane(routes=routes, most_waiting=most_waiting, **parts)
+    return ScoringPlane(routes=routes, **parts)
 
 
 def _herald(settings: InferenceSettings, publisher: Publisher, role: str) -> Herald:

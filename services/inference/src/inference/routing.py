@@ -8,6 +8,7 @@ loading.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -50,7 +51,7 @@ class Refusal:
 
 def arms_of(route: Route) -> Iterable[VersionRef]:
     """What serving needs: the versions that answer."""
-    return (arm.version for arm in route.arms)
+    return (arm.version for arm in route.all_arms)
 
 
 def shadows_of(route: Route) -> Iterable[VersionRef]:
@@ -88,7 +89,8 @@ class RouteTable(Generic[S]):
         self._loaded: dict[str, LoadedRoute] = {}
         self._previous: dict[str, LoadedRoute] = {}
         self._refused: dict[str, Refusal] = {}
-        self._applying = asyncio.Lock()
+        # One a model: nobody's way back waits for another's load.
+        self._applying: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._all_warm = asyncio.Event()
         self._all_warm.set()
         self._is_complete = False
@@ -106,7 +108,7 @@ class RouteTable(Generic[S]):
     @property
     def lacking(self) -> str | None:
         """Which models have a route but nothing to serve it with, and why, in words; None when none has."""
-        unserved = [refusal for model, refusal in self._refused.items() if model not in self._loaded]
+        unserved = [refusal for model, refusal in self._refused.items() if self._followed(model) is None]
         return "; ".join(f"{one.route.model}: {one.reason}: {one.detail}" for one in unserved) or None
 
     async def all_warm(self) -> None:
@@ -151,8 +153,11 @@ class RouteTable(Generic[S]):
 
     def revision_seen(self, model: str) -> int:
         """The newest revision of a model's route that was read, usable or not; -1 where none was."""
-        seen = [held.route.revision for held in (self._loaded.get(model), self._refused.get(model)) if held]
-        return max(seen, default=-1)
+        followed, refused = self._followed(model), self._refused.get(model)
+        return max(followed.revision if followed else -1, refused.route.revision if refused else -1)
+
+    def asked(self, model: str) -> None:
+        """A model was asked for: told a little later than it was, and not of every request alone."""
 
     def complete(self) -> None:
         """Say that every route there is was read: what is not here does not exist."""
@@ -160,12 +165,12 @@ class RouteTable(Generic[S]):
 
     async def apply(self, route: Route) -> None:
         """Follow a route from now on, or say why not and go on as before. An older revision is ignored."""
-        async with self._applying:
+        async with self._applying[route.model]:
             await self._apply(route)
 
     async def withdraw(self, model: str) -> None:
         """Forget a model's route."""
-        async with self._applying:
+        async with self._applying[model]:
             for kept in (self._served, self._loaded, self._previous, self._refused):
                 kept.pop(model, None)
             self._tell_whether_all_are_warm()
@@ -175,14 +180,16 @@ class RouteTable(Generic[S]):
 
     async def retry_refused(self) -> None:
         """Try again what was refused: a package may have arrived since."""
-        async with self._applying:
-            for refusal in list(self._refused.values()):
-                await self._apply(refusal.route)
+        for model in list(self._refused):
+            async with self._applying[model]:
+                # Another one's load was waited for: it may have been withdrawn since.
+                if model in self._refused:
+                    await self._apply(self._refused[model].route)
 
     async def _apply(self, route: Route) -> None:
-        current = self._loaded.get(route.model)
+        current = self._followed(route.model)
         if route.revision < self.revision_seen(route.model) or (
-            current and route.revision == current.route.revision
+            current and route.revision == current.revision
         ):
             return
         try:
@@ -221,11 +228,21 @@ class RouteTable(Generic[S]):
             self._previous[model] = self._loaded[model]
         self._loaded[model] = loaded
         self._served[model] = served
-        self._refused.pop(model, None)
+        self._say_followed(loaded.route)
+
+    def _followed(self, model: str) -> Route | None:
+        """The route that a model's requests are answered by."""
+        loaded = self._loaded.get(model)
+        return loaded.route if loaded else None
+
+    def _say_followed(self, route: Route) -> None:
+        refused = self._refused.get(route.model)
+        if refused and refused.route.revision <= route.revision:
+            del self._refused[route.model]
         self._tell_whether_all_are_warm()
-        self._herald.followed(model, loaded.route.revision)
-        self._metrics.route_followed(model, loaded.route.revision)
-        self._log.info("route followed", model=model, revision=loaded.route.revision)
+        self._herald.followed(route.model, route.revision)
+        self._metrics.route_followed(route.model, route.revision)
+        self._log.info("route followed", model=route.model, revision=route.revision)
 
     def _refuse(self, refusal: Refusal) -> None:
         model = refusal.route.model
@@ -234,7 +251,8 @@ class RouteTable(Generic[S]):
             return
         self._refused[model] = refusal
         self._tell_whether_all_are_warm()
-        serving_revision = self._loaded[model].route.revision if model in self._loaded else -1
+        followed = self._followed(model)
+        serving_revision = followed.revision if followed else -1
         self._herald.refused(model, refusal.route.revision, serving_revision, refusal.reason, refusal.detail)
         self._metrics.route_refused(model, refusal.reason)
         self._log.error(

@@ -17,6 +17,7 @@ class InferenceSettings(Settings):
     rest_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     packages_uri: str = "data/packages"
     redis_deadline_ms: Annotated[float, Field(gt=0)] = 20
+    model_memory_mb: Annotated[int, Field(ge=0)] = 0
     max_batch: Annotated[int, Field(ge=1)] = 256
     max_waiting: Annotated[int, Field(ge=1000)] = 2048
     calm_latency_ms: Annotated[float, Field(gt=0)] = 25

@@ -9,12 +9,15 @@ from bus import topics
 from bus.events import Event
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+from tidemark.common.v1.value_pb2 import Value
 from tidemark.governance.v1 import approval_pb2
 from tidemark.governance.v1.audit_pb2 import AuditRecorded
 from tidemark.governance.v1.erasure_pb2 import SubjectErased
 from tidemark.monitoring.v1 import alert_pb2
 from tidemark.registry.v1 import rollout_pb2
-from tidemark.registry.v1.route_pb2 import Arm, RouteChanged, VersionRef
+from tidemark.registry.v1.route_pb2 import Arm, NumberRange, RouteChanged, VersionRef
+from tidemark.registry.v1.route_pb2 import Condition as ConditionMessage
+from tidemark.registry.v1.route_pb2 import Segment as SegmentMessage
 from tidemark.scoring.v1.prediction_pb2 import ROLE_CHALLENGER, ROLE_CHAMPION
 
 from control_plane.domain import erasing
@@ -22,6 +25,7 @@ from control_plane.domain.alerts import RUNBOOK, AbortAlert
 from control_plane.domain.approvals import Approval, ApprovalState, Subject
 from control_plane.domain.audit import Link
 from control_plane.domain.erasing import Erasure
+from control_plane.domain.experiments import Compared, Condition, Segment, Share
 from control_plane.domain.rollouts import Rollout
 from control_plane.domain.routes import ALL_TRAFFIC_BASIS_POINTS, Route
 from control_plane.domain.state import Change
@@ -63,6 +67,8 @@ def route_changed(route: Route, *, traceparent: str | None = None) -> Event:
         salt=route.assignment_salt,
         arms=_arms(route),
         shadows=[_reference(shadow) for shadow in route.shadows],
+        sticky_entity=route.experiment.sticky_entity,
+        segments=[_segment(route, segment) for segment in route.experiment.segments],
     )
     return _event(
         message,
@@ -200,11 +206,51 @@ def audit_recorded(link: Link) -> Event:
 
 
 def _arms(route: Route) -> list[Arm]:
-    canary_weight = route.canary.weight_basis_points if route.canary else 0
-    champion = _arm("champion", ROLE_CHAMPION, route.champion, ALL_TRAFFIC_BASIS_POINTS - canary_weight)
     if route.canary is None:
-        return [champion]
-    return [champion, _arm("canary", ROLE_CHALLENGER, route.canary.version, canary_weight)]
+        left = route.experiment.champion_basis_points
+        return [_arm("champion", ROLE_CHAMPION, route.champion, left), *_shares(route, route.experiment.arms)]
+    weight = route.canary.weight_basis_points
+    return [
+        _arm("champion", ROLE_CHAMPION, route.champion, ALL_TRAFFIC_BASIS_POINTS - weight),
+        _arm("canary", ROLE_CHALLENGER, route.canary.version, weight),
+    ]
+
+
+def _shares(route: Route, shares: Sequence[Share]) -> list[Arm]:
+    return [
+        _arm(
+            share.variant,
+            ROLE_CHAMPION if share.version == route.champion.version else ROLE_CHALLENGER,
+            route.version_named(share.version),
+            share.weight_basis_points,
+        )
+        for share in shares
+    ]
+
+
+def _segment(route: Route, segment: Segment) -> SegmentMessage:
+    return SegmentMessage(
+        name=segment.name,
+        conditions=[_condition(condition) for condition in segment.conditions],
+        arms=_shares(route, segment.arms),
+    )
+
+
+def _condition(condition: Condition) -> ConditionMessage:
+    told = ConditionMessage()
+    setattr(told, condition.field, condition.name)
+    if condition.any_of is not None:
+        told.any_of.values.extend(_value(value) for value in condition.any_of)
+    else:
+        told.within.CopyFrom(NumberRange(at_least=condition.at_least, less_than=condition.less_than))
+    return told
+
+
+def _value(value: Compared) -> Value:
+    # A bool is an int to Python: it is asked first.
+    if isinstance(value, bool):
+        return Value(flag=value)
+    return Value(text=value) if isinstance(value, str) else Value(number=value)
 
 
 def _arm(variant: str, role: int, version: Version, weight_basis_points: int) -> Arm:

@@ -219,6 +219,7 @@ def _fresh(route: Route, known: _Model) -> Route:
         champion=known.versions[route.champion.version],
         shadows=tuple(known.versions[shadow.version] for shadow in route.shadows),
         canary=Canary(known.versions[canary.version.version], canary.weight_basis_points) if canary else None,
+        participants=tuple(known.versions[version.version] for version in route.participants),
     )
 
 

@@ -102,6 +102,16 @@ class RolloutInProgress(RegistryError):
         )
 
 
+class ExperimentRunning(RegistryError):
+    """The route has arms that somebody set; a rollout would take them away unasked."""
+
+    def __init__(self, model: str, arms: str) -> None:
+        super().__init__(
+            f"The route of {model!r} runs an experiment with {arms}: a rollout moves shares of its own. End "
+            "the experiment first by setting the route without arms and segments."
+        )
+
+
 class RolloutEnded(RegistryError):
     """The rollout has ended already."""
 

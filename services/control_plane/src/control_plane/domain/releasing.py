@@ -12,6 +12,7 @@ from control_plane.domain.audit import Entry
 from control_plane.domain.comparisons import Comparison
 from control_plane.domain.errors import (
     CommentRequired,
+    ExperimentRunning,
     NoRoute,
     NothingToRollBackTo,
     RolloutInProgress,
@@ -68,6 +69,7 @@ def start(state: ModelState, request: RolloutRequest, *, now_us: int) -> Change:
     Raises:
         UnknownModel, UnknownVersion, NoRoute: there is nothing to roll out, or nothing to roll it out beside.
         RolloutInProgress: another one is running.
+        ExperimentRunning: the route has arms or segments that somebody set.
         RouteRefused: the version is not approved, serves already, or cannot be compared with the champion.
         CommentRequired: the shadow is skipped and nobody says why.
     """
@@ -75,6 +77,7 @@ def start(state: ModelState, request: RolloutRequest, *, now_us: int) -> Change:
     refuse_while_running(state)
     if state.route is None:
         raise NoRoute(state.model)
+    _refuse_experiment(state.route)
     _refuse_candidate(candidate, state.route.champion)
     if request.plan.skip_shadow and not request.reason.strip():
         raise CommentRequired("Skipping the shadow")
@@ -136,9 +139,10 @@ def abort(state: ModelState, rollout_id: str | None, *, actor: str, reason: str,
 def roll_back(state: ModelState, *, actor: str, reason: str, now_us: int) -> Change:
     """Makes the champion before champion again, alone, in one change.
 
-    While a rollout runs, that is the champion of before the rollout, and the rollout is aborted. Else it is
-    the last champion before the current one that was not itself rolled back from; so a second rollback goes
-    further back and never forth.
+    While a rollout runs, that is the champion of before the rollout, and the rollout is aborted. While an
+    experiment gives requests to other versions, it is the champion there is, and the experiment ends. Else it
+    is the last champion before the current one that was not itself rolled back from; so a second rollback
+    goes further back and never forth.
 
     Raises:
         UnknownModel, NoRoute: nothing serves.
@@ -150,6 +154,8 @@ def roll_back(state: ModelState, *, actor: str, reason: str, now_us: int) -> Cha
         raise NoRoute(state.model)
     if state.rollout is not None:
         return _roll_back_rollout(state, actor=actor, reason=reason, now_us=now_us)
+    if state.route.experiment.diverts_from(state.route.champion.version):
+        return _end_experiment(state, state.route, actor=actor, reason=reason, now_us=now_us)
     previous = _champion_before(state, state.route.champion)
     shadows = tuple(
         shadow
@@ -166,6 +172,22 @@ def roll_back(state: ModelState, *, actor: str, reason: str, now_us: int) -> Cha
         route=route,
         versions=_marked(state, route, withdrawn=state.route.champion.version),
     )
+
+
+def _end_experiment(state: ModelState, running: Route, *, actor: str, reason: str, now_us: int) -> Change:
+    shadows = tuple(shadow for shadow in running.shadows if shadow.version != running.champion.version)
+    route = arranged(state.model, running, Arrangement(running.champion, shadows), now_us=now_us)
+    details = {"experiment": running.experiment.told(), "reason": reason} | _told(route)
+    entry = Entry(actor, "route.rolled_back", state.model, str(route.revision), details)
+    return Change(state, now_us, entries=(entry,), route=route, versions=_marked(state, route))
+
+
+def _refuse_experiment(route: Route) -> None:
+    experiment = route.experiment
+    if experiment.shares:
+        named = [f"arm {share.variant}" for share in experiment.arms]
+        named += [f"segment {segment.name}" for segment in experiment.segments]
+        raise ExperimentRunning(route.model, ", ".join(named))
 
 
 def refuse_while_running(state: ModelState) -> None:
@@ -271,4 +293,5 @@ def _moved(rollout: Rollout) -> dict[str, Any]:
 
 
 def _told(route: Route) -> dict[str, Any]:
-    return {"champion": route.champion.version, "shadows": list(route.shadow_names)}
+    told = {"champion": route.champion.version, "shadows": list(route.shadow_names)}
+    return told | route.experiment.told()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from control_plane.domain.errors import RevisionConflict, RouteRefused, UnknownVersion
+from control_plane.domain.experiments import NO_EXPERIMENT, Experiment, refuse_nonsense
 from control_plane.domain.versions import Stage, Standing, Version
 
 ALL_TRAFFIC_BASIS_POINTS: Final = 10_000
@@ -17,12 +18,21 @@ class RouteRequest:
 
     Attributes:
         expected_revision: The revision they decided on, 0 for no route; None when any will do.
+        experiment: What is to answer beside the champion.
+        salt: Salts the assignment of requests to arms; empty for the model's own name.
     """
 
     model: str
     champion: str
     shadows: tuple[str, ...] = ()
     expected_revision: int | None = None
+    experiment: Experiment = NO_EXPERIMENT
+    salt: str = ""
+
+    @property
+    def version_names(self) -> tuple[str, ...]:
+        """Every version it names."""
+        return (self.champion, *self.shadows, *self.experiment.version_names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +49,27 @@ class Arrangement:
 
     Attributes:
         salt: Salts the assignment of requests to arms; empty for the model's own name.
+        experiment: Who answers beside the champion where there is no rollout.
+        participants: The versions that the experiment names.
     """
 
     champion: Version
     shadows: tuple[Version, ...] = ()
     canary: Canary | None = None
     salt: str = ""
+    experiment: Experiment = NO_EXPERIMENT
+    participants: tuple[Version, ...] = ()
+
+    @property
+    def answering(self) -> tuple[Version, ...]:
+        """The versions that may answer requests, the champion first."""
+        canary = () if self.canary is None else (self.canary.version,)
+        return (self.champion, *canary, *self.participants)
 
     @property
     def versions(self) -> tuple[Version, ...]:
         """Every version that takes part, once, the champion first."""
-        canary = () if self.canary is None else (self.canary.version,)
-        named = {version.version: version for version in (self.champion, *canary, *self.shadows)}
+        named = {version.version: version for version in (*self.answering, *self.shadows)}
         return tuple(named.values())
 
 
@@ -65,6 +84,8 @@ class Route:
     changed_at_us: int
     canary: Canary | None = None
     salt: str = ""
+    experiment: Experiment = NO_EXPERIMENT
+    participants: tuple[Version, ...] = ()
 
     @property
     def assignment_salt(self) -> str:
@@ -74,12 +95,19 @@ class Route:
     @property
     def arrangement(self) -> Arrangement:
         """Who does what in it."""
-        return Arrangement(self.champion, self.shadows, self.canary, self.salt)
+        return Arrangement(
+            self.champion, self.shadows, self.canary, self.salt, self.experiment, self.participants
+        )
+
+    def version_named(self, name: str) -> Version:
+        """Returns the version that an arm of the experiment names."""
+        return next(version for version in (self.champion, *self.participants) if version.version == name)
 
     def serves(self, request: RouteRequest) -> bool:
         """Whether this is already what is asked for."""
-        wanted = (request.champion, request.shadows)
-        return self.canary is None and (self.champion.version, self.shadow_names) == wanted
+        wanted = (request.champion, request.shadows, request.experiment, request.salt)
+        mine = (self.champion.version, self.shadow_names, self.experiment, self.salt)
+        return self.canary is None and mine == wanted
 
     @property
     def shadow_names(self) -> tuple[str, ...]:
@@ -108,9 +136,17 @@ def decide(
     if current and current.serves(request):
         return current
     _refuse_repeats(request)
-    named = (request.champion, *request.shadows)
-    champion, *shadows = (_known(request.model, name, versions) for name in named)
-    return arranged(request.model, current, Arrangement(champion, tuple(shadows)), now_us=now_us)
+    refuse_nonsense(request.experiment)
+    wanted = Arrangement(
+        _known(request.model, request.champion, versions),
+        tuple(_known(request.model, name, versions) for name in request.shadows),
+        salt=request.salt,
+        experiment=request.experiment,
+        participants=tuple(
+            _known(request.model, name, versions) for name in request.experiment.version_names
+        ),
+    )
+    return arranged(request.model, current, wanted, now_us=now_us)
 
 
 def arranged(model: str, current: Route | None, wanted: Arrangement, *, now_us: int) -> Route:
@@ -119,11 +155,21 @@ def arranged(model: str, current: Route | None, wanted: Arrangement, *, now_us: 
     Raises:
         RouteRefused: a version that would answer is not approved, or one cannot score the champion's vectors.
     """
-    for version in (wanted.champion, *((wanted.canary.version,) if wanted.canary else ())):
+    for version in wanted.answering:
         refuse_unapproved(version)
     refuse_other_contracts(wanted.champion, wanted.versions)
     revision = (current.revision if current else 0) + 1
-    return Route(model, revision, wanted.champion, wanted.shadows, now_us, wanted.canary, wanted.salt)
+    return Route(
+        model,
+        revision,
+        wanted.champion,
+        wanted.shadows,
+        now_us,
+        wanted.canary,
+        wanted.salt,
+        wanted.experiment,
+        wanted.participants,
+    )
 
 
 def refuse_unapproved(version: Version) -> None:
@@ -142,7 +188,7 @@ def refuse_unapproved(version: Version) -> None:
 
 
 def refuse_other_contracts(champion: Version, others: Sequence[Version]) -> None:
-    """A shadow or canary is compared on the vectors that were served, so it must read the same features.
+    """A shadow, canary or arm is compared on the vectors that were served: it must read the same features.
 
     Raises:
         RouteRefused: one reads another feature contract.
@@ -178,6 +224,8 @@ def _placed(version: Version, route: Route | None) -> Stage | None:
         return Stage.CHAMPION
     if route.canary and route.canary.version.version == version.version:
         return Stage.CANARY
+    if version.version in route.experiment.version_names:
+        return Stage.CHALLENGER
     return Stage.SHADOW if version.version in route.shadow_names else None
 
 
@@ -193,7 +241,7 @@ def _refuse_repeats(request: RouteRequest) -> None:
         raise RouteRefused(
             "DUPLICATE_SHADOW", f"A version shadows once: {', '.join(repeated)} is named again."
         )
-    if request.champion in request.shadows:
+    if request.champion in request.shadows and not request.experiment.diverts_from(request.champion):
         raise RouteRefused(
             "CHAMPION_IS_SHADOW", f"{request.champion} is the champion: it cannot shadow itself as well."
         )

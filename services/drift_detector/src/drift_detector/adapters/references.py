@@ -120,7 +120,8 @@ def reference_of(package: Package, slices: Sequence[str]) -> Reference:
 
 def _in_route(data: bytes) -> Iterator[Named]:
     route = RouteChanged.FromString(data)
-    for one in [*(arm.version for arm in route.arms), *route.shadows]:
+    arms = [*route.arms, *(arm for segment in route.segments for arm in segment.arms)]
+    for one in [*(arm.version for arm in arms), *route.shadows]:
         yield Named(route.model, one.version, one.digest, one.package_uri)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,23 +20,28 @@ from inference.domain.assignment import BASIS_POINTS
 from inference.domain.errors import InvalidRequest
 from inference.domain.requests import Asked, recorded_time
 from inference.domain.routes import Arm, Role, Route, VersionRef
+from inference.domain.segments import Condition, Segment
 from inference.handlers import Logged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from bus.events import Event
     from feature_store.scalars import Scalar
     from numpy.typing import NDArray
+    from tidemark.registry.v1.route_pb2 import Arm as ArmMessage
+    from tidemark.registry.v1.route_pb2 import Condition as ConditionMessage
     from tidemark.registry.v1.route_pb2 import VersionRef as VersionRefMessage
     from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
 
+    from inference.domain.segments import Field
     from inference.following import Following
     from inference.handlers import ShadowScore
     from inference.scored import Answers, Scored
 
 _SECOND_US = 1_000_000
 _NANOS = 1_000_000_000
+_KNOWN_ROLES = frozenset(map(int, Role))
 
 
 def asked_of(
@@ -127,6 +133,7 @@ def prediction_made(scored: Scored) -> PredictionMade:
         latency_us=scored.latency_us,
         label=scored.label,
         log_share=log_share(scored.log_basis_points),
+        segment=arm.segment,
     )
     if scored.outputs:
         made.outputs.extend(outputs_of(scored.outputs))
@@ -178,23 +185,52 @@ def route_of(data: bytes) -> Route:
         DecodeError: The bytes are no `RouteChanged`.
     """
     message = RouteChanged.FromString(data)
-    known = {int(role) for role in Role}
     return Route(
         model=message.model,
         revision=message.revision,
         salt=message.salt,
         sticky_entity=message.sticky_entity,
-        arms=tuple(
-            Arm(
-                variant=arm.variant,
-                role=Role(arm.role) if arm.role in known else Role.UNSPECIFIED,
-                version=_version_ref(arm.version),
-                weight_basis_points=arm.weight_basis_points,
-            )
-            for arm in message.arms
-        ),
+        arms=_arms(message.arms),
         shadows=tuple(_version_ref(shadow) for shadow in message.shadows),
+        segments=tuple(
+            Segment(one.name, tuple(map(_condition, one.conditions)), _arms(one.arms, one.name))
+            for one in message.segments
+        ),
     )
+
+
+def _arms(messages: Iterable[ArmMessage], segment: str = "") -> tuple[Arm, ...]:
+    return tuple(
+        Arm(
+            variant=arm.variant,
+            role=Role(arm.role) if arm.role in _KNOWN_ROLES else Role.UNSPECIFIED,
+            version=_version_ref(arm.version),
+            weight_basis_points=arm.weight_basis_points,
+            segment=segment,
+        )
+        for arm in messages
+    )
+
+
+def _condition(message: ConditionMessage) -> Condition:
+    """Read a condition; what is from the future has no name, or no value that anything is compared with."""
+    field: Field = "entity" if message.WhichOneof("field") == "entity" else "input"
+    name = message.entity or message.input
+    if message.WhichOneof("test") != "within":
+        return Condition(field, name, frozenset(map(_compared, message.any_of.values)))
+    within = message.within
+    return Condition(
+        field,
+        name,
+        at_least=within.at_least if within.HasField("at_least") else -math.inf,
+        less_than=within.less_than if within.HasField("less_than") else math.inf,
+    )
+
+
+def _compared(value: Value) -> Scalar:
+    kind = value.WhichOneof("kind")
+    # A time, or nothing: conditions on times are refused, whatever the time.
+    return getattr(value, kind) if kind in ("number", "text", "flag") else 0
 
 
 def timestamp(time_us: int) -> Timestamp:

@@ -94,6 +94,7 @@ def _shared(scored: Scored) -> bytes:
         route_revision=scored.route_revision,
         latency_us=scored.latency_us,
         label=scored.label,
+        segment=arm.segment,
     ).SerializeToString()
 
 

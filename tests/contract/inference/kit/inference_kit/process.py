@@ -51,6 +51,12 @@ class Process:
                 stderr=output,
             )
 
+    @property
+    def pid(self) -> int:
+        """Its number, while it runs."""
+        assert self._running is not None
+        return self._running.pid
+
     async def address(self) -> str:
         """Where it listens, once it says so."""
         return f"127.0.0.1:{(await self.says(SAYS_PORT))[1]}"

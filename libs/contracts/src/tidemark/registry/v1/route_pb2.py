@@ -23,24 +23,33 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tidemark.common.v1 import value_pb2 as tidemark_dot_common_dot_v1_dot_value__pb2
 from tidemark.scoring.v1 import prediction_pb2 as tidemark_dot_scoring_dot_v1_dot_prediction__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tidemark/registry/v1/route.proto\x12\x14tidemark.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$tidemark/scoring/v1/prediction.proto\"B\n\nVersionRef\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x13\n\x0bpackage_uri\x18\x03 \x01(\t\"\x8f\x01\n\x03\x41rm\x12\x0f\n\x07variant\x18\x01 \x01(\t\x12\'\n\x04role\x18\x02 \x01(\x0e\x32\x19.tidemark.scoring.v1.Role\x12\x31\n\x07version\x18\x03 \x01(\x0b\x32 .tidemark.registry.v1.VersionRef\x12\x1b\n\x13weight_basis_points\x18\x04 \x01(\x05\"\xb0\x01\n\x0cRouteChanged\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0c\n\x04salt\x18\x03 \x01(\t\x12\x15\n\rsticky_entity\x18\x04 \x01(\t\x12\'\n\x04\x61rms\x18\x05 \x03(\x0b\x32\x19.tidemark.registry.v1.Arm\x12\x31\n\x07shadows\x18\x06 \x03(\x0b\x32 .tidemark.registry.v1.VersionRef\"\x83\x02\n\rRouteFollowed\x12\x0f\n\x07replica\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x31\n\x06uptake\x18\x05 \x01(\x0e\x32!.tidemark.registry.v1.RouteUptake\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12/\n\x0b\x66ollowed_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10serving_revision\x18\t \x01(\x03\x12\x14\n\x0c\x62\x65\x61t_seconds\x18\n \x01(\x01*w\n\x0bRouteUptake\x12\x1c\n\x18ROUTE_UPTAKE_UNSPECIFIED\x10\x00\x12\x19\n\x15ROUTE_UPTAKE_FOLLOWED\x10\x01\x12\x18\n\x14ROUTE_UPTAKE_REFUSED\x10\x02\x12\x15\n\x11ROUTE_UPTAKE_LEFT\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tidemark/registry/v1/route.proto\x12\x14tidemark.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etidemark/common/v1/value.proto\x1a$tidemark/scoring/v1/prediction.proto\"B\n\nVersionRef\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x13\n\x0bpackage_uri\x18\x03 \x01(\t\"\x8f\x01\n\x03\x41rm\x12\x0f\n\x07variant\x18\x01 \x01(\t\x12\'\n\x04role\x18\x02 \x01(\x0e\x32\x19.tidemark.scoring.v1.Role\x12\x31\n\x07version\x18\x03 \x01(\x0b\x32 .tidemark.registry.v1.VersionRef\x12\x1b\n\x13weight_basis_points\x18\x04 \x01(\x05\"W\n\x0bNumberRange\x12\x15\n\x08\x61t_least\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tless_than\x18\x02 \x01(\x01H\x01\x88\x01\x01\x42\x0b\n\t_at_leastB\x0c\n\n_less_than\"2\n\x05\x41nyOf\x12)\n\x06values\x18\x01 \x03(\x0b\x32\x19.tidemark.common.v1.Value\"\xa3\x01\n\tCondition\x12\x10\n\x06\x65ntity\x18\x01 \x01(\tH\x00\x12\x0f\n\x05input\x18\x02 \x01(\tH\x00\x12-\n\x06\x61ny_of\x18\x03 \x01(\x0b\x32\x1b.tidemark.registry.v1.AnyOfH\x01\x12\x33\n\x06within\x18\x04 \x01(\x0b\x32!.tidemark.registry.v1.NumberRangeH\x01\x42\x07\n\x05\x66ieldB\x06\n\x04test\"u\n\x07Segment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\nconditions\x18\x02 \x03(\x0b\x32\x1f.tidemark.registry.v1.Condition\x12\'\n\x04\x61rms\x18\x03 \x03(\x0b\x32\x19.tidemark.registry.v1.Arm\"\xe1\x01\n\x0cRouteChanged\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12\x0c\n\x04salt\x18\x03 \x01(\t\x12\x15\n\rsticky_entity\x18\x04 \x01(\t\x12\'\n\x04\x61rms\x18\x05 \x03(\x0b\x32\x19.tidemark.registry.v1.Arm\x12\x31\n\x07shadows\x18\x06 \x03(\x0b\x32 .tidemark.registry.v1.VersionRef\x12/\n\x08segments\x18\x07 \x03(\x0b\x32\x1d.tidemark.registry.v1.Segment\"\x83\x02\n\rRouteFollowed\x12\x0f\n\x07replica\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x31\n\x06uptake\x18\x05 \x01(\x0e\x32!.tidemark.registry.v1.RouteUptake\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x07 \x01(\t\x12/\n\x0b\x66ollowed_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10serving_revision\x18\t \x01(\x03\x12\x14\n\x0c\x62\x65\x61t_seconds\x18\n \x01(\x01*w\n\x0bRouteUptake\x12\x1c\n\x18ROUTE_UPTAKE_UNSPECIFIED\x10\x00\x12\x19\n\x15ROUTE_UPTAKE_FOLLOWED\x10\x01\x12\x18\n\x14ROUTE_UPTAKE_REFUSED\x10\x02\x12\x15\n\x11ROUTE_UPTAKE_LEFT\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tidemark.registry.v1.route_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROUTEUPTAKE']._serialized_start=784
-  _globals['_ROUTEUPTAKE']._serialized_end=903
-  _globals['_VERSIONREF']._serialized_start=129
-  _globals['_VERSIONREF']._serialized_end=195
-  _globals['_ARM']._serialized_start=198
-  _globals['_ARM']._serialized_end=341
-  _globals['_ROUTECHANGED']._serialized_start=344
-  _globals['_ROUTECHANGED']._serialized_end=520
-  _globals['_ROUTEFOLLOWED']._serialized_start=523
-  _globals['_ROUTEFOLLOWED']._serialized_end=782
+  _globals['_ROUTEUPTAKE']._serialized_start=1291
+  _globals['_ROUTEUPTAKE']._serialized_end=1410
+  _globals['_VERSIONREF']._serialized_start=161
+  _globals['_VERSIONREF']._serialized_end=227
+  _globals['_ARM']._serialized_start=230
+  _globals['_ARM']._serialized_end=373
+  _globals['_NUMBERRANGE']._serialized_start=375
+  _globals['_NUMBERRANGE']._serialized_end=462
+  _globals['_ANYOF']._serialized_start=464
+  _globals['_ANYOF']._serialized_end=514
+  _globals['_CONDITION']._serialized_start=517
+  _globals['_CONDITION']._serialized_end=680
+  _globals['_SEGMENT']._serialized_start=682
+  _globals['_SEGMENT']._serialized_end=799
+  _globals['_ROUTECHANGED']._serialized_start=802
+  _globals['_ROUTECHANGED']._serialized_end=1027
+  _globals['_ROUTEFOLLOWED']._serialized_start=1030
+  _globals['_ROUTEFOLLOWED']._serialized_end=1289
 # @@protoc_insertion_point(module_scope)

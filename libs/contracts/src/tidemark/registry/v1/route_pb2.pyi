@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tidemark.common.v1 import value_pb2 as _value_pb2
 from tidemark.scoring.v1 import prediction_pb2 as _prediction_pb2
 import builtins as _builtins
 import sys
@@ -89,7 +90,9 @@ class Arm(_message.Message):
     """e.g. "champion", "canary"."""
     role: _prediction_pb2.Role.ValueType
     weight_basis_points: _builtins.int
-    """Share of traffic in basis points; the arms of a route sum to 10,000."""
+    """Share of traffic in basis points; the arms of a route sum to 10,000, and so do those of each segment. An arm of
+    0 answers nobody and is kept warm.
+    """
     @_builtins.property
     def version(self) -> Global___VersionRef: ...
     def __init__(
@@ -109,6 +112,131 @@ class Arm(_message.Message):
 Global___Arm: _TypeAlias = Arm  # noqa: Y015
 
 @_typing.final
+class NumberRange(_message.Message):
+    """Numbers from a bound on and below another; open where a bound is left out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_LEAST_FIELD_NUMBER: _builtins.int
+    LESS_THAN_FIELD_NUMBER: _builtins.int
+    at_least: _builtins.float
+    less_than: _builtins.float
+    def __init__(
+        self,
+        *,
+        at_least: _builtins.float | None = ...,
+        less_than: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_at_least", b"_at_least", "_less_than", b"_less_than", "at_least", b"at_least", "less_than", b"less_than"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_least", b"_at_least", "_less_than", b"_less_than", "at_least", b"at_least", "less_than", b"less_than"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__at_least: _TypeAlias = _typing.Literal["at_least"]  # noqa: Y015
+    _WhichOneofArgType__at_least: _TypeAlias = _typing.Literal["_at_least", b"_at_least"]  # noqa: Y015
+    _WhichOneofReturnType__less_than: _TypeAlias = _typing.Literal["less_than"]  # noqa: Y015
+    _WhichOneofArgType__less_than: _TypeAlias = _typing.Literal["_less_than", b"_less_than"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__at_least) -> _WhichOneofReturnType__at_least | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__less_than) -> _WhichOneofReturnType__less_than | None: ...
+
+Global___NumberRange: _TypeAlias = NumberRange  # noqa: Y015
+
+@_typing.final
+class AnyOf(_message.Message):
+    """Any of some values, each of the field's own kind."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[_value_pb2.Value]: ...
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_value_pb2.Value] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnyOf: _TypeAlias = AnyOf  # noqa: Y015
+
+@_typing.final
+class Condition(_message.Message):
+    """Something that a request must be. A request without the field is not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTITY_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    ANY_OF_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
+    entity: _builtins.str
+    """The entity whose key is read, as the caller gave it."""
+    input: _builtins.str
+    """The request-time input that is read."""
+    @_builtins.property
+    def any_of(self) -> Global___AnyOf: ...
+    @_builtins.property
+    def within(self) -> Global___NumberRange:
+        """Of an input that is a number."""
+
+    def __init__(
+        self,
+        *,
+        entity: _builtins.str = ...,
+        input: _builtins.str = ...,
+        any_of: Global___AnyOf | None = ...,
+        within: Global___NumberRange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["any_of", b"any_of", "entity", b"entity", "field", b"field", "input", b"input", "test", b"test", "within", b"within"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["any_of", b"any_of", "entity", b"entity", "field", b"field", "input", b"input", "test", b"test", "within", b"within"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_field: _TypeAlias = _typing.Literal["entity", "input"]  # noqa: Y015
+    _WhichOneofArgType_field: _TypeAlias = _typing.Literal["field", b"field"]  # noqa: Y015
+    _WhichOneofReturnType_test: _TypeAlias = _typing.Literal["any_of", "within"]  # noqa: Y015
+    _WhichOneofArgType_test: _TypeAlias = _typing.Literal["test", b"test"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_field) -> _WhichOneofReturnType_field | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_test) -> _WhichOneofReturnType_test | None: ...
+
+Global___Condition: _TypeAlias = Condition  # noqa: Y015
+
+@_typing.final
+class Segment(_message.Message):
+    """Requests that have arms of their own: those of which every condition holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    ARMS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]: ...
+    @_builtins.property
+    def arms(self) -> _containers.RepeatedCompositeFieldContainer[Global___Arm]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        conditions: _abc.Iterable[Global___Condition] | None = ...,
+        arms: _abc.Iterable[Global___Arm] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "conditions", b"conditions", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Segment: _TypeAlias = Segment  # noqa: Y015
+
+@_typing.final
 class RouteChanged(_message.Message):
     """The route of a model, whole. Compacted by `model`; a higher revision supersedes."""
 
@@ -120,6 +248,7 @@ class RouteChanged(_message.Message):
     STICKY_ENTITY_FIELD_NUMBER: _builtins.int
     ARMS_FIELD_NUMBER: _builtins.int
     SHADOWS_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     revision: _builtins.int
     salt: _builtins.str
@@ -132,6 +261,10 @@ class RouteChanged(_message.Message):
     def shadows(self) -> _containers.RepeatedCompositeFieldContainer[Global___VersionRef]:
         """Scored from logged vectors, answered to nobody."""
 
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Segment]:
+        """The first that a request is of says which arms there are for it; `arms` where it is of none."""
+
     def __init__(
         self,
         *,
@@ -141,10 +274,11 @@ class RouteChanged(_message.Message):
         sticky_entity: _builtins.str = ...,
         arms: _abc.Iterable[Global___Arm] | None = ...,
         shadows: _abc.Iterable[Global___VersionRef] | None = ...,
+        segments: _abc.Iterable[Global___Segment] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "model", b"model", "revision", b"revision", "salt", b"salt", "shadows", b"shadows", "sticky_entity", b"sticky_entity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arms", b"arms", "model", b"model", "revision", b"revision", "salt", b"salt", "segments", b"segments", "shadows", b"shadows", "sticky_entity", b"sticky_entity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,7 +28,7 @@ from tidemark.scoring.v1 import feature_vector_pb2 as tidemark_dot_scoring_dot_v
 from tidemark.scoring.v1 import output_pb2 as tidemark_dot_scoring_dot_v1_dot_output__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$tidemark/scoring/v1/prediction.proto\x12\x13tidemark.scoring.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etidemark/common/v1/value.proto\x1a(tidemark/scoring/v1/feature_vector.proto\x1a tidemark/scoring/v1/output.proto\"\x8d\x05\n\x0ePredictionMade\x12\x15\n\rprediction_id\x18\x01 \x01(\t\x12\x13\n\x0brequest_key\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0f\n\x07variant\x18\x05 \x01(\t\x12\'\n\x04role\x18\x06 \x01(\x0e\x32\x19.tidemark.scoring.v1.Role\x12\r\n\x05score\x18\x07 \x01(\x01\x12\x30\n\x0crequest_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x43\n\x08\x65ntities\x18\t \x03(\x0b\x32\x31.tidemark.scoring.v1.PredictionMade.EntitiesEntry\x12\x41\n\x07\x63ontext\x18\n \x03(\x0b\x32\x30.tidemark.scoring.v1.PredictionMade.ContextEntry\x12\x34\n\x08\x66\x65\x61tures\x18\x0b \x01(\x0b\x32\".tidemark.scoring.v1.FeatureVector\x12\x16\n\x0eroute_revision\x18\x0c \x01(\x03\x12\x12\n\nlatency_us\x18\r \x01(\x03\x12\r\n\x05label\x18\x0e \x01(\t\x12,\n\x07outputs\x18\x0f \x03(\x0b\x32\x1b.tidemark.scoring.v1.Output\x12\x11\n\tlog_share\x18\x10 \x01(\x01\x1a/\n\rEntitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aI\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tidemark.common.v1.Value:\x02\x38\x01\"\xfc\x03\n\x12PredictionResolved\x12\x15\n\rprediction_id\x18\x01 \x01(\t\x12\x13\n\x0brequest_key\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0f\n\x07variant\x18\x05 \x01(\t\x12\'\n\x04role\x18\x06 \x01(\x0e\x32\x19.tidemark.scoring.v1.Role\x12\r\n\x05score\x18\x07 \x01(\x01\x12\x0f\n\x07outcome\x18\x08 \x01(\x01\x12\x18\n\x10outcome_revision\x18\t \x01(\x03\x12\x30\n\x0crequest_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0coutcome_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x15outcome_recorded_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12G\n\x08\x65ntities\x18\r \x03(\x0b\x32\x35.tidemark.scoring.v1.PredictionResolved.EntitiesEntry\x12\r\n\x05label\x18\x0e \x01(\t\x1a/\n\rEntitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*U\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n\rROLE_CHAMPION\x10\x01\x12\x13\n\x0fROLE_CHALLENGER\x10\x02\x12\x0f\n\x0bROLE_SHADOW\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$tidemark/scoring/v1/prediction.proto\x12\x13tidemark.scoring.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1etidemark/common/v1/value.proto\x1a(tidemark/scoring/v1/feature_vector.proto\x1a tidemark/scoring/v1/output.proto\"\x9e\x05\n\x0ePredictionMade\x12\x15\n\rprediction_id\x18\x01 \x01(\t\x12\x13\n\x0brequest_key\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0f\n\x07variant\x18\x05 \x01(\t\x12\'\n\x04role\x18\x06 \x01(\x0e\x32\x19.tidemark.scoring.v1.Role\x12\r\n\x05score\x18\x07 \x01(\x01\x12\x30\n\x0crequest_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x43\n\x08\x65ntities\x18\t \x03(\x0b\x32\x31.tidemark.scoring.v1.PredictionMade.EntitiesEntry\x12\x41\n\x07\x63ontext\x18\n \x03(\x0b\x32\x30.tidemark.scoring.v1.PredictionMade.ContextEntry\x12\x34\n\x08\x66\x65\x61tures\x18\x0b \x01(\x0b\x32\".tidemark.scoring.v1.FeatureVector\x12\x16\n\x0eroute_revision\x18\x0c \x01(\x03\x12\x12\n\nlatency_us\x18\r \x01(\x03\x12\r\n\x05label\x18\x0e \x01(\t\x12,\n\x07outputs\x18\x0f \x03(\x0b\x32\x1b.tidemark.scoring.v1.Output\x12\x11\n\tlog_share\x18\x10 \x01(\x01\x12\x0f\n\x07segment\x18\x11 \x01(\t\x1a/\n\rEntitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aI\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tidemark.common.v1.Value:\x02\x38\x01\"\xfc\x03\n\x12PredictionResolved\x12\x15\n\rprediction_id\x18\x01 \x01(\t\x12\x13\n\x0brequest_key\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0f\n\x07variant\x18\x05 \x01(\t\x12\'\n\x04role\x18\x06 \x01(\x0e\x32\x19.tidemark.scoring.v1.Role\x12\r\n\x05score\x18\x07 \x01(\x01\x12\x0f\n\x07outcome\x18\x08 \x01(\x01\x12\x18\n\x10outcome_revision\x18\t \x01(\x03\x12\x30\n\x0crequest_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0coutcome_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x15outcome_recorded_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12G\n\x08\x65ntities\x18\r \x03(\x0b\x32\x35.tidemark.scoring.v1.PredictionResolved.EntitiesEntry\x12\r\n\x05label\x18\x0e \x01(\t\x1a/\n\rEntitiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*U\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x11\n\rROLE_CHAMPION\x10\x01\x12\x13\n\x0fROLE_CHALLENGER\x10\x02\x12\x0f\n\x0bROLE_SHADOW\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,16 +41,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREDICTIONMADE_CONTEXTENTRY']._serialized_options = b'8\001'
   _globals['_PREDICTIONRESOLVED_ENTITIESENTRY']._loaded_options = None
   _globals['_PREDICTIONRESOLVED_ENTITIESENTRY']._serialized_options = b'8\001'
-  _globals['_ROLE']._serialized_start=1369
-  _globals['_ROLE']._serialized_end=1454
+  _globals['_ROLE']._serialized_start=1386
+  _globals['_ROLE']._serialized_end=1471
   _globals['_PREDICTIONMADE']._serialized_start=203
-  _globals['_PREDICTIONMADE']._serialized_end=856
-  _globals['_PREDICTIONMADE_ENTITIESENTRY']._serialized_start=734
-  _globals['_PREDICTIONMADE_ENTITIESENTRY']._serialized_end=781
-  _globals['_PREDICTIONMADE_CONTEXTENTRY']._serialized_start=783
-  _globals['_PREDICTIONMADE_CONTEXTENTRY']._serialized_end=856
-  _globals['_PREDICTIONRESOLVED']._serialized_start=859
-  _globals['_PREDICTIONRESOLVED']._serialized_end=1367
-  _globals['_PREDICTIONRESOLVED_ENTITIESENTRY']._serialized_start=734
-  _globals['_PREDICTIONRESOLVED_ENTITIESENTRY']._serialized_end=781
+  _globals['_PREDICTIONMADE']._serialized_end=873
+  _globals['_PREDICTIONMADE_ENTITIESENTRY']._serialized_start=751
+  _globals['_PREDICTIONMADE_ENTITIESENTRY']._serialized_end=798
+  _globals['_PREDICTIONMADE_CONTEXTENTRY']._serialized_start=800
+  _globals['_PREDICTIONMADE_CONTEXTENTRY']._serialized_end=873
+  _globals['_PREDICTIONRESOLVED']._serialized_start=876
+  _globals['_PREDICTIONRESOLVED']._serialized_end=1384
+  _globals['_PREDICTIONRESOLVED_ENTITIESENTRY']._serialized_start=751
+  _globals['_PREDICTIONRESOLVED_ENTITIESENTRY']._serialized_end=798
 # @@protoc_insertion_point(module_scope)

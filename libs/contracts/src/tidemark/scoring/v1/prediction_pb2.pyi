@@ -112,6 +112,7 @@ class PredictionMade(_message.Message):
     LABEL_FIELD_NUMBER: _builtins.int
     OUTPUTS_FIELD_NUMBER: _builtins.int
     LOG_SHARE_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
     prediction_id: _builtins.str
     """Unique a served request; a shadow repeats the id of the prediction it shadows."""
     request_key: _builtins.str
@@ -131,6 +132,8 @@ class PredictionMade(_message.Message):
     """The label whose outcomes resolve this prediction."""
     log_share: _builtins.float
     """The share of the requests of its model that are logged: this one stands for 1 / log_share of them. 0: all are logged."""
+    segment: _builtins.str
+    """The segment of the route whose arm answered; empty where the request was of none."""
     @_builtins.property
     def request_time(self) -> _timestamp_pb2.Timestamp:
         """Event time of the request: the `as of` of its features."""
@@ -168,10 +171,11 @@ class PredictionMade(_message.Message):
         label: _builtins.str = ...,
         outputs: _abc.Iterable[_output_pb2.Output] | None = ...,
         log_share: _builtins.float = ...,
+        segment: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["features", b"features", "request_time", b"request_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "entities", b"entities", "features", b"features", "label", b"label", "latency_us", b"latency_us", "log_share", b"log_share", "model", b"model", "outputs", b"outputs", "prediction_id", b"prediction_id", "request_key", b"request_key", "request_time", b"request_time", "role", b"role", "route_revision", b"route_revision", "score", b"score", "variant", b"variant", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "entities", b"entities", "features", b"features", "label", b"label", "latency_us", b"latency_us", "log_share", b"log_share", "model", b"model", "outputs", b"outputs", "prediction_id", b"prediction_id", "request_key", b"request_key", "request_time", b"request_time", "role", b"role", "route_revision", b"route_revision", "score", b"score", "segment", b"segment", "variant", b"variant", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,7 +6,7 @@ from typing import Annotated, Generic, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from control_plane.domain.approvals import version_approval_id
-from control_plane.domain.routes import ALL_TRAFFIC_BASIS_POINTS, Route, stage_of
+from control_plane.domain.routes import Route, stage_of
 from control_plane.domain.times import moment
 from control_plane.domain.versions import Evaluation, Gate, ModelSummary, Version
 
@@ -37,68 +37,6 @@ class Registration(BaseModel):
     ] = None
     digest: Sha256
     package_uri: PackageUri
-
-
-class RouteRequest(BaseModel):
-    """Which versions should serve."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    champion: Annotated[Name, Field(description="The version whose answers are returned.")]
-    shadows: Annotated[
-        list[Name],
-        Field(
-            max_length=16,
-            description="Versions that score the same vectors and answer nobody.",
-            examples=[["logistic-regression-a1b2c3d4e5f6"]],
-        ),
-    ] = []
-
-
-class VersionReference(BaseModel):
-    """A version and where its frozen package is."""
-
-    version: Name
-    digest: Sha256
-    package_uri: PackageUri
-
-    @classmethod
-    def of(cls, version: Version) -> Self:
-        """Points at a version."""
-        return cls(version=version.version, digest=version.digest, package_uri=version.package_uri)
-
-
-class ArmOfRoute(BaseModel):
-    """A version that answers a share of the requests."""
-
-    variant: Annotated[str, Field(examples=["champion", "canary"])]
-    version: VersionReference
-    weight_basis_points: Annotated[int, Field(description="Its share; all arms together: 10,000.")]
-
-
-class RouteInForce(BaseModel):
-    """The route of a model, whole."""
-
-    model: Name
-    revision: Annotated[int, Field(description="Counts changes from 1; also the ETag.", examples=[3])]
-    champion: VersionReference
-    arms: Annotated[list[ArmOfRoute], Field(description="Who answers, the champion first.")]
-    shadows: list[VersionReference]
-    salt: Annotated[str, Field(description="Salts the assignment of requests to arms.")]
-    changed_at: datetime
-
-    @classmethod
-    def of(cls, route: Route) -> Self:
-        """Shows a route."""
-        return cls(
-            model=route.model,
-            revision=route.revision,
-            champion=VersionReference.of(route.champion),
-            arms=arms_of(route),
-            shadows=[VersionReference.of(shadow) for shadow in route.shadows],
-            salt=route.assignment_salt,
-            changed_at=moment(route.changed_at_us),
-        )
 
 
 class GateOfVersion(BaseModel):
@@ -151,7 +89,7 @@ class RegisteredVersion(BaseModel):
     stage: Annotated[
         str,
         Field(
-            description="registered, refused, approved, shadow, canary, champion or retired.",
+            description="registered, refused, approved, shadow, canary, challenger, champion or retired.",
             examples=["champion"],
         ),
     ]
@@ -239,15 +177,3 @@ class Listed(BaseModel, Generic[Item]):
 
     items: list[Item]
     next: Annotated[str | None, Field(description="Send it as `after` for what follows; null at the end.")]
-
-
-def arms_of(route: Route) -> list[ArmOfRoute]:
-    """Shows who answers."""
-    weight = route.canary.weight_basis_points if route.canary else 0
-    arms = [("champion", route.champion, ALL_TRAFFIC_BASIS_POINTS - weight)]
-    if route.canary:
-        arms.append(("canary", route.canary.version, weight))
-    return [
-        ArmOfRoute(variant=variant, version=VersionReference.of(version), weight_basis_points=share)
-        for variant, version, share in arms
-    ]

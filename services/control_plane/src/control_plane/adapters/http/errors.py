@@ -38,6 +38,7 @@ _KINDS: dict[type[errors.RegistryError], problems.Kind] = {
     errors.ActorRequired: problems.ACTOR_REQUIRED,
     errors.UnknownRollout: problems.UNKNOWN_ROLLOUT,
     errors.RolloutInProgress: problems.ROLLOUT_IN_PROGRESS,
+    errors.ExperimentRunning: problems.EXPERIMENT_RUNNING,
     errors.RolloutEnded: problems.ROLLOUT_ENDED,
     errors.NothingToRollBackTo: problems.NO_PREVIOUS,
 }

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from control_plane import handlers
 from control_plane.adapters.http import problems
-from control_plane.adapters.http.bodies import Listed, Name, RouteInForce
+from control_plane.adapters.http.bodies import Listed, Name
 from control_plane.adapters.http.core import AskingOfCaller, Core, CoreOfApp, ModelName, Wanted
 from control_plane.adapters.http.follower_bodies import FollowerOfRoute
+from control_plane.adapters.http.route_bodies import RouteInForce
 from control_plane.domain.errors import UnknownModel, UnknownRollout
 from control_plane.domain.releasing import RolloutRequest
 from control_plane.domain.rollouts import Judged, Move, Plan, Rollout
@@ -197,7 +198,12 @@ class ReplicaFollowed(FollowerOfRoute):
 class RolledBack(RouteInForce):
     """The route in force again, and who follows it."""
 
-    withdrawn: Annotated[Name, Field(description="What was taken off the traffic; not rolled back to.")]
+    withdrawn: Annotated[
+        Name | None,
+        Field(
+            description="What was taken off the traffic, not rolled back to; null if an experiment was ended."
+        ),
+    ]
     rollout_id: Annotated[str | None, Field(description="The rollout that was aborted.")]
     complete: Annotated[
         bool | None, Field(description="Whether every live replica follows; null when not waited for.")
@@ -245,6 +251,7 @@ async def get_rollout(core: CoreOfApp, model: ModelName, rollout_id: RolloutId) 
         problems.UNKNOWN_VERSION,
         problems.NO_ROUTE,
         problems.ROLLOUT_IN_PROGRESS,
+        problems.EXPERIMENT_RUNNING,
         problems.TOO_LARGE,
         problems.INVALID_REQUEST,
         problems.ROUTE_REFUSED,
@@ -306,8 +313,9 @@ async def abort_rollout(
 async def roll_back(core: CoreOfApp, model: ModelName, body: Return, asking: AskingOfCaller) -> RolledBack:
     """Make the champion before champion again, for all requests at once.
 
-    While a rollout runs, that is the champion of before it, and the rollout is aborted. Otherwise it is the
-    last champion that was not itself rolled back from: a second rollback goes further back, never forth.
+    While a rollout runs, that is the champion of before it, and the rollout is aborted. While an experiment
+    gives requests to other versions, the experiment ends and the champion stays. Otherwise it is the last
+    champion that was not itself rolled back from: a second rollback goes further back, never forth.
     """
     change = await handlers.roll_back(model, body.reason, asking, registry=core.registry)
     core.committed()
@@ -318,7 +326,8 @@ async def roll_back(core: CoreOfApp, model: ModelName, body: Return, asking: Ask
         complete = await core.followers.followed(model, route.revision, timeout_s=body.wait_s)
     rollout = change.rollout
     assert change.before.route is not None
-    withdrawn = rollout.version if rollout else change.before.route.champion.version
+    before = change.before.route.champion.version
+    withdrawn = rollout.version if rollout else before if before != route.champion.version else None
     return RolledBack(
         **RouteInForce.of(route).model_dump(),
         withdrawn=withdrawn,

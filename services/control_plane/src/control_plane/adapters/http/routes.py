@@ -8,9 +8,10 @@ from fastapi.exceptions import RequestValidationError
 
 from control_plane import handlers
 from control_plane.adapters.http import problems
-from control_plane.adapters.http.bodies import Listed, RouteInForce, RouteRequest
+from control_plane.adapters.http.bodies import Listed
 from control_plane.adapters.http.core import AskingOfCaller, CoreOfApp, ModelName, Wanted
 from control_plane.adapters.http.follower_bodies import FollowerOfRoute
+from control_plane.adapters.http.route_bodies import RouteInForce, RouteRequest
 from control_plane.domain import routes as domain
 from control_plane.domain.errors import NoRoute, UnknownModel
 
@@ -81,10 +82,10 @@ async def set_route(
     if_match: IfMatch = None,
     if_none_match: IfNoneMatch = None,
 ) -> RouteInForce:
-    """Set the champion and its shadows; the change is announced to every replica.
+    """Set the champion, its shadows, arms and segments; the change is announced to every replica.
 
-    All versions must be registered, the champion approved, their packages must still be what was registered,
-    and shadows must read the champion's feature contract. A running rollout has the route to itself.
+    All versions must be registered, those that may answer approved, their packages must still be what was
+    registered, and all must read the champion's feature contract. A running rollout has the route to itself.
     Without `If-Match` the change is made whatever the revision; asking for what is in force already changes
     nothing.
     """
@@ -93,6 +94,8 @@ async def set_route(
         champion=body.champion,
         shadows=tuple(body.shadows),
         expected_revision=_expected(if_match, if_none_match),
+        experiment=body.experiment(),
+        salt=body.salt,
     )
     done = await handlers.set_route(wanted, asking, registry=core.registry, packages=core.packages)
     if done.changed:

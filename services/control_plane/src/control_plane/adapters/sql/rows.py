@@ -6,6 +6,7 @@ from typing import Any
 
 from bus.events import Event
 
+from control_plane.adapters.sql.experiment_documents import of_experiment, to_experiment
 from control_plane.domain.routes import Canary, Route
 from control_plane.domain.versions import (
     Evaluation,
@@ -101,17 +102,20 @@ def of_route(route: Route) -> dict[str, Any]:
         "canary": canary.version.version if canary else None,
         "canary_basis_points": canary.weight_basis_points if canary else 0,
         "salt": route.salt,
+        "experiment": of_experiment(route.experiment),
     }
 
 
 def names_in_route(row: Columns) -> set[str]:
     """The versions that a row of `routes` names."""
-    return {row["champion"], *row["shadows"], *([row["canary"]] if row["canary"] else [])}
+    named = {row["champion"], *row["shadows"], *to_experiment(row["experiment"]).version_names}
+    return named | ({row["canary"]} if row["canary"] else set())
 
 
 def to_route(row: Columns, known: Mapping[str, Version]) -> Route:
     """A row of `routes` as a route of known versions."""
     canary = row["canary"]
+    experiment = to_experiment(row["experiment"])
     return Route(
         model=row["model"],
         revision=row["revision"],
@@ -120,6 +124,8 @@ def to_route(row: Columns, known: Mapping[str, Version]) -> Route:
         changed_at_us=row["changed_at_us"],
         canary=Canary(known[canary], row["canary_basis_points"]) if canary else None,
         salt=row["salt"],
+        experiment=experiment,
+        participants=tuple(known[name] for name in experiment.version_names),
     )
 
 

@@ -87,6 +87,7 @@ routes = Table(
     Column("canary", String(128)),
     Column("canary_basis_points", Integer, nullable=False, server_default="0"),
     Column("salt", String(256), nullable=False, server_default=""),
+    Column("experiment", JSON, nullable=False, server_default="{}"),
     ForeignKeyConstraint(["model", "champion"], ["versions.model", "versions.version"]),
 )
 
