@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from inference.domain.explanations import Method
 from inference.explain.shapley import MOST_EXACT, attribute, log_odds
-from model_package.scorer import open_session
+from model_package.session import open_session
 from model_package.testing import logistic_model
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier

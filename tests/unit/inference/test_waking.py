@@ -11,11 +11,14 @@ from feature_store.concealment import Concealment
 from feature_store.online import ReadRows
 from inference.adapters.wire import asked_of, route_of
 from inference.bounded import BoundedRouteTable
+from inference.domain.admission import Admission, Bounds
 from inference.domain.batching import Line
+from inference.domain.conduct import Patience
 from inference.domain.errors import InvalidRequest, ModelNotReady, Overloaded, ScoringError
 from inference.domain.requests import Asked
 from inference.domain.routes import VersionRef
 from inference.domain.warmth import WarmModels
+from inference.lanes import Intake
 from inference.metrics import Metrics
 from inference.routing import arms_of
 from inference.scored import Scored
@@ -85,7 +88,7 @@ class Stage:
             most_waiting=MOST_WAITING,
             rows=NoRows(),
             predictions=Forgotten(),
-            line=Line(limit=100, batch=10),
+            intake=Intake(Line(limit=100, batch=10), Admission(Bounds()), Patience()),
             metrics=metrics,
             now_s=asyncio.get_running_loop().time,
             log=log,

@@ -68,7 +68,7 @@ class Stock:
         folder = next(self._written)
         golden = record_golden(graph, known, vectors)
         write_package(folder, facts=known, model=graph, golden=golden, reference_profile={"features": {}})
-        put = self._store.put(folder)
+        put = self.store.put(folder)
         return VersionRef(version=put.version, digest=put.digest, package_uri=put.uri)
 
     def route(self, *versions: VersionRef, model: str = MODEL, **changes: Any) -> RouteChanged:
