@@ -83,6 +83,7 @@ def test_the_commands_are_those_that_the_manual_names() -> None:
         "tidemark route history",
         "tidemark route set",
         "tidemark route show",
+        "tidemark score-batch",
         "tidemark stack down",
         "tidemark stack status",
         "tidemark stack up",

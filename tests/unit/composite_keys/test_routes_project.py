@@ -29,8 +29,11 @@ from feature_store import (
 from feature_store.online import Applier, MemoryClaims, MemoryFeatureRows, MemoryRowReader, ReadRows
 from feature_store.onnx_graph import METADATA, NotExportable, export_assembly
 from inference.adapters.wire import asked_of, prediction_made, route_of
+from inference.domain.admission import Admission, Bounds
 from inference.domain.batching import Line
+from inference.domain.conduct import Patience
 from inference.domain.errors import InvalidRequest
+from inference.lanes import Intake
 from inference.metrics import Metrics
 from inference.plane import ScoringPlane
 from inference.routing import RouteTable, arms_of
@@ -244,7 +247,7 @@ async def _plane(
         routes=routes,
         rows=_Rows(rows),
         predictions=_Unlogged(),
-        line=Line(limit=10, batch=10),
+        intake=Intake(Line(limit=10, batch=10), Admission(Bounds()), Patience()),
         metrics=metrics,
         now_s=lambda: 0.0,
         log=log,
