@@ -21,7 +21,7 @@ $(UV):
 	@$(UV) sync --quiet --frozen --python "$$(command -v $(PYTHON))" && touch $@
 
 .venv/.heavy: .venv/.installed
-	@echo "installing pyspark, PyTorch and two libraries of trees, which two test files need, into .venv (about 6 GB)"
+	@echo "installing pyspark and two libraries of trees, which two test files need, into .venv (about 600 MB)"
 	@$(UV) sync --quiet --frozen --group spark --group models --python "$$(command -v $(PYTHON))" && touch $@
 
 install: .venv/.installed ## Make .venv with everything the project needs

@@ -1,18 +1,19 @@
 """Models of the libraries that people train with: exported, packaged, served, and as good as their own.
 
 Each is trained small, turned into a graph as its documentation says, and asked over the wire. What the
-served model answers must be what the library predicts for the very vector that was served.
+served model answers must be what the library predicts for the very vector that was served. PyTorch's was
+trained and exported before, with what PyTorch answers beside it: see `pytorch/export.py`.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 import xgboost
 from inference_kit.asking import prediction, score
 from inference_kit.memory import memory_plane
@@ -117,47 +118,22 @@ def tools_vector() -> list[Any]:
     return [("features", ToolsFloats([None, WIDTH]))]
 
 
-class TwoHeads(torch.nn.Module):
-    """A probability and the embedding that it is computed from."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = torch.nn.Linear(WIDTH, 4)
-        self.head = torch.nn.Linear(4, 1)
-
-    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        embedding = torch.tanh(self.body(features / 20))
-        return torch.sigmoid(self.head(embedding)), embedding
-
-
 def pytorch_two_heads() -> Exported:
-    torch.manual_seed(3)
-    model = TwoHeads()
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
-    for _ in range(30):
-        optimizer.zero_grad()
-        probabilities, _ = model(torch.from_numpy(ROWS))
-        wanted = torch.from_numpy(OF_TWO.astype(np.float32))[:, None]
-        torch.nn.functional.binary_cross_entropy(probabilities, wanted).backward()
-        optimizer.step()
-    model.eval()
-    exported = torch.onnx.export(
-        model,
-        (torch.from_numpy(ROWS[:2]),),
-        input_names=["features"],
-        output_names=["probability", "embedding"],
-        dynamic_shapes={"features": {0: torch.export.Dim("rows")}},
-        dynamo=True,
-        verbose=False,
-    )
+    """The model of `pytorch/export.py`, with what PyTorch answered, and its arithmetic for other vectors."""
+    kept = np.load(Path(__file__).parent / "pytorch" / "two_heads.npz")
 
-    def predict(output: int) -> Predict:
-        return lambda vectors: model(torch.from_numpy(vectors))[output].detach().numpy()
+    def embedding(vectors: NDArray[np.float32]) -> NDArray[Any]:
+        return np.tanh(vectors / 20 @ kept["body.weight"].T + kept["body.bias"])
 
+    def probability(vectors: NDArray[np.float32]) -> NDArray[Any]:
+        return 1 / (1 + np.exp(-(embedding(vectors) @ kept["head.weight"].T + kept["head.bias"])))
+
+    assert probability(kept["vectors"]) == near(kept["probability"])
+    assert embedding(kept["vectors"]) == near(kept["embedding"])
     return Exported(
-        exported.model_proto.SerializeToString(),
+        kept["graph"].tobytes(),
         signed("binary", "probability", classes=("kept", "returned")),
-        {"probability": predict(0), "embedding": predict(1)},
+        {"probability": probability, "embedding": embedding},
     )
 
 
