@@ -1,7 +1,7 @@
 """Transactions: what a handler makes of records, its dead letters and the group's offsets, all or nothing.
 
 A partition's work is one transaction: written whole and once, whoever dies in the middle of it. Why a
-partition, and why it is safe whatever the group believes, stands in docs/adr/0040-exactly-once.md.
+partition, and why it is safe whatever the group believes, stands in docs/adr/0032-exactly-once.md.
 """
 
 from __future__ import annotations
