@@ -11,12 +11,15 @@ import asyncio
 import os
 import statistics
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 import uvloop
+from bus.ends import TopicEnds
+from bus.topics import PREDICTIONS_MADE
 from local_stack import LocalStack
 from tidemark.scoring.v1 import scoring_service_pb2 as pb
 
@@ -41,6 +44,7 @@ CONCURRENCY: Final = 32
 ROWS: Final = 256
 REQUESTS: Final = 2_000
 MEMORY_MB: Final = 600
+SETTLED_S: Final = 0.3
 Row = dict[str, Any]
 
 
@@ -101,7 +105,7 @@ async def measure() -> list[Row]:
             echo_server(folder) as echo,
             scoring_server(folder / "one", stack) as scoring,
         ):
-            rows = await asyncio.to_thread(against_echo, folder, echo, scoring)
+            rows = await asyncio.to_thread(against_echo, folder, echo, scoring, stack.kafka_bootstrap)
         async with (
             LocalStack(folder / "stack-of-many") as stack,
             scoring_server(folder / "many", stack, models=MODELS) as scoring,
@@ -109,7 +113,7 @@ async def measure() -> list[Row]:
             return [*rows, memory(scoring)]
 
 
-def against_echo(folder: Path, echo: Server, scoring: Server) -> list[Row]:
+def against_echo(folder: Path, echo: Server, scoring: Server, kafka: str) -> list[Row]:
     """Measure calls alone and together, batches and streams of them, and the tail at half the load."""
     one = write_requests(folder / "one.bin", [score_request(number) for number in range(REQUESTS)])
     empty = write_requests(folder / "empty.bin", [b""])
@@ -133,19 +137,38 @@ def against_echo(folder: Path, echo: Server, scoring: Server) -> list[Row]:
         call(server, method, requests, CONCURRENCY if requests is not many else 2)
     rounds = Rounds()
     for _ in range(ROUNDS):
+        # What is still to be logged of one measurement would disturb the next.
+        settled(kafka)
         rounds.add("empty echo, alone", call(echo, ECHO, empty, 1)["p50_us"])
         rounds.add("score, alone", call(scoring, SCORE, one, 1)["p50_us"])
         rounds.add(f"empty echo, {CONCURRENCY} at once", a_second(call(echo, ECHO, empty, CONCURRENCY)))
         rounds.add(f"score, {CONCURRENCY} at once", a_second(call(scoring, SCORE, one, CONCURRENCY)))
-        rounds.add("rows in batches", ROWS * a_second(call(scoring, BATCH, many, 2)))
-        rounds.add("rows in streams", ROWS * a_second(call(scoring, STREAM, streamed, 2, "-stream")))
+        for name, method, requests, options in (
+            ("batches", BATCH, many, ()),
+            ("streams", STREAM, streamed, ("-stream",)),
+        ):
+            before = settled(kafka)
+            told = call(scoring, method, requests, 2, *options)
+            rounds.add(f"rows in {name}", ROWS * a_second(told))
+            rounds.add(f"rows in {name} that were logged", settled(kafka) - before)
+            rounds.add(f"rows in {name} that were asked", ROWS * told["calls"])
     unary = f"score, {CONCURRENCY} at once"
     half = rounds.median(unary) / 2
+    settled(kafka)
     calm = call(scoring, SCORE, one, 200, "-rate", str(half), "-seconds", str(5 * SECONDS))
     p99_ms = calm["p99_us"] / 1000
     peers = measure_peers(folder, lambda: call(scoring, SCORE, one, CONCURRENCY), ROUNDS, SECONDS)
     return [
         *peers,
+        *(
+            rounds.row(
+                f"scoring.logged_of_{name}",
+                f"rows in {name} that were logged",
+                "rows",
+                f"rows in {name} that were asked",
+            )
+            for name in ("batches", "streams")
+        ),
         rounds.row(
             "scoring.score_p50",
             "score, alone",
@@ -185,6 +208,23 @@ def against_echo(folder: Path, echo: Server, scoring: Server) -> list[Row]:
             "met": p99_ms < 10,
         },
     ]
+
+
+def settled(kafka: str) -> int:
+    """Return how many predictions are logged, once no more come."""
+    logged, before = asyncio.run(predictions(kafka)), -1
+    while logged > before:
+        time.sleep(SETTLED_S)
+        logged, before = asyncio.run(predictions(kafka)), logged
+    return logged
+
+
+async def predictions(kafka: str) -> int:
+    ends = TopicEnds(kafka, [PREDICTIONS_MADE.name])
+    try:
+        return sum((await ends.ask()).values())
+    finally:
+        await ends.aclose()
 
 
 def of_many(
