@@ -7,7 +7,6 @@ the control plane's outbox publishes it. A call that fails, whenever, fails the 
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 import time
 from contextlib import suppress
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import numpy as np
-import uvloop
 from bus.producer import KafkaPublisher
 from bus.topics import ROUTES_CHANGED
 from feature_store import load_project
@@ -25,8 +23,8 @@ from local_stack import LocalStack
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
 from bench.scoring_servers import (
-    OTHER_CORES,
     PROJECT,
+    on_other_cores,
     put_version,
     replica,
     route_to,
@@ -75,12 +73,7 @@ class Board:
 
 def run() -> list[Row]:
     """Measure on a stack of its own."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, OTHER_CORES)
-    try:
-        return uvloop.run(measure())
-    finally:
-        os.sched_setaffinity(0, before)
+    return on_other_cores(measure)
 
 
 async def measure() -> list[Row]:

@@ -8,16 +8,12 @@ rounds' ratios, and the spread of both is told.
 from __future__ import annotations
 
 import asyncio
-import os
-import statistics
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import psutil
-import uvloop
 from bus.ends import TopicEnds
 from bus.topics import PREDICTIONS_MADE
 from local_stack import LocalStack
@@ -25,12 +21,21 @@ from tidemark.scoring.v1 import scoring_service_pb2 as pb
 
 from bench import scoring_batch, streaming
 from bench.load import a_second, build_load, drive, write_requests
+from bench.rounds import Rounds
 from bench.scoring_peers import measure_peers
 from bench.scoring_project import MODELS
-from bench.scoring_servers import ECHO, OTHER_CORES, echo_server, score_request, scoring_server
+from bench.scoring_servers import (
+    ECHO,
+    OTHER_CORES,
+    echo_server,
+    on_other_cores,
+    score_request,
+    scoring_server,
+)
+from bench.store_events import Row, row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from bench.load import Told
     from bench.scoring_servers import Server
@@ -45,56 +50,12 @@ ROWS: Final = 256
 REQUESTS: Final = 2_000
 MEMORY_MB: Final = 600
 SETTLED_S: Final = 0.3
-Row = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Rounds:
-    """What each round measured, by name."""
-
-    values: dict[str, list[float]] = field(default_factory=dict)
-
-    def add(self, name: str, value: float) -> None:
-        """Take a round's value in."""
-        self.values.setdefault(name, []).append(value)
-
-    def median(self, name: str) -> float:
-        """Return the median of the rounds."""
-        return statistics.median(self.values[name])
-
-    def row(
-        self,
-        figure: str,
-        name: str,
-        unit: str,
-        floor: str,
-        must: tuple[str, Callable[[float], bool]] | None = None,
-    ) -> Row:
-        """Return a figure against its floor of the same rounds."""
-        ratios = [ours / theirs for ours, theirs in zip(self.values[name], self.values[floor], strict=True)]
-        ratio = statistics.median(ratios)
-        return {
-            "name": figure,
-            "value": self.median(name),
-            "unit": unit,
-            "reference": f"{floor}; ratios {min(ratios):.2f} to {max(ratios):.2f} over {len(ratios)} rounds",
-            "reference_value": self.median(floor),
-            "ratio": ratio,
-            "must": must and must[0],
-            "met": must and must[1](ratio),
-        }
 
 
 def run() -> list[Row]:
     """Measure everything on stacks of its own."""
     build_load()
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, OTHER_CORES)
-    try:
-        answered = uvloop.run(measure())
-    finally:
-        os.sched_setaffinity(0, before)
-    return [*answered, *streaming.run(), *scoring_batch.measure()]
+    return [*on_other_cores(measure), *streaming.run(), *scoring_batch.measure()]
 
 
 async def measure() -> list[Row]:
@@ -240,13 +201,10 @@ def of_many(
 def memory(scoring: Server) -> Row:
     """Return what one process with many models holds in memory."""
     held_mb = psutil.Process(scoring.pid).memory_info().rss / 1e6
-    return {
-        "name": f"scoring.memory_of_{MODELS}_models",
-        "value": held_mb,
-        "unit": "MB",
-        "reference": "resident, ready and warm",
-        "reference_value": MEMORY_MB,
-        "ratio": held_mb / MEMORY_MB,
-        "must": f"value < {MEMORY_MB}",
-        "met": held_mb < MEMORY_MB,
-    }
+    return row(
+        f"scoring.memory_of_{MODELS}_models",
+        held_mb,
+        "MB",
+        ("resident, ready and warm", MEMORY_MB),
+        (f"value < {MEMORY_MB}", held_mb < MEMORY_MB),
+    )

@@ -10,18 +10,18 @@ from __future__ import annotations
 import json
 import os
 import socket
-import statistics
 import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from open_inference.v2 import open_inference_grpc_pb2 as oip
 
 from bench.load import a_second, drive, write_requests
+from bench.rounds import Rounds
 from bench.scoring_servers import OTHER_CORES, SERVER_CORE, tree_model
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.load import Told
+    from bench.store_events import Row
 
     Vector = NDArray[np.float32]
 
@@ -39,9 +40,7 @@ STARTS_WITHIN_S: Final = 60.0
 CONCURRENCY: Final = 32
 
 
-def measure_peers(
-    folder: Path, ours: Callable[[], Told], rounds: int, seconds: float
-) -> list[dict[str, Any]]:
+def measure_peers(folder: Path, ours: Callable[[], Told], rounds: int, seconds: float) -> list[Row]:
     """Measure calls a second, with 32 in flight, of ours and of each peer in turns."""
     graph, vectors = tree_model(seed=0)
     model = folder / "model.onnx"
@@ -58,22 +57,15 @@ def measure_peers(
     return rows
 
 
-def row(peer: Peer, ours: Callable[[], Told], theirs: Callable[[], Told], rounds: int) -> dict[str, Any]:
+def row(peer: Peer, ours: Callable[[], Told], theirs: Callable[[], Told], count: int) -> Row:
     """Return our calls a second against a peer's, in rounds that take turns."""
     theirs()
-    pairs = [(a_second(ours()), a_second(theirs())) for _ in range(rounds)]
-    ratios = [our / their for our, their in pairs]
-    ratio = statistics.median(ratios)
-    return {
-        "name": f"scoring.over_{peer.name}",
-        "value": statistics.median(our for our, _ in pairs),
-        "unit": "1/s",
-        "reference": f"{peer.described}; ratios {min(ratios):.2f} to {max(ratios):.2f} over {rounds} rounds",
-        "reference_value": statistics.median(their for _, their in pairs),
-        "ratio": ratio,
-        "must": f"ratio >= {peer.least:g}",
-        "met": ratio >= peer.least,
-    }
+    rounds = Rounds()
+    for _ in range(count):
+        rounds.add("ours", a_second(ours()))
+        rounds.add(peer.described, a_second(theirs()))
+    must = (f"ratio >= {peer.least:g}", lambda ratio: ratio >= peer.least)
+    return rounds.row(f"scoring.over_{peer.name}", "ours", "1/s", peer.described, must)
 
 
 def is_here(peer: str) -> bool:

@@ -28,6 +28,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from model_package import Golden, PackageStore, write_package
+from model_package.session import open_session
 from model_package.testing import facts
 from sklearn.ensemble import GradientBoostingClassifier
 from tidemark.registry.v1.route_pb2 import Arm, RouteChanged, VersionRef
@@ -41,10 +42,12 @@ from bench.scoring_project import MODELS
 from bench.store_events import AIRCRAFT, AIRPORTS, CARRIERS, START_US, TOPIC, dealt, departures
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
     from local_stack import LocalStack
+
+    from bench.store_events import Row
 
 PROJECT: Final = "bench.scoring_project"
 ECHO: Final = "/bench.Echo/Echo"
@@ -56,6 +59,16 @@ NOW_S: Final = START_US // 1_000_000 + EVENTS * 3600 // 38
 _PINNED: Final = (
     "import os,runpy,sys; os.sched_setaffinity(0,{%d}); sys.argv=%r; runpy.run_module(%r,run_name='__main__')"
 )
+
+
+def on_other_cores(measure: Callable[[], Coroutine[Any, Any, list[Row]]]) -> list[Row]:
+    """Measure from where the servers are not."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, OTHER_CORES)
+    try:
+        return uvloop.run(measure())
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +221,6 @@ def route_to(named: tuple[str, VersionRef], revision: int) -> Event:
 def _scores(
     graph: bytes, vectors: np.ndarray[Any, np.dtype[np.float32]]
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    from model_package.session import open_session  # noqa: PLC0415
-
     (probabilities,) = open_session(graph, "the bench's model").run(["probabilities"], {"X": vectors})
     return np.asarray(probabilities[:, 1], np.float64)
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import psutil
-import uvloop
 from local_stack import LocalStack
 
 from bench.load import a_second, build_load, drive, write_requests
 from bench.scoring import CONCURRENCY, REQUESTS, SCORE
-from bench.scoring_servers import OTHER_CORES, score_request, scoring_server
+from bench.scoring_servers import OTHER_CORES, on_other_cores, score_request, scoring_server
+from bench.store_events import Row, row
 
 if TYPE_CHECKING:
     from bench.scoring_servers import Server
@@ -25,25 +24,20 @@ MOST_GROWTH: Final = 1.02
 MOST_TAIL: Final = 1.3
 
 
-def run() -> list[dict[str, Any]]:
+def run() -> list[Row]:
     """Measure on a stack of its own."""
     build_load()
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, OTHER_CORES)
-    try:
-        return uvloop.run(measure())
-    finally:
-        os.sched_setaffinity(0, before)
+    return on_other_cores(measure)
 
 
-async def measure() -> list[dict[str, Any]]:
+async def measure() -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         async with LocalStack(folder / "stack") as stack, scoring_server(folder / "one", stack) as scoring:
             return await asyncio.to_thread(soak, folder, scoring)
 
 
-def soak(folder: Path, scoring: Server) -> list[dict[str, Any]]:
+def soak(folder: Path, scoring: Server) -> list[Row]:
     """Find what it can do, and ask for half of that; a failed call ends the measurement."""
     requests = write_requests(folder / "one.bin", [score_request(number) for number in range(REQUESTS)])
     process = psutil.Process(scoring.pid)
@@ -58,25 +52,20 @@ def soak(folder: Path, scoring: Server) -> list[dict[str, Any]]:
     told = call(*steady, "-seconds", str(60 * MINUTES))
     after_mb = process.memory_info().rss / 1e6
     first_ms, last_ms = (told[f"p99_of_{part}_tenth_us"] / 1000 for part in ("first", "last"))
+    growth, tail = after_mb / before_mb, last_ms / first_ms
     return [
-        row("soak.memory", after_mb, "MB", f"before {told['calls']:,} calls", before_mb, MOST_GROWTH),
         row(
-            "soak.p99_of_last_minute", last_ms, "ms", f"first minute, {half:.0f} calls/s", first_ms, MOST_TAIL
+            "soak.memory",
+            after_mb,
+            "MB",
+            (f"before {told['calls']:,} calls", before_mb),
+            (f"ratio <= {MOST_GROWTH:g}", growth <= MOST_GROWTH),
+        ),
+        row(
+            "soak.p99_of_last_minute",
+            last_ms,
+            "ms",
+            (f"first minute, {half:.0f} calls/s", first_ms),
+            (f"ratio <= {MOST_TAIL:g}", tail <= MOST_TAIL),
         ),
     ]
-
-
-def row(
-    name: str, value: float, unit: str, reference: str, reference_value: float, most: float
-) -> dict[str, Any]:
-    ratio = value / reference_value
-    return {
-        "name": name,
-        "value": value,
-        "unit": unit,
-        "reference": reference,
-        "reference_value": reference_value,
-        "ratio": ratio,
-        "must": f"ratio <= {most:g}",
-        "met": ratio <= most,
-    }
