@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,8 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
 from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
 from inference.domain.assignment import choose, point
 from inference_kit.asking import prediction, refused, score, score_batch
-from inference_kit.memory import memory_plane
 from inference_kit.planes import DataPlane, follow, is_serving
-from inference_kit.process import process_plane
 from inference_kit.stock import DURABLE_MODEL, MODEL, NOW_S, NOW_US, question, route_event
-from local_stack import LocalStack
 from model_package.testing import logistic_scores
 from tidemark.common.v1.value_pb2 import Value
 from tidemark.registry.v1.route_pb2 import AnyOf, Arm, Condition, NumberRange, Segment, VersionRef
@@ -33,25 +30,6 @@ MISSING = FeatureStatus.FEATURE_STATUS_MISSING
 STALE = FeatureStatus.FEATURE_STATUS_STALE
 WEIGHTS = (0.5, -0.25, 0.125, 0.0625, 1.0, -1.0, 0.75)
 BIAS = 0.3
-
-
-@pytest.fixture(scope="module")
-async def memory(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DataPlane]:
-    async with memory_plane(tmp_path_factory.mktemp("memory-plane")) as plane:
-        yield plane
-
-
-@pytest.fixture(scope="module")
-async def process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DataPlane]:
-    folder = tmp_path_factory.mktemp("process-plane")
-    async with LocalStack(folder / "stack") as stack, process_plane(folder, stack) as plane:
-        yield plane
-
-
-@pytest.fixture(params=["memory", pytest.param("process", marks=pytest.mark.stack)])
-def plane(request: pytest.FixtureRequest) -> DataPlane:
-    found: DataPlane = request.getfixturevalue(request.param)
-    return found
 
 
 async def test_a_request_is_scored_with_the_features_as_of_its_time(plane: DataPlane) -> None:

@@ -4,18 +4,15 @@ The graphs here are made by hand, so that what they must answer is plain; graphs
 are in `tests/integration/models`.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 from inference_kit.asking import prediction, refused, score, score_batch
-from inference_kit.memory import memory_plane
 from inference_kit.planes import DataPlane, follow
-from inference_kit.process import process_plane
 from inference_kit.stock import question
-from local_stack import LocalStack
 from model_package import DeclaredSignature, GraphInput, ScoreSource, Vocabulary
 from model_package.testing import graph_of
 from numpy.typing import NDArray
@@ -29,25 +26,6 @@ BASKET = 5
 """Where the basket stands in the vector of seven features."""
 GOLDEN = np.random.default_rng(3).random((4, 7)).astype(np.float32)
 DTYPES = {"FP32": "<f4", "FP64": "<f8", "INT64": "<i8", "INT32": "<i4", "BOOL": "?"}
-
-
-@pytest.fixture(scope="module")
-async def memory(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DataPlane]:
-    async with memory_plane(tmp_path_factory.mktemp("memory-kinds")) as plane:
-        yield plane
-
-
-@pytest.fixture(scope="module")
-async def process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DataPlane]:
-    folder = tmp_path_factory.mktemp("process-kinds")
-    async with LocalStack(folder / "stack") as stack, process_plane(folder, stack) as plane:
-        yield plane
-
-
-@pytest.fixture(params=["memory", pytest.param("process", marks=pytest.mark.stack)])
-def plane(request: pytest.FixtureRequest) -> DataPlane:
-    found: DataPlane = request.getfixturevalue(request.param)
-    return found
 
 
 def constant(name: str, kind: int, values: NDArray[Any]) -> NodeProto:

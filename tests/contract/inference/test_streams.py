@@ -1,43 +1,20 @@
 """What a stream of batches promises, over the wire: order, errors row by row, bounds on what it holds."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import grpc
-import pytest
 from inference_kit.asking import prediction, score, score_batch, score_stream
 from inference_kit.memory import MemoryPlane, memory_plane
 from inference_kit.planes import DataPlane, follow
-from inference_kit.process import process_plane
 from inference_kit.stock import question
-from local_stack import LocalStack
 from tidemark.common.v1.value_pb2 import Value
 from tidemark.scoring.v1.scoring_service_pb2 import ScoreStreamRequest
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
 WEIGHTS = (0.5, -0.25, 0.125, 0.0625, 1.0, -1.0, 0.75)
 UNREAD_BATCHES = 2000
-
-
-@pytest.fixture(scope="module")
-async def memory(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DataPlane]:
-    async with memory_plane(tmp_path_factory.mktemp("memory-plane")) as plane:
-        yield plane
-
-
-@pytest.fixture(scope="module")
-async def process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DataPlane]:
-    folder = tmp_path_factory.mktemp("process-plane")
-    async with LocalStack(folder / "stack") as stack, process_plane(folder, stack) as plane:
-        yield plane
-
-
-@pytest.fixture(params=["memory", pytest.param("process", marks=pytest.mark.stack)])
-def plane(request: pytest.FixtureRequest) -> DataPlane:
-    found: DataPlane = request.getfixturevalue(request.param)
-    return found
 
 
 async def test_batches_are_answered_in_order_and_as_score_batch_answers_them(plane: DataPlane) -> None:
