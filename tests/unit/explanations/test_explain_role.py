@@ -18,13 +18,11 @@ from bus.topics import MODELS_REGISTERED, PREDICTIONS_MADE, ROUTES_CHANGED
 from explain_shelf import VECTOR, Shelf, made_event, prediction, registered_event, score_of
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
-from inference.explain import explainer as explainer_module
 from inference.explain.lake import LakePredictions
 from inference.explain.role import ExplainOutside, explain
 from inference.explain.settings import ExplainSettings
-from inference.explain.targets import Answers
 from inference_kit.stock import MODEL, route_event
-from model_package import PackageStore, Scorer
+from model_package import Outputs, PackageStore, Scorer
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 from service_kit import Health, Service
@@ -186,14 +184,14 @@ async def test_a_slow_model_stalls_neither_health_nor_the_end(
     go_on = threading.Event()
     began = threading.Event()
 
-    def answers_slowly(scorer: Scorer, rows: NDArray[np.float32]) -> Answers:
+    def answers_slowly(scorer: Scorer, rows: NDArray[np.float32]) -> Outputs:
         began.set()
         go_on.wait(30)
-        return Answers(scorer.score_list(rows))
+        return Outputs(scorer.score_list(rows), {})
 
     async with role(tmp_path, explain_waiting=1) as running:
         await running.known()
-        monkeypatch.setattr(explainer_module, "answers_of", answers_slowly)
+        monkeypatch.setattr(Scorer, "answer", answers_slowly)
         other = given(values=(VECTOR + 1).tolist())
         waiting = asyncio.ensure_future(running.ask(vector=other))
         assert await asyncio.to_thread(began.wait, 30)
@@ -212,13 +210,13 @@ async def test_a_slow_model_stalls_neither_health_nor_the_end(
 async def test_a_deadline_that_passes_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
 
-    def answers_slowly(scorer: Scorer, rows: NDArray[np.float32]) -> Answers:
+    def answers_slowly(scorer: Scorer, rows: NDArray[np.float32]) -> Outputs:
         go_on.wait(30)
-        return Answers(scorer.score_list(rows))
+        return Outputs(scorer.score_list(rows), {})
 
     async with role(tmp_path, explain_seconds=0.2) as running:
         await running.known()
-        monkeypatch.setattr(explainer_module, "answers_of", answers_slowly)
+        monkeypatch.setattr(Scorer, "answer", answers_slowly)
         code, _ = await running.refusal(vector=given(values=(VECTOR + 1).tolist()))
         assert code == Code.DEADLINE_EXCEEDED
         go_on.set()

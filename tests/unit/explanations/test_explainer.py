@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from explain_shelf import VECTOR, WIDTH, Shelf, background, ref_of, score_of
 from inference.domain.explanations import BackgroundKind, Explained, Method, Subject, Target
-from inference.explain import explainer as module
 from inference.explain.errors import (
     InvalidExplainRequest,
     NotReadable,
@@ -20,9 +19,9 @@ from inference.explain.errors import (
     WrongWidth,
 )
 from inference.explain.explainer import GOLDEN_NOTE, Limits
-from inference.explain.targets import Answers, pick
+from inference.explain.targets import pick
 from inference_kit.stock import MODEL
-from model_package import Scorer
+from model_package import Outputs, Scorer
 from numpy.typing import NDArray
 
 SUBJECT = Subject(MODEL, "v", VECTOR, np.ones(WIDTH, np.uint8))
@@ -100,7 +99,7 @@ async def test_a_number_that_the_model_has_not_is_named(shelf: Shelf, target: Ta
 
 def test_any_element_of_any_output_of_numbers_can_be_explained() -> None:
     named = {"probabilities": np.arange(6.0).reshape(2, 3), "label": np.array(["a", "b"], object)}
-    answers = Answers([0.5, 0.25], named)
+    answers = Outputs([0.5, 0.25], named)
     assert pick(answers, Target("probabilities", 2), "v").tolist() == [2.0, 5.0]
     assert pick(answers, Target(), "v").tolist() == [0.5, 0.25]
     with pytest.raises(InvalidExplainRequest, match="holds no numbers"):
@@ -116,13 +115,13 @@ class Slow:
         self.runs = 0
         self.began = threading.Event()
         self.go_on = threading.Event()
-        monkeypatch.setattr(module, "answers_of", self._answer)
+        monkeypatch.setattr(Scorer, "answer", self._answer)
 
-    def _answer(self, _scorer: Scorer, rows: NDArray[np.float32]) -> Answers:
+    def _answer(self, rows: NDArray[np.float32]) -> Outputs:
         self.runs += 1
         self.began.set()
         assert self.go_on.wait(30)
-        return Answers([0.5] * len(rows))
+        return Outputs([0.5] * len(rows), {})
 
     async def begun(self) -> None:
         """Return when it was asked."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-from model_package import Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from model_package import Scorer, TensorSpec
     from numpy.typing import NDArray
 
@@ -25,17 +23,8 @@ _TYPES: Final[Mapping[str, pa.DataType]] = {
 PREFIX: Final = "output."
 
 
-def outputs_of(scorer: Scorer, vectors: NDArray[np.float32]) -> Outputs:
-    """Score vectors, float32[n, F].
-
-    Raises:
-        NonFiniteScore: the model answered NaN or infinity.
-    """
-    return scorer.run(vectors) if scorer.has_more else Outputs(scorer.score_list(vectors), {})
-
-
 def specs_of(scorer: Scorer) -> tuple[TensorSpec, ...]:
-    """Return what `outputs_of` names beside the score."""
+    """Return what `Scorer.answer` names beside the score."""
     return scorer.signature.outputs if scorer.has_more else ()
 
 

@@ -17,7 +17,7 @@ from model_package import NonFiniteScore, Outputs
 from batch_scoring.columns import MOMENT, REQUEST_KEY, REQUEST_TIME, times_of
 from batch_scoring.errors import NoScore
 from batch_scoring.job import prediction_ids
-from batch_scoring.model_outputs import columns_of, fields_of, outputs_of, specs_of
+from batch_scoring.model_outputs import columns_of, fields_of, specs_of
 from batch_scoring.planning import PREDICTION_ID, SCORE, STATUSES, VECTOR
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _score(plan: Plan, batch: Batch) -> Outputs:
     parts = []
     for start in range(0, len(values), SCORED_TOGETHER):
         try:
-            parts.append(outputs_of(plan.scorer, values[start : start + SCORED_TOGETHER]))
+            parts.append(plan.scorer.answer(values[start : start + SCORED_TOGETHER]))
         except NonFiniteScore as error:
             where = _where(plan, batch.first)(start + error.row)
             raise NoScore(

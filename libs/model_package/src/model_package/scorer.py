@@ -69,6 +69,10 @@ class Scorer:
         """Every output for each vector, and its score; raises as `score` does."""
         return self._graph.run(vectors)
 
+    def answer(self, vectors: NDArray[np.float32]) -> Outputs:
+        """The score of each vector, and every output where there is more; none by name where there is not."""
+        return self.run(vectors) if self.has_more else Outputs(self.score_list(vectors), {})
+
     def warm(self) -> None:
         """Answer the golden rows, one by one and together, so that a first request finds all allocated.
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from inference.domain.scaling import Pace
 
 _LATENCY_S: Final = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -134,9 +137,11 @@ class Metrics:
         """So many requests were scored together."""
         self._batch.observe(size)
 
-    def features_served(self, model: str, status: int, count: int) -> None:
-        """So many features had this status."""
-        self._features.labels(model, STATUS_NAMES[status]).inc(count)
+    def features_served(self, model: str, statuses: NDArray[np.uint8]) -> None:
+        """Vectors were served whose features became this, uint8[n, F]."""
+        for status, count in enumerate(np.bincount(statuses.ravel()).tolist()):
+            if count:
+                self._features.labels(model, STATUS_NAMES[status]).inc(count)
 
     def dropped(self, model: str, reason: str) -> None:
         """A prediction was not recorded."""

@@ -10,8 +10,6 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-import numpy as np
-
 from inference.assembly import Assembly
 from inference.domain.errors import DeadlinePassed, NoScore, ScoringError
 from inference.domain.requests import check_requirements, check_shape
@@ -324,9 +322,7 @@ class ScoringPlane:
         self._routes.asked(model)
         for variant, latency_us in answered:
             self._metrics.answered(model, variant, latency_us)
-        for status, count in enumerate(np.bincount(vectors.statuses.ravel()).tolist()):
-            if count:
-                self._metrics.features_served(model, status, count)
+        self._metrics.features_served(model, vectors.statuses)
 
 
 def _raised(answer: Scored | BaseException) -> Scored:

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-import numpy as np
 from bus.errors import Unavailable
 
 from inference.assembly import Assembly
@@ -173,6 +172,4 @@ def _count(
     scored = sum(isinstance(one, Scored) for one in answers)
     metrics.streamed(model, group[0].arm.arm.variant, scored)
     metrics.batch_scored(len(group))
-    for status, count in enumerate(np.bincount(vectors.statuses.ravel()).tolist()):
-        if count:
-            metrics.features_served(model, status, count)
+    metrics.features_served(model, vectors.statuses)

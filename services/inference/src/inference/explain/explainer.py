@@ -20,7 +20,7 @@ from inference.domain.explanations import BackgroundKind, Explained
 from inference.explain.bounded import Bounded
 from inference.explain.errors import NotReadable, TookTooLong, TooManyWait, Unexplainable, WrongWidth
 from inference.explain.shapley import attribute
-from inference.explain.targets import answers_of, is_probability, pick
+from inference.explain.targets import is_probability, pick
 
 if TYPE_CHECKING:
     from model_package import Package, Packages
@@ -204,7 +204,7 @@ def background_of(package: Package) -> tuple[BackgroundKind, NDArray[np.float32]
 
 def _evaluate(scorer: Scorer, target: Target, version: str) -> Evaluate:
     def evaluate(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        return pick(answers_of(scorer, rows), target, version)
+        return pick(scorer.answer(rows), target, version)
 
     return evaluate
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -11,9 +10,7 @@ from inference.domain.explanations import SCORE
 from inference.explain.errors import InvalidExplainRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from model_package import Scorer
+    from model_package import Outputs, Scorer
     from numpy.typing import NDArray
 
     from inference.domain.explanations import Target
@@ -22,37 +19,12 @@ _PROBABILITIES: Final = "probabilities"
 _CLASSIFY: Final = ("binary", "multiclass")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Answers:
-    """What a model answered for some rows.
-
-    Attributes:
-        scores: One a row.
-        named: Its outputs beside the score by name, first axis the rows.
-    """
-
-    scores: list[float]
-    named: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-
-
-def answers_of(scorer: Scorer, vectors: NDArray[np.float32]) -> Answers:
-    """Run a model. Here alone is known how a scorer says what it says.
-
-    Raises:
-        PackageError: See `Scorer.score`.
-    """
-    if not scorer.has_more:
-        return Answers(scorer.score_list(vectors))
-    answered = scorer.run(vectors)
-    return Answers(answered.scores, answered.named)
-
-
 def is_probability(scorer: Scorer, target: Target) -> bool:
     """Tell whether the number is a probability, so that it has log-odds too."""
     return scorer.signature.task in _CLASSIFY and target.output in {SCORE, _PROBABILITIES}
 
 
-def pick(answers: Answers, target: Target, version: str) -> NDArray[np.float64]:
+def pick(answers: Outputs, target: Target, version: str) -> NDArray[np.float64]:
     """Return the number of each row: float64[n].
 
     Raises:
@@ -70,7 +42,7 @@ def pick(answers: Answers, target: Target, version: str) -> NDArray[np.float64]:
     return np.ascontiguousarray(numbers[:, target.element])
 
 
-def _numbers(answers: Answers, output: str, version: str) -> NDArray[np.float64]:
+def _numbers(answers: Outputs, output: str, version: str) -> NDArray[np.float64]:
     found = answers.named.get(output)
     if found is None:
         known = ", ".join(sorted({SCORE, *answers.named}))
