@@ -1,39 +1,70 @@
-"""`tidemark`: the command line as a whole."""
+"""`tidemark`: the command line as a whole.
+
+What a command needs is imported when it is called for: nobody waits for the libraries of the others.
+"""
 
 import logging
-from typing import Any
+from functools import cache
+from importlib import import_module
+from typing import Any, Final
 
 import typer
-from local_stack.cli import app as stack
 from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
-from tidemark_cli import (
-    alerts,
-    approvals,
-    audit,
-    dataset,
-    dead_letters,
-    features,
-    models,
-    quality,
-    retrainings,
-    rollouts,
-    routes,
-)
-from tidemark_cli.demo.command import demo
-from tidemark_cli.explain import explain
 from tidemark_cli.failures import INTERRUPTED, Failure
-from tidemark_cli.forget import forget
 from tidemark_cli.output import complain
-from tidemark_cli.retention import retention
-from tidemark_cli.rollback import rollback
-from tidemark_cli.score_batch import score_batch
-from tidemark_cli.tail import tail
-from tidemark_cli.topics import topics
+
+_WHERE: Final = {
+    "demo": "tidemark_cli.demo.command:demo",
+    "stack": "local_stack.cli:app",
+    "dataset": "tidemark_cli.dataset:app",
+    "score-batch": "tidemark_cli.score_batch:score_batch",
+    "models": "tidemark_cli.models:app",
+    "route": "tidemark_cli.routes:app",
+    "alerts": "tidemark_cli.alerts:app",
+    "retrain": "tidemark_cli.retrainings:app",
+    "approvals": "tidemark_cli.approvals:app",
+    "approve": "tidemark_cli.approvals:approve",
+    "reject": "tidemark_cli.approvals:reject",
+    "rollout": "tidemark_cli.rollouts:app",
+    "rollback": "tidemark_cli.rollback:rollback",
+    "audit": "tidemark_cli.audit:app",
+    "explain": "tidemark_cli.explain:explain",
+    "topics": "tidemark_cli.topics:topics",
+    "tail": "tidemark_cli.tail:tail",
+    "dlq": "tidemark_cli.dead_letters:app",
+    "features": "tidemark_cli.features:app",
+    "quality": "tidemark_cli.quality:app",
+    "forget": "tidemark_cli.forget:forget",
+    "retention": "tidemark_cli.retention:retention",
+}
+"""Each command in the order of the help: a module, and the function or group of commands in it."""
+
+
+@cache
+def _command(name: str) -> Any:
+    module, _, attribute = _WHERE[name].partition(":")
+    found = getattr(import_module(module), attribute)
+    if isinstance(found, typer.Typer):
+        group = get_group(found)
+        group.name = name
+        return group
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command(name)(found)
+    return get_command(alone)
 
 
 class _Commands(TyperGroup):
-    """Turns failures into one line on stderr and an exit code."""
+    """Finds commands where they are, and turns failures into one line on stderr and an exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - they are always the same
+        """Gives the commands' names."""
+        return list(_WHERE)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as above
+        """Gives a command; None where there is none of this name."""
+        return _command(cmd_name) if cmd_name in _WHERE else None
 
     def invoke(self, ctx: Any) -> Any:
         """Runs a command."""
@@ -65,25 +96,8 @@ app = typer.Typer(
     Exit codes: 0 done, 1 it could not be done, 2 the command makes no sense,
     3 something that has to run does not answer, 130 interrupted.""",
 )
-app.command()(demo)
-app.add_typer(stack, name="stack")
-app.add_typer(dataset.app, name="dataset")
-app.command()(score_batch)
-app.add_typer(models.app, name="models")
-app.add_typer(routes.app, name="route")
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(retrainings.app, name="retrain")
-app.add_typer(approvals.app, name="approvals")
-app.command()(approvals.approve)
-app.command()(approvals.reject)
-app.add_typer(rollouts.app, name="rollout")
-app.command()(rollback)
-app.add_typer(audit.app, name="audit")
-app.command()(explain)
-app.command()(topics)
-app.command()(tail)
-app.add_typer(dead_letters.app, name="dlq")
-app.add_typer(features.app, name="features")
-app.add_typer(quality.app, name="quality")
-app.command()(forget)
-app.command()(retention)
+
+
+@app.callback()
+def _tidemark() -> None:
+    """Holds the commands together; what is said of them stands above."""

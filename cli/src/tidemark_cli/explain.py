@@ -109,7 +109,7 @@ def _show(found: ExplainResponse, features: int) -> None:
     print_facts(
         {
             "model": f"{explanation.model} {explanation.version}",
-            explanation.output: f"{explanation.value:.6g}",
+            _explained(explanation): f"{explanation.value:.6g}",
             "base": f"{explanation.base_value:.6g}, on average over {explanation.background_rows} "
             f"{_BACKGROUNDS.get(explanation.background, 'vectors')}",
             "method": f"Shapley values, {_METHODS.get(explanation.method, 'unknown')}",
@@ -123,6 +123,11 @@ def _show(found: ExplainResponse, features: int) -> None:
         say(f"- {reason.text}")
     for remark in explanation.notes:
         note(remark)
+
+
+def _explained(explanation: Any) -> str:
+    is_score = explanation.output == "score"
+    return "score" if is_score else f"{explanation.output}[{explanation.element}]"
 
 
 def _rows(explanation: Any, features: int) -> list[Sequence[str]]:

@@ -13,6 +13,7 @@ from tidemark_cli.documents import print_document
 from tidemark_cli.failures import FAILED, Failure
 from tidemark_cli.features_backfill import backfill
 from tidemark_cli.features_catalogue import catalogue, duration, entity_of, objective
+from tidemark_cli.features_compile import compile_features
 from tidemark_cli.features_described import Described, compare, describe_project
 from tidemark_cli.features_plan import plan
 from tidemark_cli.features_prune import prune
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 for command in (plan, versions, backfill, prune):
     app.command()(command)
+app.command("compile")(compile_features)
 
 
 @app.command("list")

@@ -47,6 +47,13 @@ def forget(  # noqa: PLR0913 - options of a command
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count what there is, and change nothing.")
     ] = False,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URI",
+            help="A table of scores to search that the lake's list does not have; may be given again.",
+        ),
+    ] = None,
     project: Project = None,
     key_file: PrivacyKeyFile = "",
     lake: Lake = "build/lake",
@@ -64,7 +71,7 @@ def forget(  # noqa: PLR0913 - options of a command
 
     The first call asks for the erasure; somebody else approves it (`tidemark
     approve erasure:...`); the same call again carries it out: feature rows, the
-    lake with its history, training sets. Killed at any point and run again it ends
+    lake with its history, tables of scores, training sets. Killed at any point and run again it ends
     the same. Events recorded after the approval begin a new history. What stays in
     Kafka until its retention ends is obeyed by nobody, and told on the receipt.
 
@@ -79,7 +86,9 @@ def forget(  # noqa: PLR0913 - options of a command
         raise WrongUsage(f"there is no entity {entity!r}. {did_you_mean(entity, found.entities)}")
     pseudonyms = _pseudonyms(key_file)
     stored = pseudonyms.of(key) if entity in found.hashed_entities else key
-    places = Places(found, entity, stored, lake, redis_url, reach_kafka(kafka), join_prefix)
+    places = Places(
+        found, entity, stored, lake, redis_url, reach_kafka(kafka), join_prefix, key, tuple(scores or ())
+    )
     if dry_run:
         _show_found(ask_kafka(_guarded(places.look())), entity, as_json=as_json)
         return
@@ -148,6 +157,7 @@ def _show_found(found: Found, entity: str, *, as_json: bool) -> None:
         print_json(found.to_json())
         return
     rows = [(kind, name, f"{count:,}") for kind, name, count in found.lines()]
+    rows += [("scores", uri, f"not reached: {why}") for uri, why in found.unreached.items()]
     print_table(["where", "what", "rows #"], rows, empty=f"Nothing is kept of this {entity}.")
 
 
@@ -168,8 +178,11 @@ def _show_receipt(closed: dict[str, Any], *, as_json: bool) -> None:
     say(f"{closed['erasure_id']} is carried out; the receipt is in the audit.")
     print_facts({"entity": closed["entity"], "subject": closed["subject"], "until": receipt["until"]})
     rows = [
-        ("lake", name, f"{one['rows']:,} rows, {one['files_deleted']} old files")
+        ("table", name, f"{one['rows']:,} rows, {one['files_deleted']} old files")
         for name, one in receipt["tables"].items()
+    ]
+    rows += [
+        ("scores", uri, f"not reached: {why}") for uri, why in receipt.get("scores_not_reached", {}).items()
     ]
     rows += [("training set", name, f"{count:,} rows") for name, count in receipt["datasets"].items()]
     rows += [("feature row", name, fate) for name, fate in receipt["feature_rows"].items()]

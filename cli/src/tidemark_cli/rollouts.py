@@ -55,6 +55,13 @@ def start_rollout(  # noqa: PLR0913 - one for each option
     skip_shadow: Annotated[
         bool, typer.Option("--skip-shadow", help="Begin with the first step; demands a reason.")
     ] = False,
+    unjudged: Annotated[
+        bool,
+        typer.Option(
+            "--unjudged",
+            help="Go on where no outcome says which version is better, as of rankings; demands a reason.",
+        ),
+    ] = False,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Why; it stays in the audit.")] = None,
     actor: Actor = None,
     url: ControlPlaneUrl = DEFAULT_CONTROL_PLANE,
@@ -73,12 +80,15 @@ def start_rollout(  # noqa: PLR0913 - one for each option
     """
     if skip_shadow and not reason:
         raise WrongUsage("--skip-shadow wants a --reason: it stays in the audit")
+    if unjudged and not reason:
+        raise WrongUsage("--unjudged wants a --reason: it stays in the audit")
     given: dict[str, Any] = {
         "shadow_windows": shadow_windows,
         "canary_basis_points": None if steps is None else basis_points(steps),
         "step_windows": step_windows,
         "guard_windows": guard_windows,
         "skip_shadow": skip_shadow or None,
+        "unjudged": unjudged or None,
     }
     plan = {name: value for name, value in given.items() if value is not None}
     body = {"version": version, "plan": plan, "reason": reason or ""}

@@ -8,12 +8,23 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from batch_scoring import BatchError, Choices, DeltaOutput, Input, Lake, Plan, open_input, run
+from batch_scoring import (
+    BatchError,
+    Choices,
+    DeltaOutput,
+    Input,
+    Lake,
+    Plan,
+    ScoreTables,
+    open_input,
+    run,
+)
 from batch_scoring.lineage import lineage_of
 from batch_scoring.planning import BATCH_ROWS, contract_of
 from batch_scoring.scoring import COMMIT_BYTES
 from bus.clocks import wall_clock_us
 from feature_store import MissingKey
+from feature_store.concealment import Concealment
 from feature_store.secret_file import pseudonyms_for
 from model_package import Package, PackageError
 from rich.console import Console
@@ -130,6 +141,10 @@ def score_batch(  # noqa: PLR0913 - one parameter an option
     commit_mib: Annotated[
         int, typer.Option("--commit-mib", min=0, help="Scores written in one commit, in MiB; 0: each batch.")
     ] = COMMIT_BYTES >> 20,
+    unlisted: Annotated[
+        bool,
+        typer.Option("--unlisted", help="Do not note the output in the lake, where `tidemark forget` looks."),
+    ] = False,
     emit: Annotated[
         bool, typer.Option("--emit", help="Send the lineage where OPENLINEAGE_URL (or openlineage.yml) says.")
     ] = False,
@@ -164,11 +179,13 @@ def score_batch(  # noqa: PLR0913 - one parameter an option
             plan = (
                 _from_lake(rows, found, target, choices, project, lake, key_file)
                 if features is From.LAKE
-                else _given(rows, found, target, choices, project)
+                else _given(rows, found, target, choices, project, key_file)
             )
         if dry_run:
             _show(_described(plan, output), as_json=as_json)
             return
+        if not unlisted:
+            _list(plan, target, lake)
         begun = time.perf_counter()
         scored = _run(plan, target, commit_mib << 20)
         seconds = time.perf_counter() - begun
@@ -202,9 +219,27 @@ def _from_lake(
     )
 
 
-def _given(rows: Input, package: Package, output: DeltaOutput, choices: Choices, project: str | None) -> Plan:
-    contract = contract_of(project_named(project), package.manifest.model) if project else None
-    return Plan.of_given(rows, package, output, choices, contract)
+def _list(plan: Plan, output: DeltaOutput, lake: str) -> None:
+    tables = ScoreTables(lake)
+    if tables.has_lake:
+        tables.add(output.uri, plan.job)
+    else:
+        note(
+            f"there is no lake at {lake} to note the output in: an erasure reaches it only if it is named, "
+            f"tidemark forget ... --scores {output.uri}"
+        )
+
+
+def _given(
+    rows: Input, package: Package, output: DeltaOutput, choices: Choices, project: str | None, key_file: str
+) -> Plan:
+    if not project:
+        return Plan.of_given(rows, package, output, choices)
+    declared = project_named(project)
+    contract = contract_of(declared, package.manifest.model)
+    concealment = Concealment.of(declared, pseudonyms_for(declared, key_file))
+    label = declared.models[contract.model].label.name
+    return Plan.of_given(rows, package, output, choices, contract, concealment=concealment, label=label)
 
 
 def _run(plan: Plan, output: DeltaOutput, commit_bytes: int) -> int:

@@ -2,26 +2,30 @@
 
 import asyncio
 import json
-import re
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import grpc
 import pytest
 from inference_kit.planes import follow, is_serving
 from inference_kit.process import Process, ProcessPlane, environment_of, process_plane
-from inference_kit.stock import question
+from inference_kit.stock import MODEL, question
 from local_stack import LocalStack
+from local_stack.ports import choose
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.plane]
 
 StartStack = Callable[..., Awaitable[LocalStack]]
 
 CALLERS = 8
+VECTOR = {"name": "features", "datatype": "FP32", "shape": [1, 7], "data": [0.5] * 7}
 SERVICE = "tidemark.scoring.v1.ScoringService"
 # Go where health says SERVING: https://github.com/grpc/proposal/blob/master/A17-client-side-health-checking.md
 WATCHES_HEALTH = {
@@ -45,11 +49,14 @@ ASKS_AGAIN = {
 }
 
 
-class Callers:
-    """Callers that ask one question after the other, on one channel."""
+class CallFailed(Exception):
+    """A call was not answered."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = ScoringServiceStub(channel)
+
+class Callers(ABC):
+    """Callers that ask one question after the other."""
+
+    def __init__(self) -> None:
         self._more = asyncio.Condition()
         self.answered: dict[str, float] = {}
         self.errors: Counter[str] = Counter()
@@ -75,42 +82,98 @@ class Callers:
             name = f"{caller}-{number}"
             number += 1
             try:
-                await self._stub.Score(question(prediction_id=name, explain_features=False))
+                await self._ask_once(name)
                 self.answered[name] = time.monotonic()
-            except grpc.aio.AioRpcError as error:
-                self.errors[f"{error.code().name}: {error.details()}"] += 1
+            except CallFailed as error:
+                self.errors[str(error)] += 1
             async with self._more:
                 self._more.notify_all()
+
+    @abstractmethod
+    async def _ask_once(self, name: str) -> None:
+        """Have a prediction of this id made."""
+
+
+class GrpcCallers(Callers):
+    """Callers on one channel."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        super().__init__()
+        self._stub = ScoringServiceStub(channel)
+
+    async def _ask_once(self, name: str) -> None:
+        try:
+            await self._stub.Score(question(prediction_id=name, explain_features=False))
+        except grpc.aio.AioRpcError as error:
+            raise CallFailed(f"{error.code().name}: {error.details()}") from error
 
 
 @asynccontextmanager
 async def _another(plane: ProcessPlane, log: Path, **settings: str) -> AsyncIterator[Process]:
     """A second replica, ready."""
-    process = Process(log, {**environment_of(plane.stack, plane.stock), **settings})
+    ports = zip(("GRPC_PORT", "METRICS_PORT"), map(str, choose(2, seed=str(log))), strict=True)
+    process = Process(log, {**environment_of(plane.stack, plane.stock), **dict(ports), **settings})
     process.start()
     try:
-        await process.says(re.compile('"event": "ready"'))
+        await process.is_ready()
         yield process
     finally:
         process.stop()
 
 
+class RestCallers(Callers):
+    """Callers that ask over REST until the server says that it is not ready, as who watches it would."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        super().__init__()
+        self._session = session
+        self.left = asyncio.Event()
+
+    async def watch(self) -> None:
+        """Return once the server is not ready."""
+        while await self._status("GET", "/v2/health/ready") == 200:
+            pass
+        self.left.set()
+
+    async def _ask_once(self, name: str) -> None:
+        if self.left.is_set():
+            await asyncio.Event().wait()
+        asked = {"id": name, "inputs": [VECTOR]}
+        if status := await self._status("POST", f"/v2/models/{MODEL}/infer", json=asked) - 200:
+            raise CallFailed(str(status + 200))
+
+    async def _status(self, method: str, path: str, **body: Any) -> int:
+        try:
+            async with self._session.request(method, path, **body) as answer:
+                await answer.read()
+                return answer.status
+        except aiohttp.ClientError as error:
+            raise CallFailed(repr(error)) from error
+
+
 async def test_no_call_fails_while_a_replica_stops_for_callers_that_watch_health(
     tmp_path: Path, own_stack: StartStack
 ) -> None:
-    async with process_plane(tmp_path, await own_stack(), DRAIN_SECONDS="1") as plane:
+    # The plane chooses its own by its folder.
+    (port,) = choose(1, seed=f"{tmp_path} rest")
+    stack = await own_stack()
+    async with process_plane(tmp_path, stack, DRAIN_SECONDS="1", REST_PORT=str(port)) as plane:
         await follow(plane, plane.stock.route(plane.stock.version()))
         await is_serving(plane)
         async with _another(plane, tmp_path / "other.log") as other:
             both = ",".join([await plane.process.address(), await other.address()])
-            async with _channel(f"ipv4:{both}", WATCHES_HEALTH) as channel:
-                callers = Callers(channel)
-                async with callers.asking():
-                    await callers.more(200)
+            async with (
+                _channel(f"ipv4:{both}", WATCHES_HEALTH) as channel,
+                aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+            ):
+                callers, over_rest = GrpcCallers(channel), RestCallers(session)
+                async with callers.asking(), over_rest.asking():
+                    await asyncio.gather(callers.more(200), over_rest.more(200))
                     plane.process.terminate()
+                    await over_rest.watch()
                     assert await plane.process.ended() == 0
                     await callers.more(200)
-        assert callers.errors == Counter()
+        assert (callers.errors, over_rest.errors) == (Counter(), Counter())
 
 
 async def test_no_call_fails_while_a_replica_stops_for_callers_that_ask_again(
@@ -126,7 +189,7 @@ async def test_no_call_fails_while_a_replica_stops_for_callers_that_ask_again(
             _channel(address, ASKS_AGAIN) as one,
             _channel(address, ASKS_AGAIN) as two,
         ):
-            callers = [Callers(one), Callers(two)]
+            callers = [GrpcCallers(one), GrpcCallers(two)]
             async with callers[0].asking(), callers[1].asking():
                 await asyncio.gather(*[some.more(200) for some in callers])
                 plane.process.terminate()
@@ -140,7 +203,7 @@ async def test_kill_9_loses_no_async_prediction_that_was_answered_more_than_a_mo
 ) -> None:
     async with process_plane(tmp_path, await own_stack()) as plane:
         await follow(plane, plane.stock.route(plane.stock.version()))
-        callers = Callers(plane.channel)
+        callers = GrpcCallers(plane.channel)
         async with callers.asking():
             await callers.more(500)
             killed_s = time.monotonic()

@@ -16,7 +16,7 @@ from tidemark.scoring.v1.feature_vector_pb2 import FeatureStatus
 from tidemark.scoring.v1.scoring_service_pb2 import ScoreResponse
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.plane]
 
 StartStack = Callable[..., Awaitable[LocalStack]]
 
@@ -102,7 +102,8 @@ async def test_a_damaged_package_is_refused_under_load_and_routes_go_on_changing
             await load.more(100)
             # Beside a good one: an arm that cannot be trusted spoils its route, not the requests.
             await plane.publish_route(route_event(plane.stock.route(new, damaged)))
-            await plane.process.says(re.compile(r'"reason": "DIGEST_MISMATCH"'))
+            while not any(b"DIGEST_MISMATCH" in event.data for event in await plane.said()):
+                await load.more(1)
             await load.more(100)
             assert {reply.version for reply in load.replies} == {old.version}
 
@@ -127,6 +128,8 @@ async def test_scoring_goes_on_while_valkey_hangs(tmp_path: Path, own_stack: Sta
             await load.until(lambda: bool(load.replies) and _status(load.replies[-1]) == PRESENT)
 
             stack.valkey.pause()
+            with pytest.raises(grpc.aio.AioRpcError) as late:
+                await ScoringServiceStub(plane.channel).Score(question(prediction_id="late"), timeout=0.05)
             await load.until(lambda: _status(load.replies[-1]) == DEFAULTED)
             # Were every request to wait for its deadline, so many would take a minute.
             await load.more(5_000)
@@ -135,8 +138,11 @@ async def test_scoring_goes_on_while_valkey_hangs(tmp_path: Path, own_stack: Sta
             await load.until(lambda: _status(load.replies[-1]) == PRESENT)
             for client in clients:
                 client.cancel()
+        recorded = {event.id for event in await plane.predictions()}
 
     assert load.errors == []
+    assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "late" not in recorded
 
 
 async def test_scoring_goes_on_without_kafka_and_what_was_buffered_arrives(

@@ -18,7 +18,7 @@ from tidemark.common.v1.value_pb2 import Value
 from tidemark.scoring.v1.scoring_service_pb2 import ScoreBatchRequest, ScoreRequest
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.plane]
 
 StartStack = Callable[..., Awaitable[LocalStack]]
 
@@ -124,7 +124,7 @@ async def _refused(stub: Any, request: ScoreRequest, **options: Any) -> grpc.aio
 
 def _retry_after_s(error: grpc.aio.AioRpcError) -> float:
     """What google.rpc.RetryInfo in the status' details advises."""
-    details = dict(error.trailing_metadata() or ())["grpc-status-details-bin"]
+    (details,) = [value for key, value in error.trailing_metadata() or () if key == "grpc-status-details-bin"]
     status = Status.FromString(details)  # type: ignore[arg-type] # binary metadata are bytes
     assert (status.code, status.message) == (error.code().value[0], error.details())
     advice = RetryInfo()

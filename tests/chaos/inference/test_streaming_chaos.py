@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -148,7 +149,9 @@ async def test_each_request_is_answered_once_through_kills_rebalances_and_a_brok
         answered, refused = town.expected()
         await made.until(len(answered))
         await dead.until(len(refused))
-        assert (third.stop(), fourth.stop()) == (0, 0)
+        assert third.stop() == 0
+        # On a slow machine the others are done before it knows of signals.
+        assert fourth.stop() in {0, -signal.SIGTERM}
         for watch in watching:
             watch.cancel()
     await town.close()

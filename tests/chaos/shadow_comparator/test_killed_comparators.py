@@ -16,6 +16,7 @@ from bus.producer import KafkaPublisher
 from bus.topics import CATALOGUE, ensure_topics
 from feature_store.online.redis import connect
 from shadow_comparator.bootstrap import policies_of
+from shadow_comparator.domain.tasks import ModelRules
 from shadow_comparator.settings import ComparatorSettings
 from shadow_comparator.testing import TOPICS, World, outcome, prediction
 
@@ -61,7 +62,9 @@ def _facts() -> list[Received]:
 async def _undisturbed(facts: list[Received]) -> World:
     """What one process in memory tells of the same facts."""
     settings = ComparatorSettings.model_validate({name.lower(): value for name, value in _RULES.items()})
-    world = World(policies=policies_of(settings, {_MODEL["model"]: 0.3}))
+    world = World(
+        policies=policies_of(settings, {_MODEL["model"]: ModelRules(threshold=0.3, label=_MODEL["label"])})
+    )
     process = world.process()
     partitions = [TopicPartition(topic, 0) for topic in TOPICS.inputs]
     world.ends.update(dict.fromkeys(partitions, 1))
@@ -75,10 +78,11 @@ async def _undisturbed(facts: list[Received]) -> World:
 
 
 def _figures(world: World) -> dict[tuple[str, str, int], VariantsCompared]:
-    """What stands in the end, but for wording that may be of an earlier look at the windows before."""
+    """What stands in the end, but for what may be of an earlier look at the windows before: why it is so."""
     final = world.final
     for message in final.values():
         message.ClearField("reason")
+        message.ClearField("evidence")
     return final
 
 

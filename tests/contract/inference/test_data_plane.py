@@ -11,19 +11,30 @@ import numpy as np
 import pytest
 from bus.events import Event
 from google.protobuf.timestamp_pb2 import Timestamp
-from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest
-from grpc_reflection.v1alpha.reflection_pb2_grpc import ServerReflectionStub
-from inference.domain.assignment import choose, point
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 from inference_kit.asking import prediction, refused, score, score_batch
+from inference_kit.plain import arm_of, point
 from inference_kit.planes import DataPlane, follow, is_serving
-from inference_kit.stock import DURABLE_MODEL, MODEL, NOW_S, NOW_US, question, route_event
+from inference_kit.stock import DURABLE_MODEL, MODEL, NOW_S, NOW_US, SAMPLED_MODEL, question, route_event
 from model_package.testing import logistic_scores
 from tidemark.common.v1.value_pb2 import Value
-from tidemark.registry.v1.route_pb2 import AnyOf, Arm, Condition, NumberRange, Segment, VersionRef
+from tidemark.registry.v1.route_pb2 import (
+    AnyOf,
+    Arm,
+    Condition,
+    NumberRange,
+    RouteChanged,
+    RouteFollowed,
+    RouteUptake,
+    Segment,
+    VersionRef,
+)
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureStatus
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade, Role
 from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
+
+pytestmark = pytest.mark.plane
 
 PRESENT = FeatureStatus.FEATURE_STATUS_PRESENT
 MISSING = FeatureStatus.FEATURE_STATUS_MISSING
@@ -272,7 +283,7 @@ async def test_traffic_is_dealt_by_the_hash_of_the_request_key(plane: DataPlane)
 
     replies = await asyncio.gather(*[score(plane, question(request_key=key)) for key in keys])
 
-    expected = [route.arms[choose((7_000, 3_000), point("deal", key))] for key in keys]
+    expected = [route.arms[arm_of((7_000, 3_000), "deal", key)] for key in keys]
     assert [reply.variant for reply in replies] == [arm.variant for arm in expected]
     assert [reply.version for reply in replies] == [arm.version.version for arm in expected]
     assert len({reply.variant for reply in replies}) == 2
@@ -317,7 +328,7 @@ async def test_the_first_segment_that_a_request_is_of_answers(plane: DataPlane) 
         assert {made.segment for made in predictions if made.prediction_id in ids} == {name}
         arms = next((one.arms for one in route.segments if one.name == name), route.arms)
         weights = [arm.weight_basis_points for arm in arms]
-        expected = [arms[choose(weights, point("deal", one.request_key))].version.version for one in asked]
+        expected = [arms[arm_of(weights, "deal", one.request_key)].version.version for one in asked]
         assert [reply.version for reply in replies] == expected
 
 
@@ -376,9 +387,19 @@ async def test_a_newer_route_takes_over_and_an_older_one_does_not(plane: DataPla
     assert (await score(plane, question())).version == old.version
 
 
-@pytest.mark.parametrize("fault", ["digest", "contract", "missing", "outside", "weights", "model"])
-async def test_a_route_that_cannot_be_trusted_leaves_the_one_before_in_place(
-    plane: DataPlane, fault: str
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("digest", "DIGEST_MISMATCH"),
+        ("contract", "CONTRACT_MISMATCH"),
+        ("missing", "MISSING_FILE"),
+        ("outside", "UNSAFE_PATH"),
+        ("weights", "INVALID_ROUTE"),
+        ("model", "MODEL_MISMATCH"),
+    ],
+)
+async def test_a_route_that_cannot_be_trusted_leaves_the_one_before_in_place_and_is_said_to(
+    plane: DataPlane, fault: str, reason: str
 ) -> None:
     good = plane.stock.version(bias=-1.0)
     await follow(plane, plane.stock.route(good))
@@ -404,6 +425,51 @@ async def test_a_route_that_cannot_be_trusted_leaves_the_one_before_in_place(
 
     assert (await score(plane, question())).version == good.version
     await is_serving(plane)
+    said = await _said_of(plane, route)
+    assert (said.uptake, said.reason) == (RouteUptake.ROUTE_UPTAKE_REFUSED, reason)
+    assert said.serving_revision < route.revision
+
+
+async def test_a_route_that_is_followed_is_said_to_be(plane: DataPlane) -> None:
+    route = plane.stock.route(plane.stock.version())
+    await follow(plane, route)
+    said = await _said_of(plane, route)
+    assert (said.uptake, said.role, said.serving_revision) == (
+        RouteUptake.ROUTE_UPTAKE_FOLLOWED,
+        "serve",
+        route.revision,
+    )
+    assert said.replica
+    assert said.beat_seconds > 0
+    assert said.followed_at.ToMicroseconds() > NOW_US
+
+
+async def _said_of(plane: DataPlane, route: RouteChanged) -> RouteFollowed:
+    """What the plane says first about a route; it says so beside the requests, so it may take a moment."""
+    async with asyncio.timeout(30):
+        while True:
+            for event in await plane.said():
+                said = RouteFollowed.FromString(event.data)
+                if (said.model, said.revision) == (route.model, route.revision):
+                    assert event.key == f"{said.replica}/{said.model}".encode()
+                    return said
+            await score(plane, question())
+
+
+async def test_of_a_sampled_model_the_declared_share_is_recorded_and_says_so(plane: DataPlane) -> None:
+    version = plane.stock.version(model=SAMPLED_MODEL)
+    await follow(plane, plane.stock.route(version, model=SAMPLED_MODEL))
+    keys = [f"sampled-{number}" for number in range(240)]
+    requests = [question(model=SAMPLED_MODEL, request_key=key, prediction_id=key) for key in keys]
+    # Some each by itself, the others as one batch.
+    await asyncio.gather(*[score(plane, request) for request in requests[:40]])
+    await score_batch(plane, requests[40:])
+
+    logged = {key for key in keys if point(f"log:{SAMPLED_MODEL}", key) < 2_500}
+    made = [PredictionMade.FromString(event.data) for event in await plane.predictions()]
+    assert {one.request_key for one in made if one.model == SAMPLED_MODEL} == logged
+    assert {one.log_share for one in made if one.model == SAMPLED_MODEL} == {0.25}
+    assert 0 < len(logged) < len(keys)
 
 
 async def test_a_record_that_is_no_route_changes_nothing(plane: DataPlane) -> None:
@@ -425,10 +491,14 @@ async def test_a_withdrawn_route_is_no_more(plane: DataPlane) -> None:
     await refused(plane, question(model=DURABLE_MODEL), grpc.StatusCode.NOT_FOUND, DURABLE_MODEL)
 
 
-async def test_health_and_reflection_answer(plane: DataPlane) -> None:
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_health_and_reflection_answer(plane: DataPlane, version: str) -> None:
     await is_serving(plane)
-    listing = ServerReflectionStub(plane.channel).ServerReflectionInfo(
-        iter([ServerReflectionRequest(list_services="")])
+    reflect = plane.channel.stream_stream(
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+        request_serializer=ServerReflectionRequest.SerializeToString,
+        response_deserializer=ServerReflectionResponse.FromString,
     )
+    listing = reflect(iter([ServerReflectionRequest(list_services="")]))
     names = {service.name async for reply in listing for service in reply.list_services_response.service}
     assert names >= {"tidemark.scoring.v1.ScoringService", "grpc.health.v1.Health"}

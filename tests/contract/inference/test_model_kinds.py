@@ -22,6 +22,8 @@ from tidemark.registry.v1.route_pb2 import VersionRef
 from tidemark.scoring.v1.output_pb2 import Output
 from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest, ScoreResponse
 
+pytestmark = pytest.mark.plane
+
 BASKET = 5
 """Where the basket stands in the vector of seven features."""
 GOLDEN = np.random.default_rng(3).random((4, 7)).astype(np.float32)

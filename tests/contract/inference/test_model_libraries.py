@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 import xgboost
 from inference_kit.asking import prediction, score
-from inference_kit.memory import memory_plane
 from inference_kit.planes import DataPlane, follow
+from inference_kit.starting import QUICKEST, StartPlane
 from inference_kit.stock import question
 from model_package import DeclaredSignature, GraphInput, ScoreSource, Vocabulary
 from numpy.typing import NDArray
@@ -57,9 +57,9 @@ class Exported:
     predictions: dict[str, Predict]
 
 
-@pytest.fixture(scope="module")
-async def plane(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DataPlane]:
-    async with memory_plane(tmp_path_factory.mktemp("memory-libraries")) as plane:
+@pytest.fixture(scope="module", params=QUICKEST)
+async def plane(request: pytest.FixtureRequest, start_plane: StartPlane) -> AsyncIterator[DataPlane]:
+    async with start_plane(request.param) as plane:
         yield plane
 
 

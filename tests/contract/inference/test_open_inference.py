@@ -2,16 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
-from inference.domain.assignment import choose, point
-from inference.domain.tensors import DTYPES
 from inference_kit.asking import prediction, score
-from inference_kit.memory import memory_plane
 from inference_kit.open_inference import (
     FEATURES,
     FIELDS,
@@ -26,38 +22,32 @@ from inference_kit.open_inference import (
     wanted,
 )
 from inference_kit.open_wrong import WRONG, WRONG_RAW, ZERO
+from inference_kit.plain import arm_of
 from inference_kit.planes import DataPlane, follow, is_serving
-from inference_kit.process import process_plane
 from inference_kit.stock import DURABLE_MODEL, MODEL, NOW_US, question
-from local_stack import LocalStack
 from model_package.testing import logistic_scores
 from open_inference.v2 import open_inference_grpc_pb2 as pb
 from open_inference.v2.open_inference_grpc_pb2_grpc import GRPCInferenceServiceStub
 from tidemark.scoring.v1.prediction_pb2 import Role
 
+pytestmark = pytest.mark.plane
+
 WEIGHTS = (0.5, -0.25, 0.125, 0.0625, 1.0, -1.0, 0.75)
 BIAS = 0.3
 
 
-@pytest.fixture(scope="module")
-async def memory(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DataPlane]:
-    async with memory_plane(tmp_path_factory.mktemp("open-memory")) as plane:
-        await follow(plane, plane.stock.route(plane.stock.version(WEIGHTS, BIAS)))
-        yield plane
+DTYPES = {
+    "BOOL": "?",
+    **{f"INT{8 * size}": f"<i{size}" for size in (1, 2, 4, 8)},
+    **{f"UINT{8 * size}": f"<u{size}" for size in (1, 2, 4, 8)},
+    **{f"FP{8 * size}": f"<f{size}" for size in (2, 4, 8)},
+}
 
 
 @pytest.fixture(scope="module")
-async def process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DataPlane]:
-    folder = tmp_path_factory.mktemp("open-process")
-    async with LocalStack(folder / "stack") as stack, process_plane(folder, stack) as plane:
-        await follow(plane, plane.stock.route(plane.stock.version(WEIGHTS, BIAS)))
-        yield plane
-
-
-@pytest.fixture(params=["memory", pytest.param("process", marks=pytest.mark.stack)])
-def plane(request: pytest.FixtureRequest) -> DataPlane:
-    found: DataPlane = request.getfixturevalue(request.param)
-    return found
+async def plane(plane: DataPlane) -> DataPlane:
+    await follow(plane, plane.stock.route(plane.stock.version(WEIGHTS, BIAS)))
+    return plane
 
 
 async def test_features_are_looked_up_by_parameters_and_score_as_they_do_for_score(plane: DataPlane) -> None:
@@ -164,7 +154,7 @@ async def test_outputs_are_those_that_are_wanted(plane: DataPlane) -> None:
         assert list(statuses.contents.int_contents)[3:] == [1, 1, 1, 1]
 
 
-@pytest.mark.parametrize("datatype", [datatype for datatype in DTYPES if datatype != "BYTES"])
+@pytest.mark.parametrize("datatype", DTYPES)
 async def test_vectors_may_be_of_any_number(plane: DataPlane, datatype: str) -> None:
     """Zeros and ones are the same in every datatype; raw contents are answered by raw ones."""
     vectors = np.array([[1, 0, 1, 1, 0, 0, 1], [0, 1, 1, 0, 0, 1, 0]])
@@ -292,7 +282,7 @@ async def test_given_vectors_are_assigned_by_the_request_key(plane: DataPlane) -
             typed("request_key", "BYTES", [40], bytes_contents=[key.encode() for key in keys]),
         ],
     )
-    expected = [choose((5000, 5000), point("pepper", key)) for key in keys]
+    expected = [arm_of((5000, 5000), "pepper", key) for key in keys]
     assert [int(one > 0.5) for one in scores_of(response)] == expected
     assert set(expected) == {0, 1}
 
@@ -310,7 +300,7 @@ async def test_metadata_and_readiness(plane: DataPlane) -> None:
         assert answer.ready is (name == MODEL and named != "none")
     assert (await stub.ServerMetadata(pb.ServerMetadataRequest())).name == "tidemark-inference"
     model = await stub.ModelMetadata(pb.ModelMetadataRequest(name=MODEL))
-    assert model.platform == "onnxruntime_onnx"
+    assert model.platform == "onnx_onnxv1"
     assert model.versions[0] == version.version
     assert [(one.name, one.datatype, list(one.shape)) for one in model.outputs] == [("score", "FP64", [-1])]
     last = model.inputs[-1]

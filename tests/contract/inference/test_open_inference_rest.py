@@ -3,17 +3,21 @@
 import io
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
 from inference_kit.asking import prediction, score
-from inference_kit.memory import MemoryPlane, memory_plane
-from inference_kit.planes import follow, is_serving
-from inference_kit.stock import MODEL, NOW_US, question
+from inference_kit.planes import DataPlane, follow, is_serving
+from inference_kit.poisons import log_of_basket
+from inference_kit.starting import QUICKEST, StartPlane
+from inference_kit.stock import MODEL, NOW_US, STRICT_MODEL, question
 from local_stack.ports import choose
 from tidemark.registry.v1.route_pb2 import VersionRef
+
+pytestmark = pytest.mark.plane
 
 WIDTH = 7
 OF_ANN = {
@@ -30,7 +34,7 @@ OF_ANN = {
 class Rest:
     """A plane, asked over REST."""
 
-    def __init__(self, plane: MemoryPlane, session: aiohttp.ClientSession, version: VersionRef) -> None:
+    def __init__(self, plane: DataPlane, session: aiohttp.ClientSession, version: VersionRef) -> None:
         self.plane = plane
         self.session = session
         self.version = version.version
@@ -59,12 +63,13 @@ class Rest:
         assert says in answer["error"]
 
 
-@pytest.fixture(scope="module")
-async def rest(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rest]:
-    folder = tmp_path_factory.mktemp("rest")
-    (port,) = choose(1, seed=str(folder))
+@pytest.fixture(scope="module", params=QUICKEST)
+async def rest(
+    request: pytest.FixtureRequest, start_plane: StartPlane, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Rest]:
+    (port,) = choose(1, seed=str(tmp_path_factory.getbasetemp()))
     async with (
-        memory_plane(folder, rest_port=port) as plane,
+        start_plane(request.param, rest_port=port) as plane,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
     ):
         version = plane.stock.version()
@@ -87,12 +92,25 @@ async def test_it_says_what_it_is_and_that_it_is_ready(rest: Rest) -> None:
     assert (await rest.get(f"/v2/models/{MODEL}/versions/{rest.version}/ready"))[0] == 200
     assert (await rest.get("/v2/models/unheard-of/ready"))[0] == 404
     assert (await rest.get(f"/v2/models/{MODEL}/versions/no/ready"))[0] == 404
+    assert (await rest.get("/v2/"))[1] == server
+    ready = {"name": MODEL, "ready": True}
+    assert (await rest.get(f"/v2/models/{MODEL}/ready")) == (200, ready)
+    assert (await rest.get(f"/v2/models/{MODEL}/versions/{rest.version}/ready")) == (200, ready)
+
+
+async def test_probes_may_ask_with_head(rest: Rest) -> None:
+    for path, status in (("/v2", 200), ("/v2/health/ready", 200), ("/v2/models/unheard-of/ready", 404)):
+        async with rest.session.head(path) as answer:
+            assert (answer.status, await answer.read()) == (status, b"")
+            assert answer.headers["Content-Type"] == "application/json"
+    async with rest.session.head(f"/v2/models/{MODEL}/infer") as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "POST")
 
 
 async def test_metadata_name_what_a_model_reads_and_gives(rest: Rest) -> None:
     status, model = await rest.get(f"/v2/models/{MODEL}")
     assert status == 200
-    assert (model["name"], model["platform"]) == (MODEL, "onnxruntime_onnx")
+    assert (model["name"], model["platform"]) == (MODEL, "onnx_onnxv1")
     assert rest.version in model["versions"]
     assert {tensor["name"]: (tensor["datatype"], tensor["shape"]) for tensor in model["inputs"]} == {
         "entity.user": ("BYTES", [-1]),
@@ -175,7 +193,9 @@ async def test_tensors_may_follow_as_bytes_and_be_answered_so(rest: Rest) -> Non
         (b'{"inputs": [], "id": ' + b"9" * 1_000_000 + b"}", "id"),
         ({"inputs": {}}, "inputs"),
         ({"inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 7]}]}, "inputs[features].data"),
-        ({"parameters": {"entity.user": ["ann"]}}, "parameters.entity.user"),
+        ({"parameters": {"entity.user": ["ann"]}}, "parameters[entity.user]: must be a text"),
+        ({"parameters": {"timeout": -(10**4000)}}, "parameters[timeout]: is negative"),
+        (matrix([1], shape=[1.5, 7]), "inputs[0].shape[0]: "),
         ({"parameters": {}}, "entities[user]: is missing"),
         (matrix([[1.0] * 6] * 2), "nested"),
         (matrix([[1.0] * 7]), "has 7 elements, its shape [2, 7] needs 14"),
@@ -197,6 +217,31 @@ async def test_tensors_may_follow_as_bytes_and_be_answered_so(rest: Rest) -> Non
 )
 async def test_what_is_wrong_is_400_and_named(rest: Rest, body: Any, says: str) -> None:
     await rest.refused(400, says, body)
+
+
+async def test_what_is_null_is_left_out(rest: Rest) -> None:
+    """MLServer's own types, written out as its documentation shows, are full of them."""
+    nothing = {"content_type": "np", "headers": None}
+    body = matrix([[0.5] * WIDTH] * 2)
+    body["inputs"][0]["parameters"] = nothing
+    plain = await rest.infer(matrix([[0.5] * WIDTH] * 2))
+    found = await rest.infer({**body, "id": None, "parameters": nothing, "outputs": None})
+    assert found["outputs"] == plain["outputs"]
+    assert "id" not in found
+    looked_up = {"id": "null-inputs", "parameters": {**OF_ANN, "request_key": None}, "inputs": None}
+    assert (await rest.infer(looked_up))["id"] == "null-inputs"
+
+
+async def test_a_time_without_end_is_waited_for(rest: Rest) -> None:
+    await rest.infer({"parameters": {**OF_ANN, "timeout": 10**4000}})
+
+
+async def test_a_trace_that_is_none_goes_nowhere(rest: Rest) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await rest.infer({"parameters": OF_ANN, "id": "traced"}, traceparent=trace)
+    await rest.infer({"parameters": OF_ANN, "id": "not-traced"}, traceparent="x" * 3000)
+    assert (await prediction(rest.plane, "traced"))[0].traceparent == trace
+    assert (await prediction(rest.plane, "not-traced"))[0].traceparent is None
 
 
 async def test_nan_is_refused_by_its_place(rest: Rest) -> None:
@@ -226,6 +271,19 @@ async def test_errors_have_the_statuses_of_their_kind(rest: Rest) -> None:
     await rest.refused(504, "deadline", {"parameters": {**OF_ANN, "timeout": 1}})
 
 
+async def test_who_is_to_ask_again_later_is_told_when(rest: Rest, tmp_path: Path) -> None:
+    stock = rest.plane.stock
+    poisoned = log_of_basket(tmp_path, stock, STRICT_MODEL)
+    await follow(rest.plane, stock.route(poisoned, model=STRICT_MODEL))
+    path = f"/v2/models/{STRICT_MODEL}/infer"
+    body = {"parameters": {**OF_ANN, "context.basket": -1.0}}
+    for _ in range(10):
+        await rest.refused(500, "finite number", body, path=path)
+    async with rest.session.post(path, json=body) as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert "VERSION_FAILING" in (await answer.json())["error"]
+
+
 async def test_a_version_that_is_warm_answers_by_its_name(rest: Rest) -> None:
     path = f"/v2/models/{MODEL}/versions/{rest.version}/infer"
     answer = await rest.infer({"parameters": OF_ANN, "id": "named"}, path=path)
@@ -242,3 +300,23 @@ async def test_it_describes_itself(rest: Rest) -> None:
         assert f"#/components/schemas/{name}" in text
     assert "$defs" not in text
     assert "422" not in document["paths"]["/v2/models/{model}/infer"]["post"]["responses"]
+
+
+async def test_who_stops_says_so_first_and_answers_meanwhile(start_one: StartPlane) -> None:
+    (port,) = choose(1, seed=f"{__file__} stops")
+    async with (
+        start_one(rest_port=port, drain_seconds=2) as plane,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+    ):
+        version = plane.stock.version()
+        await follow(plane, plane.stock.route(version))
+        await is_serving(plane)
+        rest = Rest(plane, session, version)
+        assert (await rest.get("/v2/health/ready"))[0] == 200
+        plane.stop()
+        assert await rest.get("/v2/health/ready") == (503, {"ready": False})
+        status, why = await rest.get(f"/v2/models/{MODEL}/ready")
+        assert (status, "this server stops" in why["error"]) == (503, True)
+        async with session.post(f"/v2/models/{MODEL}/infer", json={"parameters": OF_ANN}) as answer:
+            # Who keeps connections open opens the next one elsewhere.
+            assert (answer.status, answer.headers["Connection"]) == (200, "close")

@@ -1,17 +1,19 @@
 """What a stream of batches promises, over the wire: order, errors row by row, bounds on what it holds."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from inference_kit.asking import prediction, score, score_batch, score_stream
-from inference_kit.memory import MemoryPlane, memory_plane
 from inference_kit.planes import DataPlane, follow
+from inference_kit.starting import StartPlane
 from inference_kit.stock import question
 from tidemark.common.v1.value_pb2 import Value
 from tidemark.scoring.v1.scoring_service_pb2 import ScoreStreamRequest
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
+
+pytestmark = pytest.mark.plane
 
 WEIGHTS = (0.5, -0.25, 0.125, 0.0625, 1.0, -1.0, 0.75)
 UNREAD_BATCHES = 2000
@@ -54,6 +56,16 @@ async def test_a_batch_over_the_limit_ends_the_stream_after_what_came_before_it(
     assert len(answers) == 1
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "batch 1.requests: has 1001 entries" in (error.details() or "")
+
+
+async def test_bytes_that_are_no_message_end_the_stream_after_what_came_before_them(plane: DataPlane) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version()))
+    by_bytes = plane.channel.stream_stream("/tidemark.scoring.v1.ScoringService/ScoreStream")
+    good = ScoreStreamRequest(requests=[question()]).SerializeToString()
+    answers, error = await _to_the_end(by_bytes(iter([good, b"\xff" * 4, good])))
+    assert len(answers) == 1
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "batch 1: is no message" in (error.details() or "")
 
 
 async def test_a_streams_deadline_ends_it(plane: DataPlane) -> None:
@@ -103,21 +115,20 @@ async def test_a_client_that_never_reads_is_not_read_from_and_costs_nobody_else(
     call.cancel()
 
 
-async def test_a_thousand_idle_connections_and_streams_cost_nobody_else(memory: MemoryPlane) -> None:
-    await follow(memory, memory.stock.route(memory.stock.version()))
-    target = memory.address
+async def test_a_thousand_idle_connections_and_streams_cost_nobody_else(plane: DataPlane) -> None:
+    await follow(plane, plane.stock.route(plane.stock.version()))
     alone = [("grpc.use_local_subchannel_pool", 1)]
-    channels = [grpc.aio.insecure_channel(target, options=alone) for _ in range(1000)]
+    channels = [grpc.aio.insecure_channel(plane.address, options=alone) for _ in range(1000)]
     try:
         async with asyncio.timeout(60):
             await asyncio.gather(*[channel.channel_ready() for channel in channels])
-        assert (await score(memory, question())).variant == "champion"
+        assert (await score(plane, question())).variant == "champion"
     finally:
         await asyncio.gather(*[channel.close() for channel in channels])
 
 
-async def test_a_stopping_server_answers_what_it_has_received_and_ends_the_stream(tmp_path: Path) -> None:
-    async with memory_plane(tmp_path) as plane:
+async def test_a_stopping_server_answers_what_it_has_received_and_ends_the_stream(start_one: Any) -> None:
+    async with start_one(drain_seconds=0) as plane:
         await follow(plane, plane.stock.route(plane.stock.version()))
         call = ScoringServiceStub(plane.channel).ScoreStream()
         for _ in range(3):
@@ -138,3 +149,21 @@ async def _to_the_end(call: Any) -> tuple[list[Any], grpc.aio.AioRpcError]:
             assert answers[-1] is not grpc.aio.EOF, "the stream ended well"
     except grpc.aio.AioRpcError as error:
         return answers, error
+
+
+async def test_a_connection_has_so_many_calls_open_and_the_next_waits_in_the_client(
+    start_one: StartPlane,
+) -> None:
+    async with start_one(grpc_calls_per_connection=1) as plane:
+        await follow(plane, plane.stock.route(plane.stock.version()))
+        stub = ScoringServiceStub(plane.channel)
+        assert (await stub.Score(question())).variant == "champion"
+        stream = stub.ScoreStream()
+        await stream.write(ScoreStreamRequest(requests=[question()]))
+        await stream.read()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Score(question(), timeout=0.3)
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await stream.done_writing()
+        assert await stream.read() is grpc.aio.EOF
+        assert (await stub.Score(question())).variant == "champion"

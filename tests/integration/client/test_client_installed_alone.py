@@ -20,6 +20,21 @@ with StubServer() as stub, Client(stub.address, timeout_s=20) as client:
     print(client.score("flight-delay", {"origin": "JFK"}).score)
 """
 
+README = (MEMBER / "README.md").read_text(encoding="utf-8")
+SERVED = """
+from tidemark_client.testing import StubServer
+
+stub = StubServer()
+stub.answer("flight-delay", 0.25)
+program = open({program!r}).read()
+for name in ("inference:50051", "feature:50052"):
+    program = program.replace(name, stub.address)
+exec(program.replace("timeout_s=0.3", "timeout_s=60"))
+assert len(stub.requests) == 501
+assert stub.outcomes[0].request_key == "booking-4711"
+stub.close()
+"""
+
 
 def run(*command: str | Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
@@ -42,6 +57,12 @@ def test_it_scores_in_an_empty_environment(tmp_path: Path) -> None:
         "typing-extensions",
     ]
     assert run(python, "-I", "-c", USED).strip() == "0.25"
+
+    program = tmp_path / "program.py"
+    program.write_text(README.partition("```python\n")[2].partition("```")[0], encoding="utf-8")
+    assert run(python, "-I", "-c", SERVED.format(program=str(program))) == "0.25 stub\n"
+    mypy = Path(sys.executable).with_name("mypy")
+    run(mypy, "--config-file=", "--strict", "--python-executable", python, program)
 
 
 def test_a_wheel_made_of_the_source_distribution_holds_the_same(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from inference.domain.tensors import DTYPES, Tensor
-from inference.plane import Ticket
 from inference.scored import Scored
+from inference.serve.tickets import Ticket
 from inference_kit.memory import MemoryPlane, memory_plane
 from inference_kit.open_inference import FEATURES, bare, matrix, of_ann, typed
 from inference_kit.planes import follow

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import grpc
 import pytest
+from bus.events import Event
 from bus.topics import SHADOW_MADE, dead_letter_of
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
-from inference_kit.planes import MARKER_QUESTION, follow
+from inference_kit.planes import follow
+from inference_kit.poisons import slow_as_basket
 from inference_kit.process import Process, ProcessPlane, environment_of, process_plane, read_all
-from inference_kit.stock import MODEL, Stock, question, route_event
+from inference_kit.stock import DURABLE_MODEL, MODEL, STRICT_MODEL, Stock, question, route_event
 from local_stack import LocalStack
 from tidemark.scoring.v1.feature_vector_pb2 import FeatureStatus
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade, Role
@@ -25,6 +27,8 @@ from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
 pytestmark = pytest.mark.stack
 
+# So many products of matrices are a run: see `slow_as_basket`.
+SECONDS_TO_LOAD = 5000.0
 StartStack = Callable[..., Awaitable[LocalStack]]
 
 
@@ -40,7 +44,7 @@ async def _another(
     plane: ProcessPlane, log: Path, *arguments: str, **settings: str
 ) -> AsyncIterator[Process]:
     process = replace(plane.process, log=log, arguments=arguments)
-    process.environment = {**plane.process.environment, **settings}
+    process.environment = {**plane.process.environment, "GRPC_PORT": "0", "METRICS_PORT": "0", **settings}
     process.start()
     try:
         yield process
@@ -90,10 +94,44 @@ async def test_a_shadow_scores_what_was_served_through_a_kill_9(plane: ProcessPl
     assert not [event for event in dead if event.id in ids]
 
 
+async def test_a_way_back_does_not_wait_for_another_models_slow_load(
+    plane: ProcessPlane, tmp_path: Path
+) -> None:
+    one, two = plane.stock.version(bias=1.0), plane.stock.version(bias=2.0)
+    for version in (one, two):
+        await follow(plane, plane.stock.route(version))
+    slow = slow_as_basket(tmp_path / "slow", plane.stock, STRICT_MODEL, golden_basket=SECONDS_TO_LOAD)
+    loaded, back = plane.stock.route(slow, model=STRICT_MODEL), plane.stock.route(one)
+
+    await plane.publish_route(route_event(loaded))
+    await plane.publish_route(route_event(back))
+    await plane.told(back)
+
+    stub = ScoringServiceStub(plane.channel)
+    assert (await stub.Score(question())).version == one.version
+    with pytest.raises(grpc.aio.AioRpcError, match="its first route is being loaded") as caught:
+        await stub.Score(question(model=STRICT_MODEL))
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    await plane.told(loaded)
+    assert (await stub.Score(question(model=STRICT_MODEL))).version == slow.version
+
+    async with (
+        _another(plane, tmp_path / "replica.log") as replica,
+        grpc.aio.insecure_channel(await replica.address()) as channel,
+    ):
+        await _is_loading(ScoringServiceStub(channel), STRICT_MODEL)
+        replica.terminate()
+        assert await replica.ended() == 0, replica.output()
+    gone = route_event(loaded)
+    await plane.publish_route(Event(gone.id, gone.type, "test", "", 0, 0, gone.key, b"", tombstone=True))
+
+
 async def test_a_replica_whose_route_cannot_be_served_is_not_ready_but_serves_the_rest_and_heals(
     plane: ProcessPlane, tmp_path: Path
 ) -> None:
     await follow(plane, plane.stock.route(plane.stock.version()))
+    good = plane.stock.version(model=DURABLE_MODEL)
+    await follow(plane, plane.stock.route(good, model=DURABLE_MODEL))
     late = plane.stock.version(bias=4.0)
     package = Path(late.package_uri.removeprefix("file://"))
     hidden = package.rename(package.with_name("hidden"))
@@ -110,12 +148,21 @@ async def test_a_replica_whose_route_cannot_be_served_is_not_ready_but_serves_th
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await ScoringServiceStub(channel).Score(question())
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-        await _answered(ScoringServiceStub(channel), MARKER_QUESTION)
+        await _answered(ScoringServiceStub(channel), question(model=DURABLE_MODEL))
 
         hidden.rename(package)
         await replica.says(re.compile('"event": "ready"'))
         reply = await ScoringServiceStub(channel).Score(question())
     assert reply.version == late.version
+
+
+async def _is_loading(stub: ScoringServiceStub, model: str) -> None:
+    """Return once a call is told that a model's first route is being loaded."""
+    told = ""
+    while "is being loaded" not in told:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Score(question(model=model))
+        told = caught.value.details() or ""
 
 
 async def _answered(stub: ScoringServiceStub, asked: ScoreRequest) -> None:

@@ -1,12 +1,30 @@
 """A customer is forgotten: nothing is left in lake, rows or training sets, and it stays so."""
 
-from feature_store import Pseudonyms
+import pyarrow as pa
+import pyarrow.parquet as pq
+from feature_store import Pseudonyms, load_project
+from model_package.testing import facts, write_logistic_package
 from privacy_kit import ARCHIVER, AT_US, SECOND_US, TOPIC, Deployment, order, until
 from tidemark_cli.platform import ProcessSpec
 
 ANNA, BEN, CARL = "anna-who-leaves", "ben-who-stays", "carl-who-returns"
 EVENTS, PREDICTIONS, OUTCOMES = f"sources/{TOPIC}", "predictions_made", "outcomes_observed"
 ORDERS = 40
+
+
+async def score(deployment: Deployment, customers: list[str]) -> str:
+    """Score requests of customers, as of the lake, and return where the scores are."""
+    folder = deployment.lake / "scored"
+    contract = load_project("private_shop").contract("large-order")
+    known = facts("large-order", contract.feature_names, contract_hash=contract.hash.hex())
+    write_logistic_package(folder / "package", facts=known, weights=[0.5])
+    pq.write_table(pa.table({"customer": customers}), folder / "asked.parquet")
+    paths = {"--input": "asked.parquet", "--output": "scores", "--package": "package"}
+    given = [word for name, path in paths.items() for word in (name, str(folder / path))]
+    result = await deployment.cli.run("score-batch", "large-order", *given, "--as-of", "2023-11-15T00:00:00Z")
+    assert result.exit_code == 0, result.output
+    (folder / "asked.parquet").unlink()
+    return str(folder / "scores")
 
 
 async def live(deployment: Deployment, leaving: str, first: int) -> None:
@@ -43,7 +61,10 @@ async def test_what_is_sensitive_is_written_nowhere_and_who_is_forgotten_is_gone
     assert set(deployment.column(EVENTS, "card")) >= {key}
     await deployment.until_stored(deployment.row_key(key, "card_orders"))
 
+    scores = await score(deployment, [ANNA, BEN, ANNA])
     found = await deployment.cli.read("forget", "customer", ANNA, "--dry-run")
+    assert found["tables"][scores] == 2
+    assert found["scores_not_reached"] == {}
     assert found["tables"][EVENTS] == ORDERS // 4
     assert found["tables"][PREDICTIONS] == 1
     assert found["feature_rows"] == {"customer_orders": 1}
@@ -52,6 +73,8 @@ async def test_what_is_sensitive_is_written_nowhere_and_who_is_forgotten_is_gone
     receipt = (await deployment.forget("customer", ANNA))["receipt"]
     assert receipt["tables"][EVENTS]["rows"] == ORDERS // 4
     assert receipt["tables"][PREDICTIONS]["rows"] == 1
+    assert receipt["tables"][scores]["rows"] == 2
+    assert deployment.column(scores, "customer") == [BEN]
     assert receipt["tables"][OUTCOMES]["rows"] == ORDERS // 4
     assert receipt["feature_rows"] == {"customer_orders": "deleted"}
     assert receipt["waiting_predictions"] == 1

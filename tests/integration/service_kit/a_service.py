@@ -12,7 +12,7 @@ async def patient(service: Service) -> None:
     service.health.watch("self", lambda: None)
     service.log.info("working")
     await service.stop.wait()
-    service.log.info("drained")
+    service.log.info("drained", not_ready=dict(service.health.reasons()))
 
 
 async def job(service: Service) -> None:

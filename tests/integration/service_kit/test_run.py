@@ -55,11 +55,11 @@ async def started(behaviour: str, **environment: str) -> AsyncIterator[Process]:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_lets_it_drain_and_end_well(signum: signal.Signals) -> None:
+async def test_a_signal_lets_it_drain_not_ready_any_more_and_end_well(signum: signal.Signals) -> None:
     async with started("patient") as process:
         await process.until("working")
         process.signal(signum)
-        await process.until("drained")
+        assert (await process.until("drained"))["not_ready"] == {"service": "is stopping"}
         assert (await process.end())[0] == 0
 
 

@@ -18,10 +18,11 @@ from prometheus_client import CollectorRegistry
 from shadow_comparator.adapters.kafka import Topics
 from shadow_comparator.adapters.redis import RedisLedger
 from shadow_comparator.bootstrap import Parts, assemble
+from shadow_comparator.domain.tasks import ModelRules, Task
 from shadow_comparator.settings import ComparatorSettings
 from shadow_comparator.testing import outcome, prediction
 from sklearn import metrics
-from tidemark.monitoring.v1.variants_pb2 import VariantsCompared
+from tidemark.monitoring.v1.variants_pb2 import TASK_REGRESSION, VariantsCompared
 from tidemark.scoring.v1.prediction_pb2 import PredictionResolved
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Scene:
 
     bootstrap: str
     redis_url: str
+    models: dict[str, ModelRules] = field(default_factory=lambda: {"delay": ModelRules(label="late")})
     name: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     told: dict[str, Message] = field(default_factory=dict)
     moved: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -80,7 +82,7 @@ class Scene:
         async with KafkaPublisher(self.bootstrap, client_id="comparator-test") as publisher:
             parts = assemble(
                 settings=self.settings,
-                thresholds={"delay": 0.5},
+                models=self.models,
                 ledger=RedisLedger(client),
                 publisher=publisher,
                 registry=CollectorRegistry(),
@@ -245,6 +247,32 @@ async def test_a_process_that_takes_over_goes_on_and_repeats_nothing_wrong(scene
             await scene.until(
                 lambda: len(scene.resolved()) == 2 * sum(one.truth is not None for one in flights)
             )
+
+
+async def test_a_regressions_scores_and_outcomes_go_all_the_way(scene: Scene) -> None:
+    scene.models = {"delay": ModelRules(Task.REGRESSION, label="late")}
+    generator = np.random.default_rng(4)
+    truths = generator.normal(-20, 30, 60)
+    ours, theirs = truths + generator.normal(0, 5, 60), truths + generator.normal(2, 9, 60)
+    flights = [Flight(f"f{n}", n / 3, ours[n], theirs[n], truths[n]) for n in range(60)]
+    flights.append(Flight("end", 24 * 9, 12.5, -3.0, None))
+    async with (
+        scene.reading((scene.topics.resolved, PredictionResolved), (scene.topics.compared, VariantsCompared)),
+        scene.process(),
+    ):
+        await _publish(scene, _events(scene, flights))
+        await scene.until(
+            lambda: (
+                scene.newest().get(0, VariantsCompared()).champion.labelled == 60 <= len(scene.resolved()) / 2
+            )
+        )
+    found = scene.newest()[0]
+    by_name = {measure.name: measure for measure in found.measures}
+    assert found.task == TASK_REGRESSION
+    assert by_name["rmse"].champion.value == pytest.approx(metrics.root_mean_squared_error(truths, ours))
+    assert by_name["mae"].challenger.value == pytest.approx(metrics.mean_absolute_error(truths, theirs))
+    low, high = by_name["rmse"].difference.lower, by_name["rmse"].difference.upper
+    assert low < metrics.root_mean_squared_error(truths, theirs) - by_name["rmse"].champion.value < high
 
 
 async def test_what_cannot_be_joined_goes_to_the_dead_letters_by_name(scene: Scene) -> None:

@@ -65,3 +65,17 @@ def test_a_column_that_the_project_does_not_know_is_not_kept() -> None:
     with pytest.raises(UnknownColumn, match="--keep note: the project has sensitive fields"):
         Concealed.of(columns(kept=("WHO", "note")), CONCEALMENT, "returned")
     assert Concealed.of(columns(kept=("note",)), None, "returned").hide(ROWS) is ROWS
+
+
+def test_what_is_kept_beside_given_vectors_is_hashed_by_its_name() -> None:
+    given = ROWS.rename_columns(["entity.customer", "shop", "email", "request_key", "note"])
+    kept = ("entity.customer", "shop", "email", "request_key", "f0")
+    bound = Columns(None, "request_key", {}, {}, {}, features=("f0",), kept=kept)
+    hidden = Concealed.of_given(bound, CONCEALMENT, "returned").hide(given)
+    for name, clear in (("entity.customer", "ann"), ("email", "a@b"), ("request_key", "k1")):
+        assert hidden[name][0].as_py() == PSEUDONYMS.of(clear)
+    assert hidden["shop"].to_pylist() == ROWS["shop"].to_pylist()
+    strange = Columns(None, None, {}, {}, {}, features=("f0",), kept=("note",))
+    with pytest.raises(UnknownColumn, match="--keep note: the project has sensitive fields"):
+        Concealed.of_given(strange, CONCEALMENT, "returned")
+    assert Concealed.of_given(strange, None, "").hide(given) is given

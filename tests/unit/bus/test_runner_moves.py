@@ -121,6 +121,23 @@ async def test_it_resumes_where_its_own_store_says_and_not_at_the_commits(rig: R
     assert asked == [[HERE, THERE], [THERE]]
 
 
+async def test_what_its_own_store_has_reached_is_told_where_nothing_is_left_to_read(rig: Rig) -> None:
+    positions = await rig.publish(range(20))
+    ends = {where: sum(at.partition == where.partition for at in positions) for where in (HERE, THERE)}
+
+    async def stored(partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        # Whoever had it before died after the effects, before it had told of them.
+        return {where: ends[where] for where in partitions}
+
+    async with rig.running(positions=stored, publish_progress=True):
+        while not rig.bus.log.events(PROGRESSED.name):
+            await rig.bus.log.appended()
+    assert rig.effects.ids == []
+    assert rig.feed.committed == ends
+    (told,) = [ProgressMade.FromString(event.data) for event in rig.bus.log.events(PROGRESSED.name)]
+    assert {(HERE if one.partition == 0 else THERE): one.next_offset for one in told.partitions} == ends
+
+
 async def test_a_store_of_positions_that_is_away_is_waited_for(rig: Rig) -> None:
     await rig.publish(range(2))
     asked = []

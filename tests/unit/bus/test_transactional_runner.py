@@ -29,9 +29,14 @@ class Failing(MemoryTransactions):
         super().__init__(group)
         self.failures: list[str] = []
         self.writes = 0
+        self.began = asyncio.Event()
+        self.may_write = asyncio.Event()
+        self.may_write.set()
 
     async def write(self, works: Mapping[TopicPartition, Work]) -> None:
         self.writes += 1
+        self.began.set()
+        await self.may_write.wait()
         failure = self.failures.pop(0) if self.failures else ""
         if failure == "before":
             raise TransactionFailed("the broker is away")
@@ -52,6 +57,8 @@ class Rig:
         self.feed = self.bus.feed(ASKED)
         self.away = 0
         self.poison: set[str] = set()
+        self.asked = 0
+        self.was_asked = asyncio.Condition()
 
     async def ask(self, count: int) -> None:
         await self.bus.publisher.publish_all(ASKED, [event(number) for number in range(count)])
@@ -62,6 +69,9 @@ class Rig:
             raise Unavailable("the rows are away")
         if self.poison & {one.event.id for one in batch}:
             raise ValueError("cannot be borne")
+        async with self.was_asked:
+            self.asked += len(batch)
+            self.was_asked.notify_all()
         return [self._one(received) for received in batch]
 
     def _one(self, received: Received) -> Made | Rejection:
@@ -109,6 +119,38 @@ async def test_each_record_is_answered_once_whatever_becomes_of_transactions(
     await rig.run(until=60)
     assert (rig.made(), rig.buried()) == _each_once(60)
     assert rig.transactions.writes > len(failures)
+
+
+@pytest.mark.parametrize("failures", [[], ["before"], ["after"], ["half"]])
+async def test_a_batch_is_answered_while_the_one_before_is_written_and_counts_for_nothing_if_that_fails(
+    rig: Rig, failures: list[str]
+) -> None:
+    rig.transactions.failures = failures
+    rig.transactions.may_write.clear()
+    await rig.ask(14)
+    running = asyncio.ensure_future(rig.run(until=14))
+    async with rig.was_asked:
+        await rig.was_asked.wait_for(lambda: rig.asked == 14)
+    await rig.transactions.began.wait()
+    assert rig.transactions.writes == 1  # the second waits for the first
+    assert not rig.group.committed
+    rig.transactions.may_write.set()
+    await running
+    assert (rig.made(), rig.buried()) == _each_once(14)
+
+
+async def test_nobody_is_told_of_progress_before_it_is_written(rig: Rig) -> None:
+    rig.transactions.may_write.clear()
+    await rig.ask(14)
+    options = {"transactions": rig.transactions, "batching": Batching(max_records=7)}
+    async with rig.bus.consuming(rig.feed, rig.answer, **options) as runner:  # type: ignore[arg-type]
+        async with rig.was_asked:
+            await rig.was_asked.wait_for(lambda: rig.asked == 14)
+        assert sum(mark.next_offset for mark in runner.watermarks.values()) == 0
+        assert not rig.bus.log.events(PROGRESSED.name)
+        rig.transactions.may_write.set()
+        while sum(rig.group.committed.values()) < 14:
+            await rig.bus.log.appended()
 
 
 async def test_what_is_away_is_waited_for_and_nothing_is_written_meanwhile(rig: Rig) -> None:

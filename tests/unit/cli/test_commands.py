@@ -1,5 +1,7 @@
 """What every command owes its users, and what needs nothing that runs."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,11 +19,11 @@ from typer.testing import CliRunner
 
 
 def commands(command: Any, name: str = "tidemark") -> Iterator[tuple[str, Any]]:
-    children = getattr(command, "commands", {})
-    if not children:
+    if not hasattr(command, "list_commands"):
         yield name, command
-    for child_name, child in children.items():
-        yield from commands(child, f"{name} {child_name}")
+        return
+    for child_name in command.list_commands(None):
+        yield from commands(command.get_command(None, child_name), f"{name} {child_name}")
 
 
 COMMANDS = dict(commands(typer.main.get_command(app)))
@@ -59,6 +61,7 @@ def test_the_commands_are_those_that_the_manual_names() -> None:
         "tidemark explain",
         "tidemark features backfill",
         "tidemark features catalogue",
+        "tidemark features compile",
         "tidemark features describe",
         "tidemark features diff",
         "tidemark features export",
@@ -90,6 +93,20 @@ def test_the_commands_are_those_that_the_manual_names() -> None:
         "tidemark tail",
         "tidemark topics",
     ]
+
+
+def test_a_command_does_not_wait_for_what_others_import() -> None:
+    script = (
+        "import sys; from tidemark_cli.app import app; app(['models', '--help'], standalone_mode=False); "
+    )
+    heavy = "{'pandas', 'pyarrow', 'onnx', 'openlineage', 'deltalake'}"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{script} print(sorted({heavy} & set(sys.modules)))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

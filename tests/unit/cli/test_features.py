@@ -169,3 +169,13 @@ def test_a_file_that_is_no_export_is_refused(run: Callable[..., Any], tmp_path: 
 )
 def test_lengths_of_time_are_told_as_they_are_written(us: int, told: str) -> None:
     assert duration(us) == told
+
+
+def test_what_a_data_plane_is_given_is_written_to_a_folder(run: Callable[..., Any], tmp_path: Path) -> None:
+    done = run("compile", "--out", str(tmp_path / "contract"))
+    assert done.exit_code == 0, done.output
+    contract = json.loads((tmp_path / "contract" / "contract.json").read_text())
+    model = contract["models"]["flight-delay"]
+    assert model["contract_hash"] == load_project("examples.flights").contract("flight-delay").hash.hex()
+    assert (tmp_path / "contract" / model["assembly"]["file"]).stat().st_size > 10_000
+    assert contract["sensitive"] is None

@@ -148,6 +148,7 @@ async def test_a_rollout_is_started_shown_and_aborted(served: Any, cli: Cli, cha
         "step_windows": 3,
         "guard_windows": 4,
         "skip_shadow": False,
+        "unjudged": False,
     }
     assert (started["state"], started["previous"], started["started_by"]) == ("shadow", champion, "ada")
     assert "is in SHADOW" in await cli.refused("route", "set", "late", "--champion", "v2")

@@ -39,9 +39,10 @@ def commands_in(text: str) -> Iterator[str]:
 def command_of(words: list[str]) -> tuple[Any, list[str]]:
     """Returns the command that words begin with, and the words that are its own."""
     command: Any = TIDEMARK
-    while words and hasattr(command, "commands"):
-        assert words[0] in command.commands, f"there is no `tidemark {' '.join(words)}`"
-        command, words = command.commands[words[0]], words[1:]
+    while words and hasattr(command, "get_command"):
+        found = command.get_command(None, words[0])
+        assert found is not None, f"there is no `tidemark {' '.join(words)}`"
+        command, words = found, words[1:]
     return command, words
 
 

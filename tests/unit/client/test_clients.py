@@ -158,6 +158,20 @@ async def test_advice_is_kept_and_told(open_client: Open, server: ScriptedServer
     assert records[1].seconds < 5
 
 
+async def test_advice_is_kept_whatever_the_reason(open_client: Open, server: ScriptedServer) -> None:
+    failing = Refusal(grpc.StatusCode.UNAVAILABLE, "VERSION_FAILING: rests", retry_after_s=0.2)
+    server.script.extend([failing, None, failing])
+    records: list[CallRecord] = []
+    client = open_client(on_call=records.append)
+    await client.score("m", context={"x": 1.0})
+    assert records[0].attempts == 2
+    assert records[0].seconds >= 0.2
+    with pytest.raises(NotReady) as caught:
+        await open_client(retries=Retries(most_attempts=1)).score("m")
+    assert caught.value.retry_after_s == 0.2
+    assert pickle.loads(pickle.dumps(caught.value)).retry_after_s == 0.2
+
+
 @pytest.mark.parametrize("details", [b"\xff\xff", b"", b"\x1a\x04\x0a\x02xx"])
 async def test_advice_that_cannot_be_read_is_none(
     open_client: Open, server: ScriptedServer, details: bytes
@@ -402,6 +416,88 @@ async def test_a_request_that_no_server_would_read_is_not_sent(
     with pytest.raises(InvalidRequest, match=r"takes 4,\d+,\d+ bytes"):
         await open_client().score("m", context={"x": 1.0, "text": "x" * 2**22})
     assert server.attempts == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"model": "\ud800"}, "model"),
+        ({"entities": {"user": "\ud800"}}, "entities[user]"),
+        ({"entities": {1: "ann"}}, "entities"),
+        ({"entities": ["user"]}, "entities"),
+        ({"context": {"text": "a\udfff"}}, "context[text]"),
+        ({"context": {2: 1.0}}, "context"),
+        ({"prediction_id": 5}, "prediction_id"),
+        ({"request_key": b"k"}, "request_key"),
+    ],
+)
+async def test_what_cannot_be_written_is_refused_by_name_and_the_other_rows_are_answered(
+    open_client: Open, server: ScriptedServer, fields: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await open_client().score(**{"model": "m", **fields})
+    assert refused.value.field == field
+    assert server.attempts == []
+    wrong = ScoringRequest(**{"model": "m", **fields})
+    first, second = await open_client().score_many([wrong, ScoringRequest("m", context={"x": 1.0})])
+    assert isinstance(first, InvalidRequest)
+    assert isinstance(second, Score)
+
+
+async def test_what_is_no_request_is_named(open_client: Open) -> None:
+    with pytest.raises(TypeError, match="a dict was given where a ScoringRequest is asked"):
+        await open_client().score_many([{"model": "m"}])
+
+
+@pytest.mark.parametrize("revision", [-1, 1.0, 2**63, "1"])
+async def test_a_revision_is_a_whole_number(open_client: Open, revision: Any) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        await open_client().report_outcome("key", 1, label="l", revision=revision)
+    assert refused.value.field == "outcomes[0].revision"
+
+
+async def test_outcomes_travel_within_the_bytes_of_a_message(
+    open_client: Open, server: ScriptedServer
+) -> None:
+    keys = [f"{number}:{'k' * 200_000}" for number in range(50)]
+    await open_client().report_outcomes(Outcome("l", key, 1) for key in keys)
+    sent = [one.message for one in server.attempts]
+    assert [len(one.outcomes) for one in sent] == [20, 20, 10]
+    assert [told.request_key for one in sent for told in one.outcomes] == keys
+    with pytest.raises(InvalidRequest, match=r"outcomes\[1\]: takes 5,\d+,\d+ bytes"):
+        await open_client().report_outcomes([Outcome("l", "k", 1), Outcome("l", "k" * 5_000_000, 1)])
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf")])
+async def test_a_timeout_that_is_none_is_refused(open_client: Open, timeout_s: float) -> None:
+    with pytest.raises(ValueError, match="it must be above 0, and at most 86,400"):
+        await open_client().score("m", timeout_s=timeout_s)
+
+
+async def test_a_client_that_is_closed_says_so_whatever_is_asked(open_client: Open) -> None:
+    client = open_client()
+    await client.close()
+    await client.close()
+    with pytest.raises(NotReady, match="closed"):
+        await client.streamed([ScoringRequest("m", context={"x": 1.0})])
+    with pytest.raises(NotReady, match="closed"):
+        await client.report_outcome("key", 1, label="l")
+    [answer] = await client.score_many([ScoringRequest("m")])
+    assert isinstance(answer, NotReady)
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("http://inference:50051", "is a URL: give host:port"),
+        ("inference", "has no port"),
+        ("[::1]", "has no port"),
+        (["10.0.0.1:1", "10.0.0.2"], "has no port"),
+    ],
+)
+async def test_an_address_is_a_host_and_a_port(open_client: Open, address: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        open_client(address)
 
 
 def test_both_clients_have_one_surface() -> None:

@@ -80,6 +80,11 @@ def test_what_cannot_travel_is_refused_by_name(value: Any, says: str) -> None:
     assert refused.value.problem.startswith(says) or says in refused.value.problem
 
 
+def test_a_moment_beyond_the_years_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="not within the years 1 to 9999"):
+        timestamp_of("request_time", datetime.max.replace(tzinfo=timezone(timedelta(hours=-14))))
+
+
 def test_a_request_time_is_a_datetime() -> None:
     with pytest.raises(InvalidRequest, match="request_time: is a int: give a datetime"):
         timestamp_of("request_time", 1_365_000_000)

@@ -28,17 +28,18 @@ from feature_store import (
 )
 from feature_store.online import Applier, MemoryClaims, MemoryFeatureRows, MemoryRowReader, ReadRows
 from feature_store.onnx_graph import METADATA, NotExportable, export_assembly
-from inference.adapters.wire import asked_of, prediction_made, route_of
+from inference.adapters.wire import asked_of, route_of
+from inference.adapters.wire_predictions import prediction_made
 from inference.domain.admission import Admission, Bounds
 from inference.domain.batching import Line
 from inference.domain.conduct import Patience
 from inference.domain.errors import InvalidRequest
-from inference.lanes import Intake
 from inference.metrics import Metrics
-from inference.plane import ScoringPlane
-from inference.routing import RouteTable, arms_of
-from inference.serving import ServedModel, ServedModels
-from inference.versions import PackageVersions
+from inference.routes.serving import ServedModel, ServedModels
+from inference.routes.table import RouteTable, arms_of
+from inference.routes.versions import PackageVersions
+from inference.serve.lanes import Intake
+from inference.serve.plane import ScoringPlane
 from inference_kit.heralds import herald
 from model_package import MemoryPackageStore, Package
 from monitoring.profiles import ReferenceProfile

@@ -341,6 +341,7 @@ async def test_an_operators_abort_raises_no_alert(client: httpx.AsyncClient, out
         ("old", {}, 422, "route-refused"),
         ("other", {}, 422, "route-refused"),
         ("new", {"skip_shadow": True}, 422, "comment-required"),
+        ("new", {"unjudged": True}, 422, "comment-required"),
         ("new", {"canary_basis_points": [500, 100]}, 422, "invalid-request"),
         ("new", {"canary_basis_points": []}, 422, "invalid-request"),
         ("new", {"canary_basis_points": [10_000]}, 422, "invalid-request"),

@@ -193,3 +193,12 @@ def test_read_again_from_the_beginning_it_makes_the_same_moves() -> None:
     once = after(start(), *told)
     twice = after(start(), *[seen for seen in told for _ in range(2)], *told)
     assert once == twice
+
+
+def test_what_no_outcome_judges_waits_unless_somebody_said_to_go_on() -> None:
+    undefined = [compared(day, Verdict.UNDEFINED) for day in range(2)]
+    assert after(start(), *undefined).state is RolloutState.SHADOW
+    unjudged = after(start(replace(PLAN, unjudged=True)), *undefined)
+    assert unjudged.state is RolloutState.CANARY
+    insufficient = [compared(day, Verdict.INSUFFICIENT) for day in range(2)]
+    assert after(start(replace(PLAN, unjudged=True)), *insufficient).state is RolloutState.SHADOW

@@ -164,7 +164,7 @@ async def test_an_older_revision_after_a_newer_one_changes_nothing() -> None:
         resolved("a", 0, revision=1, offset=2),
     )
     (sketch,) = (await _labels(scene)).values()
-    assert (sketch.rows, positives(sketch[EVERYTHING])) == (1, 0)
+    assert (labelled(sketch[EVERYTHING]), positives(sketch[EVERYTHING])) == (1, 0)
 
 
 async def test_a_contradiction_is_refused_and_the_first_stays() -> None:

@@ -1,6 +1,8 @@
 """The role put together, on memory: what a caller of its port sees."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -240,6 +242,13 @@ async def test_the_command_shows_a_table_and_reasons_and_tells_machines_all(runn
 
     assert "'lost' is neither among the newest" in await cli.refused("explain", "lost")
     assert "output: " in await cli.refused("explain", "shown", "--output", "none", exit_code=2)
+
+
+def test_it_listens_before_it_has_loaded_what_takes_seconds() -> None:
+    told = (
+        "import sys, inference.explain.role; sys.exit(bool({'shap', 'numba', 'pandas'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", told], check=True)
 
 
 async def test_the_command_says_that_nobody_answers() -> None:

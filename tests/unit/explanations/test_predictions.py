@@ -1,6 +1,7 @@
 """Predictions are found by id where they are, and where they are not is said."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from bus.memory import MemoryLog, MemoryPublisher
 from bus.topics import PREDICTIONS_MADE
 from deltalake import write_deltalake
 from explain_shelf import VECTOR, made_event, prediction, received
-from inference.explain.errors import NotFound, NotReadable
+from inference.explain.errors import NotFound, NotReadable, TooManyWait
 from inference.explain.lake import PREDICTIONS, LakePredictions
 from inference.explain.predictions import Prediction, Predictions, RecentPredictions, RecentTail
 from inference.explain.wire import prediction_of, vector_of
@@ -108,6 +109,40 @@ async def test_where_not_everything_could_be_read_it_is_not_said_to_be_nowhere(t
     (tmp_path / PREDICTIONS / "_delta_log" / f"{0:020}.json").write_text("{")
     with pytest.raises(NotReadable, match="cannot be read"):
         await Predictions(await _recent(), _known, LakePredictions(str(tmp_path))).find("c")
+
+
+class _Held:
+    """Older predictions whose lookup ends when it is let; counts those that are under way at once."""
+
+    place = "a slow lake"
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.go_on = threading.Event()
+        self.asked: list[str] = []
+
+    def find(self, prediction_id: str) -> Prediction | None:
+        self.asked.append(prediction_id)
+        self.began.set()
+        assert self.go_on.wait(30)
+        return None
+
+
+async def test_older_ones_are_looked_up_one_at_a_time_and_no_more_wait_than_may() -> None:
+    held = _Held()
+    predictions = Predictions(await _recent("a"), _known, held, most_waiting=2)
+    first, second = (asyncio.ensure_future(predictions.find(one)) for one in ("x", "y"))
+    assert await asyncio.to_thread(held.began.wait, 30)
+    with pytest.raises(TooManyWait, match="2 explanations wait"):
+        await predictions.find("z")
+    assert (await predictions.find("a")).prediction_id == "a"
+    assert held.asked == ["x"]
+    held.go_on.set()
+    for waiting in (first, second):
+        with pytest.raises(NotFound, match="a slow lake"):
+            await waiting
+    assert held.asked == ["x", "y"]
+    predictions.close()
 
 
 async def test_a_damaged_one_is_named(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ def _explained(*contributions: float) -> Explained:
         contract_hash="c",
         feature_names=("late", "share", "hour"),
         target=Target(),
+        is_score=True,
+        class_name="",
         background=BackgroundKind.TRAINING_SAMPLE,
         background_rows=9,
         usual=np.array([9.0, 0.125, 12.0], np.float32),

@@ -7,7 +7,7 @@ from math import factorial
 import numpy as np
 import pytest
 from inference.domain.explanations import Method
-from inference.explain.shapley import MOST_EXACT, attribute, log_odds
+from inference.explain.shapley import MOST_EXACT, attribute, load_shap, log_odds
 from model_package.session import open_session
 from model_package.testing import logistic_model
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from trainer.adapters.onnx import convert
 
 Vectors = NDArray[np.float32]
 Evaluate = Callable[[Vectors], NDArray[np.float64]]
+
+shap = load_shap()
 
 
 def _vectors(seed: int, rows: int, width: int) -> Vectors:
@@ -72,7 +74,6 @@ def _by_trees(model: GradientBoostingClassifier, background: Vectors, vector: Ve
 
     Its probabilities are log-odds rescaled, which is another thing.
     """
-    import shap  # noqa: PLC0415 - imported quietly by the module under test
 
     explainer = shap.TreeExplainer(
         model, background, feature_perturbation="interventional", model_output="raw"

@@ -143,6 +143,17 @@ def test_many_requests_at_once_come_out_as_each_alone(count: int) -> None:
             assert all_rows.applied[number].tolist() == row.applied[0].tolist()
 
 
+@pytest.mark.parametrize("partitions", [1, 2])
+def test_what_a_row_had_applied_is_told_alike_after_and_beside_wider_rows(partitions: int) -> None:
+    assembler = VectorAssembler(contract)
+    rows = [None, user_row(1, partitions=5), None, user_row(2, partitions=partitions)]
+    for asked, first in ((rows, 1), (rows[2:], 0)):
+        positions = assembler.assemble(requests(len(asked) // 2), asked).positions
+        assert [applied for _, applied, _ in positions.of(first)] == [[0, 1] if partitions == 2 else [0, -1]]
+    wide = assembler.assemble(requests(1), rows[:2]).positions
+    assert [applied for _, applied, _ in wide.of(0)] == [[0, 1, 2, 3, 4]]
+
+
 def test_rows_for_more_and_fewer_partitions_than_declared_are_read() -> None:
     count = 66
     wide = {0: 3, count - 1: 5}

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import structlog
-from inference.bounded import BoundedRouteTable
 from inference.domain.errors import ModelNotReady, UnknownModel
 from inference.domain.routes import Arm, Role, Route, VersionRef
 from inference.domain.warmth import WarmModels
 from inference.metrics import Metrics
-from inference.routing import LoadedRoute, arms_of
-from inference.versions import PackageVersions, Version, VersionRefused
+from inference.routes.bounded import BoundedRouteTable
+from inference.routes.table import LoadedRoute, arms_of
+from inference.routes.versions import PackageVersions, Version, VersionRefused
 from inference_kit.heralds import herald
 from model_package import MemoryPackageStore
 from model_package.testing import facts, write_logistic_package
@@ -31,10 +31,11 @@ class GatedVersions:
     loads: list[str] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     lost: set[str] = field(default_factory=set)
+    slow: dict[str, asyncio.Event] = field(default_factory=dict)
 
     async def load(self, model: str, ref: VersionRef) -> Version:
         self.loads.append(model)
-        await self.gate.wait()
+        await self.slow.get(model, self.gate).wait()
         if model in self.lost:
             raise VersionRefused("MISSING_FILE", f"the package of {model} is gone")
         return await self.versions.load(model, ref)
@@ -176,3 +177,42 @@ async def test_a_model_that_is_withdrawn_while_it_rests_is_unknown(stage: Stage)
     await asyncio.wait_for(stage.table.woken("a"), 10)
     with pytest.raises(UnknownModel):
         stage.table.find("a")
+
+
+async def test_a_model_that_takes_long_to_load_again_holds_up_no_other(stage: Stage) -> None:
+    stage.table.complete()
+    for model in ("a", "b", "c", "d"):
+        await stage.table.apply(stage.route(model))
+    stage.versions.slow["a"] = asyncio.Event()
+    slow = asyncio.ensure_future(stage.table.woken("a"))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(stage.table.woken("b"), 10)
+    assert stage.table.find("b").route.model == "b"
+    assert not slow.done()
+    stage.versions.slow["a"].set()
+    await asyncio.wait_for(slow, 10)
+    assert stage.table.find("a").route.model == "a"
+
+
+async def test_at_the_start_routes_that_come_at_once_take_turns_until_memory_is_full(stage: Stage) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(10):
+            tasks.create_task(stage.table.apply(stage.route(f"m{number}")))
+    stage.table.complete()
+    assert len(stage.versions.loads) <= ROOM_FOR + 1
+    assert all(stage.table.revision_seen(f"m{number}") == 1 for number in range(10))
+
+
+async def test_at_the_start_a_newer_route_of_a_model_that_has_not_had_its_turn_takes_it(stage: Stage) -> None:
+    stage.versions.gate.clear()
+    async with asyncio.TaskGroup() as tasks:
+        for route in (stage.route("a"), stage.route("b"), stage.route("b", revision=2), stage.route("c")):
+            tasks.create_task(stage.table.apply(route))
+        await asyncio.sleep(0)
+        await stage.table.withdraw("c")
+        stage.versions.gate.set()
+    stage.table.complete()
+    assert stage.versions.loads == ["a", "b"]
+    assert stage.table.find("b").route.revision == 2
+    with pytest.raises(UnknownModel):
+        stage.table.find("c")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bus.memory import MemoryLog, MemoryPublisher
 from bus.topics import ROUTES_FOLLOWED
 from inference.adapters.kafka import RouteFollowings
-from inference.following import Following, Herald, Uptake
+from inference.routes.following import Following, Herald, Uptake
 from inference_kit.heralds import Heard, herald
 from tidemark.registry.v1.route_pb2 import ROUTE_UPTAKE_REFUSED, RouteFollowed
 

@@ -10,9 +10,10 @@ import structlog
 from inference.domain.admission import Admission, Bounds
 from inference.domain.batching import Line
 from inference.domain.conduct import Conduct, Patience
-from inference.domain.errors import NoScore
-from inference.lanes import Intake, Lanes
+from inference.domain.errors import NoScore, UnfitVector
 from inference.scored import Answered
+from inference.serve.lanes import Intake, Lanes
+from inference_kit.companies import AT_ONCE
 
 PATIENCE = Patience(slow_run_s=0.01)
 
@@ -43,7 +44,7 @@ class Stage:
     answers: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        intake: Intake = Intake(Line(limit=10, batch=4), Admission(Bounds()), PATIENCE)
+        intake: Intake = Intake(Line(limit=10, batch=4), Admission(Bounds()), PATIENCE, AT_ONCE)
         self.lanes = Lanes(self._begin, intake, now_s=lambda: self.now_s, log=structlog.get_logger())
 
     def _begin(self, batch: Any, done: Any, apart: Any) -> None:
@@ -129,6 +130,13 @@ async def test_a_version_that_gives_no_score_is_learned_from(stage: Stage) -> No
         stage.run(conduct, score=NoScore("nan"))
     with pytest.raises(Exception, match="VERSION_FAILING"):
         conduct.check(stage.now_s)
+
+
+async def test_a_vector_that_does_not_fit_says_nothing_of_its_version(stage: Stage) -> None:
+    conduct = Conduct("v")
+    for _ in range(2 * PATIENCE.failures):
+        stage.run(conduct, score=UnfitVector("1e30 is no INT64"))
+    conduct.check(stage.now_s)
 
 
 async def _run_apart(stage: Stage, conduct: Conduct) -> None:

@@ -12,7 +12,8 @@ from feature_store import Pseudonyms
 from feature_store.concealment import Concealment
 from feature_store.online import ReadRows
 from feature_store.rows import key_prefix
-from inference.adapters.wire import asked_of, prediction_made, route_of
+from inference.adapters.wire import asked_of, route_of
+from inference.adapters.wire_predictions import prediction_made
 from inference.domain.admission import Admission, Bounds
 from inference.domain.assignment import point
 from inference.domain.batching import Line
@@ -28,13 +29,14 @@ from inference.domain.errors import (
     UnknownModel,
 )
 from inference.domain.requests import Asked
-from inference.lanes import Intake
 from inference.metrics import Metrics
-from inference.plane import ScoringPlane
-from inference.routing import RouteTable, arms_of
+from inference.routes.serving import ServedModel, ServedModels
+from inference.routes.table import RouteTable, arms_of
+from inference.routes.versions import PackageVersions
 from inference.scored import Scored
-from inference.serving import ServedModel, ServedModels
-from inference.versions import PackageVersions
+from inference.serve.lanes import Intake
+from inference.serve.plane import ScoringPlane
+from inference_kit.companies import AT_ONCE
 from inference_kit.heralds import herald
 from inference_kit.poisons import log_of_basket
 from inference_kit.stock import DURABLE_MODEL, NOW_US, SAMPLED_MODEL, STRICT_MODEL, Stock, question
@@ -101,7 +103,7 @@ class Stage:
             routes=self.routes,
             rows=self.rows,
             predictions=self.predictions,
-            intake=Intake(Line(limit=LIMIT, batch=BATCH), Admission(Bounds()), Patience()),
+            intake=Intake(Line(limit=LIMIT, batch=BATCH), Admission(Bounds()), Patience(), AT_ONCE),
             metrics=metrics,
             now_s=lambda: self.now_s,
             log=log,

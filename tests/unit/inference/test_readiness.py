@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from feature_store.online.keepers import Keeper, versions_of
 from inference.domain.routes import VersionRef
-from inference.readiness import ReadyVersions, nobody
-from inference.serving import ServedModels
-from inference.versions import PackageVersions, VersionRefused
+from inference.routes.readiness import ReadyVersions, nobody
+from inference.routes.serving import ServedModels
+from inference.routes.versions import PackageVersions, VersionRefused
 from inference_kit.stock import DURABLE_MODEL, Stock
 from model_package import PackageStore
 

@@ -9,9 +9,10 @@ import structlog
 from inference.domain.errors import ModelNotReady, UnknownModel
 from inference.domain.routes import Arm, Role, Route, VersionRef
 from inference.metrics import Metrics
-from inference.routing import LoadedRoute, RouteTable, arms_of
-from inference.versions import PackageVersions, Version, VersionRefused
-from inference_kit.heralds import herald
+from inference.routes.following import Uptake
+from inference.routes.table import LOADS_AT_ONCE, LoadedRoute, RouteTable, arms_of
+from inference.routes.versions import PackageVersions, Version, VersionRefused
+from inference_kit.heralds import Heard, herald
 from model_package import MemoryPackageStore
 from model_package.testing import facts, write_logistic_package
 from prometheus_client import CollectorRegistry
@@ -20,7 +21,7 @@ CONTRACT = "c" * 64
 
 
 class CountedVersions:
-    """Versions from packages, which counts loads and can hold them back."""
+    """Versions from packages, which counts loads and can hold them back, all or those of some versions."""
 
     def __init__(self, packages: MemoryPackageStore) -> None:
         self._versions = PackageVersions(packages, lambda _model: CONTRACT)
@@ -28,11 +29,12 @@ class CountedVersions:
         self.gate = asyncio.Event()
         self.gate.set()
         self.loading = asyncio.Event()
+        self.slow: dict[str, asyncio.Event] = {}
 
     async def load(self, model: str, ref: VersionRef) -> Version:
         self.loads.append(ref.version)
         self.loading.set()
-        await self.gate.wait()
+        await self.slow.get(ref.version, self.gate).wait()
         return await self._versions.load(model, ref)
 
 
@@ -42,11 +44,13 @@ class Stage:
         self.packages = MemoryPackageStore()
         self.versions = CountedVersions(self.packages)
         self.registry = CollectorRegistry()
+        self.heard = Heard()
+        self.herald = herald(self.heard)
         self.table: RouteTable[LoadedRoute] = RouteTable(
             versions=self.versions,
             needs=arms_of,
             build=lambda loaded: loaded,
-            herald=herald(),
+            herald=self.herald,
             metrics=Metrics(self.registry),
             log=structlog.get_logger(),
         )
@@ -64,6 +68,17 @@ class Stage:
         return self.registry.get_sample_value(
             "inference_routes_refused_total", {"model": "m", "reason": reason}
         )
+
+    def slowed(self, *versions: VersionRef) -> list[asyncio.Event]:
+        """Hold loads of these back until their events are set."""
+        self.versions.slow |= {version.version: asyncio.Event() for version in versions}
+        return [self.versions.slow[version.version] for version in versions]
+
+    async def said(self) -> tuple[int, int, Uptake]:
+        """What is said of the model now."""
+        await self.herald.leave(1)
+        state = self.heard.states[-1]
+        return state.revision, state.serving_revision, self.herald._states["m"].uptake
 
     def serving(self) -> tuple[int, list[str]]:
         loaded = self.table.find("m")
@@ -237,3 +252,105 @@ async def test_the_way_back_of_one_model_does_not_wait_for_the_load_of_another(s
     stage.versions.gate.set()
     await asyncio.wait_for(slow, 10)
     assert stage.table.find("other").route.revision == 1
+
+
+async def _begun(stage: Stage, *routes: Route) -> list[asyncio.Task[None]]:
+    """Apply routes side by side, and return once their loads have been asked for."""
+    applying = [asyncio.ensure_future(stage.table.apply(route)) for route in routes]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return applying
+
+
+async def test_the_way_back_does_not_wait_for_the_version_that_it_leaves(stage: Stage) -> None:
+    one, two = stage.version(1.0), stage.version(2.0)
+    await stage.table.apply(_route(1, one))
+    (gate,) = stage.slowed(two)
+    (slow,) = await _begun(stage, _route(2, two))
+
+    await asyncio.wait_for(stage.table.apply(_route(3, one)), 10)
+
+    assert stage.serving() == (3, [one.version])
+    # The one that is superseded is no longer waited for, and what is loaded of it in the end changes nothing.
+    await asyncio.wait_for(slow, 10)
+    gate.set()
+    await asyncio.wait_for(stage.table.apply(_route(4, two)), 10)
+    assert stage.serving() == (4, [two.version])
+    assert stage.versions.loads == [one.version, two.version]
+
+
+async def test_of_routes_that_load_side_by_side_the_newest_is_followed_whichever_is_ready_first(
+    stage: Stage,
+) -> None:
+    one, two, three = (stage.version(weight) for weight in (1.0, 2.0, 3.0))
+    gates = stage.slowed(two, three)
+    await stage.table.apply(_route(1, one))
+    applying = await _begun(stage, _route(2, two), _route(3, three))
+    gates[0].set()
+    await asyncio.wait_for(applying[0], 10)
+    assert stage.serving() == (2, [two.version])
+    gates[1].set()
+    await asyncio.wait_for(applying[1], 10)
+    assert stage.serving() == (3, [three.version])
+
+
+async def test_what_is_followed_does_not_depend_on_whether_a_refusal_or_an_older_load_comes_first(
+    stage: Stage,
+) -> None:
+    one, two, bad = stage.version(1.0), stage.version(2.0), _with(stage.version(3.0), digest="0" * 64)
+    (gate,) = stage.slowed(two)
+    await stage.table.apply(_route(1, one))
+    slow, refused = await _begun(stage, _route(2, two), _route(3, bad))
+    await asyncio.wait_for(refused, 10)
+    assert stage.serving() == (1, [one.version])
+    assert await stage.said() == (3, 1, Uptake.REFUSED)
+    gate.set()
+    await asyncio.wait_for(slow, 10)
+    assert stage.serving() == (2, [two.version])
+    assert await stage.said() == (3, 2, Uptake.REFUSED)
+    assert stage.table.refusals["m"].route.revision == 3
+
+
+async def test_an_older_route_that_fails_late_does_not_hide_what_is_followed(stage: Stage) -> None:
+    one, bad = stage.version(1.0), _with(stage.version(2.0), digest="0" * 64)
+    (gate,) = stage.slowed(bad)
+    (slow,) = await _begun(stage, _route(1, bad))
+    with pytest.raises(ModelNotReady, match="is being loaded"):
+        stage.table.find("m")
+    await stage.table.apply(_route(2, one))
+    gate.set()
+    await asyncio.wait_for(slow, 10)
+    assert stage.serving() == (2, [one.version])
+    assert stage.table.refusals == {}
+    assert await stage.said() == (2, 2, Uptake.FOLLOWED)
+
+
+async def test_a_model_that_is_withdrawn_while_it_is_loaded_stays_withdrawn(stage: Stage) -> None:
+    one = stage.version(1.0)
+    (gate,) = stage.slowed(one)
+    stage.table.complete()
+    (slow,) = await _begun(stage, _route(1, one))
+    await stage.table.withdraw("m")
+    gate.set()
+    await asyncio.wait_for(slow, 10)
+    with pytest.raises(UnknownModel):
+        stage.table.find("m")
+    await stage.table.apply(_route(1, one))
+    assert stage.serving() == (1, [one.version])
+
+
+async def test_a_bounded_number_of_versions_is_loaded_at_a_time_and_what_nobody_awaits_is_not(
+    stage: Stage,
+) -> None:
+    one, *others = (stage.version(float(weight)) for weight in range(LOADS_AT_ONCE + 3))
+    await stage.table.apply(_route(1, one))
+    gates = stage.slowed(*others)
+    applying = await _begun(stage, *(_route(2 + at, version) for at, version in enumerate(others)))
+    begun = [version.version for version in others[:LOADS_AT_ONCE]]
+    assert stage.versions.loads == [one.version, *begun]
+    await stage.table.apply(_route(100, one))
+    await asyncio.wait_for(asyncio.gather(*applying), 10)
+    for gate in gates:
+        gate.set()
+    assert stage.versions.loads == [one.version, *begun]
+    assert stage.serving() == (100, [one.version])

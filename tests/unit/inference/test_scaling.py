@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inference.domain.scaling import Pace, Sample, pace_between, recommended_replicas, wanted_replicas
 from inference.metrics import Metrics
-from inference.pacing import Pacer
+from inference.stream.pacing import Pacer
 from prometheus_client import CollectorRegistry
 
 HERE, THERE = TopicPartition("asked", 0), TopicPartition("asked", 1)

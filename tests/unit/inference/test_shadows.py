@@ -14,10 +14,10 @@ from bus.topics import PREDICTIONS_MADE, SHADOW_MADE
 from google.protobuf.timestamp_pb2 import Timestamp
 from inference.adapters.kafka import ShadowConsumer
 from inference.adapters.wire import route_of
-from inference.handlers import Logged, Refused, Shadows, ShadowScore, on_predictions_made, shadows_from
 from inference.metrics import Metrics
-from inference.routing import RouteTable, shadows_of
-from inference.versions import PackageVersions, any_contract
+from inference.routes.table import RouteTable, shadows_of
+from inference.routes.versions import PackageVersions, any_contract
+from inference.shadow.handlers import Logged, Refused, Shadows, ShadowScore, on_predictions_made, shadows_from
 from inference_kit.heralds import herald
 from inference_kit.stock import MODEL, NOW_US, Stock
 from model_package import DeclaredSignature, PackageStore, ScoreSource

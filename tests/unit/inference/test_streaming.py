@@ -17,17 +17,17 @@ from feature_store.online import Applier, MemoryClaims, MemoryFeatureRows, Memor
 from google.protobuf.timestamp_pb2 import Timestamp
 from inference.adapters.kafka import ScoringConsumer
 from inference.adapters.redis import AwaitedRows, PatientRows
-from inference.adapters.wire import prediction_made, route_of
-from inference.adapters.wire_batches import predictions_made
+from inference.adapters.wire import route_of
+from inference.adapters.wire_predictions import prediction_made
 from inference.clocks import stopwatch_s
 from inference.domain.assignment import choose, point
 from inference.domain.requests import Asked
 from inference.metrics import Metrics
-from inference.routing import RouteTable, arms_of
+from inference.routes.serving import ServedModel, ServedModels
+from inference.routes.table import RouteTable, arms_of
+from inference.routes.versions import PackageVersions
 from inference.scored import Scored
-from inference.serving import ServedModel, ServedModels
-from inference.streaming import Refused, on_scoring_requested
-from inference.versions import PackageVersions
+from inference.stream.handlers import Refused, on_scoring_requested
 from inference_kit.heralds import herald
 from inference_kit.poisons import log_of_basket
 from inference_kit.stock import MODEL, NOW_US, SAMPLED_MODEL, Stock, question
@@ -239,7 +239,3 @@ async def test_streamed_answers_are_published_whatever_share_of_served_ones_is_l
     found, _ = await stage.answered(*[requested(f"r{number}", model=SAMPLED_MODEL) for number in range(50)])
     assert len(found) == 50
     assert {made.log_share for _, made in found} == {0.0}
-
-
-def test_nothing_is_written_of_nothing() -> None:
-    assert predictions_made([]) == []

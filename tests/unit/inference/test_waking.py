@@ -10,7 +10,6 @@ from feature_store import Pseudonyms
 from feature_store.concealment import Concealment
 from feature_store.online import ReadRows
 from inference.adapters.wire import asked_of, route_of
-from inference.bounded import BoundedRouteTable
 from inference.domain.admission import Admission, Bounds
 from inference.domain.batching import Line
 from inference.domain.conduct import Patience
@@ -18,13 +17,15 @@ from inference.domain.errors import InvalidRequest, ModelNotReady, Overloaded, S
 from inference.domain.requests import Asked
 from inference.domain.routes import VersionRef
 from inference.domain.warmth import WarmModels
-from inference.lanes import Intake
 from inference.metrics import Metrics
-from inference.routing import arms_of
+from inference.routes.bounded import BoundedRouteTable
+from inference.routes.serving import ServedModel, ServedModels
+from inference.routes.table import arms_of
+from inference.routes.versions import PackageVersions, Version
 from inference.scored import Scored
-from inference.serving import ServedModel, ServedModels
-from inference.versions import PackageVersions, Version
-from inference.waking import WakingPlane
+from inference.serve.lanes import Intake
+from inference.serve.waking import WakingPlane
+from inference_kit.companies import AT_ONCE
 from inference_kit.heralds import herald
 from inference_kit.stock import DURABLE_MODEL, MODEL, NOW_US, Stock, question
 from model_package import PackageStore
@@ -88,7 +89,7 @@ class Stage:
             most_waiting=MOST_WAITING,
             rows=NoRows(),
             predictions=Forgotten(),
-            intake=Intake(Line(limit=100, batch=10), Admission(Bounds()), Patience()),
+            intake=Intake(Line(limit=100, batch=10), Admission(Bounds()), Patience(), AT_ONCE),
             metrics=metrics,
             now_s=asyncio.get_running_loop().time,
             log=log,

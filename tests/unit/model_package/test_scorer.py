@@ -17,7 +17,7 @@ from model_package import (
     VectorMismatch,
     write_package,
 )
-from model_package.testing import facts, logistic_model, logistic_scores
+from model_package.testing import facts, graph_of, logistic_model, logistic_scores
 from onnx import TensorProto, helper
 
 NAMES = ("a", "b", "c")
@@ -99,6 +99,15 @@ def test_bytes_that_are_no_model_are_refused(tmp_path: Path) -> None:
 def test_a_model_of_another_width_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnusableModel, match="names 3 features, its model reads 4"):
         Scorer(_package(tmp_path, model=logistic_model((1, 2, 3, 4), 0), golden=_true_golden()))
+
+
+def test_a_model_of_a_fixed_number_of_rows_is_refused(tmp_path: Path) -> None:
+    first = helper.make_node("ReduceMax", ["features"], ["score"], axes=[1])
+    graph = graph_of(
+        [first], [("features", TensorProto.FLOAT, [1, 3])], [("score", TensorProto.FLOAT, [1, 1])]
+    )
+    with pytest.raises(UnusableModel, match="a first dimension that is free"):
+        Scorer(_package(tmp_path, model=graph, golden=_true_golden()))
 
 
 def test_a_model_of_three_classes_is_refused(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from monitoring.monitors import (
 from monitoring.served import Consistency, Freshness, with_defaults
 
 MODELS = {"flight-delay": ["origin.mean_delay_1h", "distance_miles"]}
+TASKS = {"flight-delay": "binary"}
 KINDS: list[type[Monitor]] = [
     DataQuality,
     FeatureDrift,
@@ -49,7 +50,7 @@ def test_every_kind_is_declared_with_a_name_and_a_model(kind: type[Monitor]) -> 
     # What was served is wrong or it is not: no number of requests makes that a matter of taste.
     assert monitor.severity is (Severity.CRITICAL if kind is Consistency else Severity.WARNING)
     assert monitor == kind("watch", model="flight-delay")
-    check_monitors([monitor], MODELS)
+    check_monitors([monitor], MODELS, TASKS)
 
 
 def test_kinds_are_told_apart() -> None:
@@ -66,7 +67,7 @@ def test_features_are_named_or_shown() -> None:
     monitor = FeatureDrift("drift", model="flight-delay", features=["origin.mean_delay_1h", Feature()])
     assert monitor.feature_names == ("origin.mean_delay_1h", "distance_miles")
     assert DataQuality("quality", model="flight-delay").feature_names is None
-    check_monitors([monitor], MODELS)
+    check_monitors([monitor], MODELS, TASKS)
 
 
 def test_an_error_names_place_declaration_trouble_and_remedy() -> None:
@@ -140,20 +141,47 @@ def test_names_are_words_with_dashes(name: Any) -> None:
 )
 def test_monitors_must_fit_the_models(monitors: list[Monitor], said: str) -> None:
     with pytest.raises(DeclarationError) as raised:
-        check_monitors(monitors, MODELS)
+        check_monitors(monitors, MODELS, TASKS)
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "task", "said"),
+    [
+        (Performance("watch", model="m"), "regression", "Write one of 'rmse', 'mae', 'bias', 'r_squared'"),
+        (Performance("watch", model="m", metric="rmse"), "binary", "no meaning for a model of task 'binary'"),
+        (Performance("watch", model="m", metric="accuracy"), "embedding", "no outcome says how good it is"),
+        (LabelDrift("watch", model="m"), "ranking", "no outcome says how good it is"),
+        (ConceptDrift("watch", model="m"), "ranking", "PredictionDrift watches the scores"),
+    ],
+)
+def test_a_monitor_without_meaning_for_its_models_task_is_refused(
+    monitor: Monitor, task: str, said: str
+) -> None:
+    with pytest.raises(DeclarationError, match=said):
+        check_monitors([monitor], {"m": []}, {"m": task})
+
+
+@pytest.mark.parametrize(
+    ("metric", "task"),
+    [("rmse", "regression"), ("bias", "regression"), ("accuracy", "multiclass"), ("brier", "binary")],
+)
+def test_performance_is_measured_by_what_its_models_task_has(metric: str, task: str) -> None:
+    check_monitors([Performance("watch", model="m", metric=metric)], {"m": []}, {"m": task})
 
 
 def test_two_models_may_have_monitors_of_one_name() -> None:
     check_monitors(
-        [DataQuality("watch", model="a"), DataQuality("watch", model="b")], {"a": ["x"], "b": ["x"]}
+        [DataQuality("watch", model="a"), DataQuality("watch", model="b")],
+        {"a": ["x"], "b": ["x"]},
+        {"a": "binary", "b": "ranking"},
     )
 
 
 def test_one_monitor_listed_twice_is_one_monitor() -> None:
     """A module may hold it under two names."""
     monitor = DataQuality("watch", model="flight-delay")
-    check_monitors([monitor, monitor], MODELS)
+    check_monitors([monitor, monitor], MODELS, TASKS)
 
 
 @pytest.mark.parametrize(

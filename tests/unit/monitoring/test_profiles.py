@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +146,26 @@ def test_room_above_the_edges_moves_no_score_of_the_reference(scores: NDArray[np
     bins = np.searchsorted(roomy["fine_edges"], scores, side="left")
     assert roomy["fine_counts"] == np.bincount(bins, minlength=len(roomy["fine_edges"]) + 1).tolist()
     assert (np.diff(roomy["fine_edges"]) > 0).all()
+
+
+def test_large_scores_stay_in_their_bins_when_a_graph_answers_in_float32() -> None:
+    """The leaves of trees: few values, each shared by many rows, in a unit of tens of thousands."""
+    leaves = np.random.default_rng(2).uniform(20_000, 90_000, 40)
+    scores = np.random.default_rng(3).choice(leaves, 4_000)
+    found = ReferenceProfile.parse(build_profile(training_set(), scores)).prediction
+    assert found.count(scores.astype(np.float32)).tolist() == found.count(scores).tolist()
+
+
+def test_labels_that_are_not_of_two_classes_are_told_by_mean_spread_and_count() -> None:
+    rows = training_set()
+    classes = np.arange(len(rows.labels)) % 3
+    found = ReferenceProfile.parse(build_profile(replace(rows, labels=classes.astype(float)), np.ones(9)))
+    assert (found.label_rate, found.label_mean) == (None, pytest.approx(classes.mean(), rel=1e-8))
+    assert found.label_shares(4) == pytest.approx([*(np.bincount(classes) / len(classes)), 0.0])
+    values = replace(rows, labels=classes * -7.25)
+    found = ReferenceProfile.parse(build_profile(values, np.ones(9)))
+    assert found.label_std == pytest.approx((classes * 7.25).std(), rel=1e-8)
+    assert found.label_shares(3) is None
 
 
 def test_what_is_built_is_parsed() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from shadow_comparator.domain.comparing import Comparison, compare
 from shadow_comparator.domain.facts import Role
+from shadow_comparator.domain.tasks import ModelRules
 from shadow_comparator.domain.windows import Answer, Contents
 from sklearn import metrics
 
@@ -23,7 +24,7 @@ def _contents(seed: int, *, requests: int = 200, labelled: int = 150) -> Content
 
 
 def _only(contents: Contents, threshold: float = 0.3) -> Comparison:
-    (comparison,) = compare(contents, threshold)
+    (comparison,) = compare(contents, ModelRules(threshold=threshold))
     return comparison
 
 
@@ -69,15 +70,15 @@ def test_without_labels_only_what_needs_none_is_said() -> None:
 def test_the_order_of_answers_changes_no_bit() -> None:
     contents = _contents(7)
     shuffled = Contents(contents.answers[::-1], dict(sorted(contents.truths.items(), reverse=True)))
-    assert compare(shuffled, 0.3) == compare(contents, 0.3)
+    assert compare(shuffled, ModelRules(threshold=0.3)) == compare(contents, ModelRules(threshold=0.3))
 
 
 def test_without_a_challenger_or_a_common_request_nothing_is_compared() -> None:
     alone = Contents([Answer("1", "a", Role.CHAMPION, 0.5)], {})
-    assert compare(alone, 0.5) == []
+    assert compare(alone, ModelRules(threshold=0.5)) == []
     apart = Contents([*alone.answers, Answer("2", "b", Role.SHADOW, 0.5)], {})
-    assert compare(apart, 0.5) == []
-    assert compare(Contents([], {}), 0.5) == []
+    assert compare(apart, ModelRules(threshold=0.5)) == []
+    assert compare(Contents([], {}), ModelRules(threshold=0.5)) == []
 
 
 def test_a_window_in_which_the_champion_changed_has_both_pairs() -> None:
@@ -89,7 +90,7 @@ def test_a_window_in_which_the_champion_changed_has_both_pairs() -> None:
     ]
     pairs = [
         (one.champion.version, one.challenger.version, one.requests)
-        for one in compare(Contents(answers, {}), 0.5)
+        for one in compare(Contents(answers, {}), ModelRules(threshold=0.5))
     ]
     assert pairs == [("a", "b", 2), ("b", "a", 2)]
 
@@ -103,7 +104,7 @@ def test_a_canarys_own_requests_are_nobodys_pairs() -> None:
     ]
     pairs = [
         (one.champion.version, one.challenger.version, one.paired)
-        for one in compare(Contents(answers, {}), 0.5)
+        for one in compare(Contents(answers, {}), ModelRules(threshold=0.5))
     ]
     assert pairs == [("a", "c", 1)]
 
@@ -114,7 +115,9 @@ def test_a_canary_and_its_champion_meet_on_every_request() -> None:
     answers = [
         Answer(one.prediction_id, one.version, _role_in_canary(one), one.score) for one in scores.values()
     ]
-    assert compare(Contents(answers, shadowed.truths), 0.3) == compare(shadowed, 0.3)
+    assert compare(Contents(answers, shadowed.truths), ModelRules(threshold=0.3)) == compare(
+        shadowed, ModelRules(threshold=0.3)
+    )
 
 
 def _role_in_canary(answer: Answer) -> Role:

@@ -4,6 +4,7 @@ import string
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,15 +12,16 @@ from shadow_comparator.adapters import codec, wire
 from shadow_comparator.domain.facts import Outcome, Prediction, Resolved, Role
 from shadow_comparator.domain.windows import Answer
 from shadow_comparator.ports import UnreadableFact
-from shadow_comparator.testing import TOPICS, outcome, prediction
+from shadow_comparator.testing import POLICIES, TOPICS, outcome, prediction
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade, PredictionResolved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bus.events import Event
     from bus.received import Received
 
+
+MODELS = POLICIES.models
 _TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 _TIME_US = st.integers(0, 4_000_000_000_000_000)
 _PREDICTIONS = st.builds(
@@ -31,16 +33,18 @@ _PREDICTIONS = st.builds(
     version=_TEXT,
     variant=_TEXT,
     role=st.sampled_from(Role),
-    score=st.floats(0, 1),
+    score=st.floats(allow_nan=False, allow_infinity=False),
     request_time_us=_TIME_US,
     entities=st.dictionaries(_TEXT, _TEXT, max_size=3),
     traceparent=st.none() | st.text(string.hexdigits + "-", min_size=1, max_size=55),
+    segment=_TEXT | st.just(""),
+    probabilities=st.lists(st.floats(0, 1), max_size=4).map(lambda row: np.array(row, "<f8").tobytes()),
 )
 _OUTCOMES = st.builds(
     Outcome,
     label=_TEXT,
     request_key=_TEXT,
-    value=st.sampled_from([0.0, 1.0]),
+    value=st.floats(allow_nan=False, allow_infinity=False),
     revision=st.integers(0, 2**40),
     time_us=_TIME_US,
     recorded_time_us=_TIME_US,
@@ -59,11 +63,19 @@ def test_an_outcome_survives_being_kept(given_outcome: Outcome) -> None:
     assert read == given_outcome
 
 
-@given(_TEXT, _TEXT, st.sampled_from(Role), st.floats(0, 1))
+@given(
+    _TEXT,
+    _TEXT,
+    st.sampled_from(Role),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.lists(
+        st.floats(allow_nan=False, allow_infinity=False) | st.floats(width=32, allow_nan=False), max_size=4
+    ),
+)
 def test_an_answer_of_a_window_survives_being_kept(
-    request: str, version: str, role: Role, score: float
+    request: str, version: str, role: Role, score: float, numbers: list[float]
 ) -> None:
-    answer = Answer(request, version, role, score)
+    answer = Answer(request, version, role, score, np.array(numbers, "<f8").tobytes())
     assert codec.answer_of(codec.identity(request, version), codec.answer_bytes(answer)) == answer
 
 
@@ -91,7 +103,7 @@ def test_what_is_told_is_what_met(given_prediction: Prediction, given_outcome: O
 
 
 def test_an_event_is_read_as_what_its_topic_holds() -> None:
-    read = wire.reader(TOPICS.outcomes)
+    read = wire.reader(TOPICS.outcomes, MODELS)
     found = read(prediction("k", score=0.25, shadow=True))
     assert isinstance(found, Prediction)
     assert (found.role, found.version, found.score, found.request_key) == (Role.SHADOW, "b", 0.25, "k")
@@ -101,6 +113,10 @@ def test_an_event_is_read_as_what_its_topic_holds() -> None:
 
 def _changed(received: Received, data: bytes) -> Received:
     return replace(received, event=replace(received.event, data=data))
+
+
+def _read(received: Received) -> Prediction | Outcome:
+    return wire.reader(TOPICS.outcomes, MODELS)(received)
 
 
 def _without(field: str) -> Callable[[PredictionMade], None]:
@@ -128,27 +144,27 @@ def test_an_answer_that_cannot_be_joined_is_named(
     message = PredictionMade.FromString(received.event.data)
     change(message)
     with pytest.raises(UnreadableFact, match=detail) as wrong:
-        wire.reader(TOPICS.outcomes)(_changed(received, message.SerializeToString()))
+        wire.reader(TOPICS.outcomes, MODELS)(_changed(received, message.SerializeToString()))
     assert wrong.value.reason == reason
 
 
 @pytest.mark.parametrize("value", [0.5, 2.0, -1.0, float("nan"), float("inf")])
 def test_an_outcome_that_is_not_binary_is_named(value: float) -> None:
     with pytest.raises(UnreadableFact, match="0 or 1 at 0 or more expected"):
-        wire.outcome_of(outcome("k", value).event)
+        _read(outcome("k", value))
     with pytest.raises(UnreadableFact, match="at revision -1"):
-        wire.outcome_of(outcome("k", 1.0, revision=-1).event)
+        _read(outcome("k", 1.0, revision=-1))
 
 
 @pytest.mark.parametrize("name", ["label", "request_key"])
 def test_an_outcome_of_nothing_is_named(name: str) -> None:
-    event = outcome("" if name == "request_key" else "k", 1.0, label="" if name == "label" else "late").event
+    received = outcome("" if name == "request_key" else "k", 1.0, label="" if name == "label" else "late")
     with pytest.raises(UnreadableFact, match=f"OutcomeObserved.{name} is empty"):
-        wire.outcome_of(event)
+        _read(received)
 
 
-@pytest.mark.parametrize("read", [wire.prediction_of, wire.outcome_of])
-def test_bytes_that_are_no_message_are_named(read: Callable[[Event], object]) -> None:
+@pytest.mark.parametrize("received", [prediction("k"), outcome("k", 1.0)])
+def test_bytes_that_are_no_message_are_named(received: Received) -> None:
     with pytest.raises(UnreadableFact) as wrong:
-        read(replace(prediction("k").event, data=b"\xff\xff\xff"))
+        _read(_changed(received, b"\xff\xff\xff"))
     assert wrong.value.reason == "MALFORMED_PAYLOAD"

@@ -41,9 +41,12 @@ def test_a_regression_is_packaged_as_one_and_scores_as_it_predicts(
     assert made.package.manifest.signature.score == ScoreSource(output="variable")
     assert scorer.score(values) == pytest.approx(made.fitted.model.predict(values), rel=1e-6)
     assert made.package.golden.outputs["variable"].shape == (32, 1)
-    assert made.package.reference_profile["label"]["rate"] is None
+    label = made.package.reference_profile["label"]
+    assert label["rate"] is None
+    assert label["std"] > 0
     assert made.package.manifest.metrics.keys() == {
-        "holdout_rmse", "holdout_mae", "holdout_r_squared", "holdout_label_mean", "holdout_rows",
+        "holdout_rmse", "holdout_mae", "holdout_bias", "holdout_r_squared", "holdout_label_mean",
+        "holdout_rows",
     }  # fmt: skip
 
 
@@ -130,6 +133,7 @@ def test_the_measures_are_scikit_learns() -> None:
         {
             "rmse": metrics.root_mean_squared_error(truth, values),
             "mae": metrics.mean_absolute_error(truth, values),
+            "bias": (values - truth).mean(),
             "r_squared": metrics.r2_score(truth, values),
         }
     )

@@ -2,7 +2,8 @@
 
 1. Wait until the erasure is announced: from then on no writer lets the subject's past in.
 2. Wait until archiver, `feature` and shadow_comparator have dealt with all that the topics held by then.
-3. Lake: outcomes first, for predictions and events tell which they are; then predictions, then events.
+3. Lake: outcomes first, then tables of scores, for predictions and events tell which of their rows are
+   meant; then predictions, then events.
 4. Training sets.
 5. Feature rows, which are made again of what the lake has left, and predictions that wait for their outcome.
 6. The lake's old files once more: a compaction that failed meanwhile may have left one.
@@ -80,6 +81,7 @@ class Forgetting:
         await asyncio.to_thread(self._sweep_tables, tables)
         now_us = self._clock_us()
         return self._receipt(began_us, now_us, tables, datasets, rows) | {
+            "scores_not_reached": await asyncio.to_thread(self._places.unreached),
             "feature_rows_of_other_versions": other_versions,
             "waiting_predictions": waiting,
             "topics": await gone_by(
@@ -112,14 +114,16 @@ class Forgetting:
         found: dict[str, TableErased] = {}
         opened = self._tables()
         for number, (table, place) in enumerate(opened):
-            self._watch(Report(f"lake: {place.path}", number, len(opened)))
+            self._watch(Report(f"table: {place.path}", number, len(opened)))
             now_ms = self._clock_us() // 1000
-            found[place.path] = erase_rows(table, place.rows, why=self._erasure.erasure_id, now_ms=now_ms)
+            found[place.path] = erase_rows(
+                table, place.rows, why=self._erasure.erasure_id, now_ms=now_ms, spare_ns=place.spare_ns
+            )
         return found
 
     def _sweep_tables(self, erased: dict[str, TableErased]) -> None:
         for table, place in self._tables():
-            again = sweep(table, place.rows, table.version(), 0)
+            again = sweep(table, place.rows, table.version(), 0, spare_ns=place.spare_ns)
             before = erased.get(place.path)
             if before is not None and again.files_deleted:
                 files = before.files_deleted + again.files_deleted

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from batch_scoring import ScoreTables
 from deltalake import DeltaTable
 from feature_store import Project, View
 from feature_store.online.backfill_ports import Note
@@ -22,6 +23,7 @@ from training_sets import DatasetShelf, Manifest
 from training_sets.erasing import count_rows
 
 from tidemark_cli.failures import Failure
+from tidemark_cli.forgetting.scores import REQUEST_KEY, UNFINISHED, ScoreTable, open_score_tables, uri_of
 from tidemark_cli.forgetting.tables import (
     Place,
     Subject,
@@ -38,9 +40,14 @@ _LOOK_AGAIN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How many rows there are of a subject: by table, training set and view; and predictions that wait."""
+    """How many rows there are of a subject: by table, training set and view; and predictions that wait.
+
+    Attributes:
+        unreached: By table of scores, why it cannot be told.
+    """
 
     tables: dict[str, int]
+    unreached: dict[str, str]
     datasets: dict[str, int]
     feature_rows: dict[str, int]
     waiting_predictions: int
@@ -59,6 +66,7 @@ class Found:
         """As it is printed for machines."""
         return {
             "tables": self.tables,
+            "scores_not_reached": self.unreached,
             "datasets": self.datasets,
             "feature_rows": self.feature_rows,
             "waiting_predictions": self.waiting_predictions,
@@ -74,6 +82,8 @@ class Places:
         lake_uri: Where the lake is.
         bootstrap: Where Kafka is.
         join_prefix: Of the keys of the shadow comparator's ledger.
+        plain_key: The entity's key as events carry it.
+        score_uris: Tables of scores that are not listed in the lake.
     """
 
     project: Project
@@ -83,6 +93,8 @@ class Places:
     redis_url: str
     bootstrap: str
     join_prefix: str
+    plain_key: str
+    score_uris: tuple[str, ...] = ()
     shelf: DatasetShelf = field(init=False)
 
     def __post_init__(self) -> None:
@@ -114,17 +126,46 @@ class Places:
         return Subject(self.entity, self.key, until_us)
 
     def tables(self, until_us: int | None) -> list[tuple[DeltaTable, Place]]:
-        """Open the tables that the subject may be in: outcomes first, for the others tell which they are.
+        """Open the tables that the subject may be in: those last that tell which rows of others are meant.
 
         Raises:
             DeltaError: one cannot be read.
         """
         subject = self.subject(until_us)
-        others = [*prediction_places(subject), *source_places(self.project, subject)]
-        opened = [(table, place) for place in others if (table := self._open(place.path)) is not None]
-        outcomes = outcome_place(subject, self._request_keys(opened))
+        naming = self._naming(subject)
+        scored, _ = self._score_tables()
+        requests = self._request_keys(naming) | self._request_keys_of_scores(scored, subject)
+        scores = [(one.table, one.place(subject, self._keys, requests)) for one in scored]
+        outcomes = outcome_place(subject, requests)
         table = self._open(outcomes.path)
-        return [*([] if table is None else [(table, outcomes)]), *opened]
+        return [*([] if table is None else [(table, outcomes)]), *scores, *naming]
+
+    def unreached(self) -> dict[str, str]:
+        """Return why tables of scores cannot be searched, or will hold the subject again, by URI."""
+        scored, unreached = self._score_tables()
+        return unreached | {one.uri: UNFINISHED for one in scored if not one.finished}
+
+    def _naming(self, subject: Subject) -> list[tuple[DeltaTable, Place]]:
+        """Open the lake's tables whose rows name the subject's entity."""
+        places = [*prediction_places(subject), *source_places(self.project, subject)]
+        return [(table, place) for place in places if (table := self._open(place.path)) is not None]
+
+    @property
+    def _keys(self) -> frozenset[str]:
+        # Given columns are written as they are, whatever the project hashes.
+        return frozenset({self.key, self.plain_key})
+
+    def _score_tables(self) -> tuple[list[ScoreTable], dict[str, str]]:
+        return open_score_tables(
+            [*ScoreTables(self.lake_uri).tables(), *map(uri_of, self.score_uris)], self.entity
+        )
+
+    def _request_keys_of_scores(self, scored: list[ScoreTable], subject: Subject) -> frozenset[str]:
+        found: set[str] = set()
+        for one in scored:
+            place = one.place(subject, self._keys, frozenset())
+            found |= request_keys_of(one.table, place.rows, [REQUEST_KEY])
+        return frozenset(found)
 
     def manifests(self) -> list[Manifest]:
         """Return the training sets that are kept."""
@@ -179,12 +220,13 @@ class Places:
     async def look(self) -> Found:
         """Count what there is of the subject, and change nothing."""
         tables = await asyncio.to_thread(self._count_tables)
+        unreached = await asyncio.to_thread(self.unreached)
         datasets = await asyncio.to_thread(self._count_datasets)
         async with self.store() as store:
             views = self.views
             found = await store.rows.read([row_key(view.name, view.digest, self.key) for view in views])
         rows = {view.name: int(row is not None) for view, row in zip(views, found, strict=True)}
-        return Found(tables, datasets, rows, await self.erase_waiting(None))
+        return Found(tables, unreached, datasets, rows, await self.erase_waiting(None))
 
     def _count_tables(self) -> dict[str, int]:
         return {place.path: count_rows(table, place.rows) for table, place in self.tables(None)}
@@ -204,7 +246,7 @@ class Places:
 
     def _request_key_fields(self, path: str) -> list[str]:
         if not path.startswith("sources/"):
-            return ["request_key"]
+            return [REQUEST_KEY]
         topic = path.removeprefix("sources/")
         labels = [one.request_key for one in self.project.labels.values() if one.source.topic == topic]
         examples = [

@@ -38,10 +38,17 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A table, below the lake, and which of its rows are about the subject."""
+    """A table, and which of its rows are about the subject.
+
+    Attributes:
+        path: Below the lake; of a table of scores, its URI.
+        spare_ns: How young files may be that belong to no version and are left alone, for their writer may
+            live.
+    """
 
     path: str
     rows: Rows
+    spare_ns: int = 0
 
 
 def source_places(project: Project, subject: Subject) -> Iterator[Place]:

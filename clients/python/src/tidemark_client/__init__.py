@@ -6,6 +6,7 @@ from tidemark_client.calling import CallRecord
 from tidemark_client.client import Client
 from tidemark_client.connecting import Connection, Tls
 from tidemark_client.errors import (
+    AskLater,
     DeadlineExceeded,
     InvalidRequest,
     NoScore,
@@ -20,9 +21,11 @@ from tidemark_client.errors import (
 from tidemark_client.requests import Outcome, ScoringRequest
 from tidemark_client.retrying import Retries
 from tidemark_client.scores import Feature, Features, FeatureStatus, Output, Score, ViewAge
+from tidemark_client.values import Scalar
 
 __all__ = [
     "Answer",
+    "AskLater",
     "AsyncClient",
     "CallRecord",
     "Client",
@@ -38,6 +41,7 @@ __all__ = [
     "Output",
     "Overloaded",
     "Retries",
+    "Scalar",
     "Score",
     "ScoringRequest",
     "TidemarkError",

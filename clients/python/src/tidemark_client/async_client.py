@@ -28,12 +28,14 @@ from tidemark_client.connecting import Connection, target_of
 from tidemark_client.errors import DeadlineExceeded, NotReady, TidemarkError
 from tidemark_client.requests import Outcome, ScoringRequest
 from tidemark_client.scores import Score
-from tidemark_client.wire import features_of, features_request, report_request, score_of, score_request
+from tidemark_client.wire import features_of, features_request, report_requests, score_of, score_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from tidemark.features.v1.feature_service_pb2_grpc import FeatureServiceAsyncStub
+    from tidemark.outcomes.v1.outcome_service_pb2_grpc import OutcomeServiceAsyncStub
     from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
 
     from tidemark_client.batches import Answer, Batch
@@ -80,8 +82,12 @@ class AsyncClient:
         self._channels = [_channel(address, connection)]
         self._scoring = ScoringServiceStub(self._channels[0])
         self._health = health_pb2_grpc.HealthStub(self._channels[0])
+        self._doors: tuple[OutcomeServiceAsyncStub, FeatureServiceAsyncStub] | None = None
         if feature_address is not None:
-            self._channels.append(_channel(feature_address, connection))
+            channel = _channel(feature_address, connection)
+            self._channels.append(channel)
+            # Made while it is open: gRPC crashes where a method is asked of a channel that is closed.
+            self._doors = OutcomeServiceStub(channel), FeatureServiceStub(channel)
         self._coalescer = Coalescer(self._score_batch, batch_window_s) if batch else None
 
     async def __aenter__(self) -> Self:
@@ -156,6 +162,7 @@ class AsyncClient:
             return self._caller.begin("ScoreStream", timeout_s)
 
         def open_stream() -> AsyncStream:
+            self._caller.demand_usable()
             return AsyncStream(self._scoring.ScoreStream, self._caller.metadata())
 
         batches = split_async(requests, self._caller.new_id, batch_rows)
@@ -179,10 +186,8 @@ class AsyncClient:
 
     async def report_outcomes(self, outcomes: Iterable[Outcome], *, timeout_s: float | None = None) -> None:
         """See `Client.report_outcomes`."""
-        stub = OutcomeServiceStub(self._feature_channel())
-        told = list(outcomes)
-        for start in range(0, len(told), OUTCOMES_AT_ONCE):
-            message = report_request(told[start : start + OUTCOMES_AT_ONCE])
+        stub, _ = self._feature_doors()
+        for message in report_requests(outcomes, OUTCOMES_AT_ONCE):
             await self._ask("Report", stub.Report, message, timeout_s)
 
     async def get_features(
@@ -196,7 +201,7 @@ class AsyncClient:
         timeout_s: float | None = None,
     ) -> Features:
         """See `Client.get_features`."""
-        stub = FeatureServiceStub(self._feature_channel())
+        _, stub = self._feature_doors()
         message = features_request(model, features, entities or {}, context or {}, request_time)
         return features_of(await self._ask("Get", stub.Get, message, timeout_s))
 
@@ -240,16 +245,19 @@ class AsyncClient:
                 reply = await method(message, **call.given())
             except grpc.RpcError as failed:
                 await asyncio.sleep(call.wait_after(failed))
+            except grpc.aio.UsageError:  # gRPC's word for a channel that was closed just now
+                self._caller.demand_usable()
+                raise
             else:
                 call.answered()
                 return reply
 
-    def _feature_channel(self) -> grpc.aio.Channel:
-        if len(self._channels) == 1:
+    def _feature_doors(self) -> tuple[OutcomeServiceAsyncStub, FeatureServiceAsyncStub]:
+        if self._doors is None:
             raise ValueError(
                 "features and outcomes are feature's: give AsyncClient(..., feature_address=...)"
             )
-        return self._channels[1]
+        return self._doors
 
 
 def _channel(address: str | Sequence[str], connection: Connection) -> grpc.aio.Channel:

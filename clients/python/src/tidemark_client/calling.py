@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from dataclasses import dataclass
 from secrets import SystemRandom
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from tidemark_client.connecting import Connection
 from tidemark_client.errors import DeadlineExceeded, NotReady, TidemarkError
+from tidemark_client.ids import CHANCE_BYTES, uuid7
 from tidemark_client.retrying import Attempts, Budget, Retries
 from tidemark_client.statuses import error_of
 
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from tidemark_client.connecting import Metadata
 
 _CHANCE: Final = SystemRandom().random
+_LONGEST_S: Final = 86_400
 _ONCE: Final = Retries(most_attempts=1)
+
+
+def _new_id() -> str:
+    return uuid7(time.time_ns() // 1000, os.urandom(CHANCE_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class Caller:
         on_call: Callable[[CallRecord], None] | None = None,
         now_s: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = _CHANCE,
-        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        new_id: Callable[[], str] = _new_id,
     ) -> None:
         self._timeout_s = _checked(timeout_s)
         self._retries = retries or Retries()
@@ -92,14 +97,23 @@ class Caller:
             RuntimeError: The client was made in another process: connections do not survive a fork.
             ValueError: The timeout is not above 0.
         """
-        if os.getpid() != self._process:
-            raise RuntimeError("this client was made before a fork: make one in each process, after it")
+        self.demand_usable()
         allowed_s = self._timeout_s if timeout_s is None else _checked(timeout_s)
-        if self.is_closed:
-            raise NotReady("this client is closed: make another")
         retries = _ONCE if is_once else self._retries
         attempts = Attempts(retries, self._budget, self.now_s() + allowed_s, self._chance)
         return Call(self, method, allowed_s, attempts)
+
+    def demand_usable(self) -> None:
+        """Refuse to use connections that are no more.
+
+        Raises:
+            NotReady: The client is closed.
+            RuntimeError: See `begin`.
+        """
+        if os.getpid() != self._process:
+            raise RuntimeError("this client was made before a fork: make one in each process, after it")
+        if self.is_closed:
+            raise NotReady("this client is closed: make another")
 
     def metadata(self) -> Metadata | None:
         """Return what is sent beside an attempt."""
@@ -172,6 +186,6 @@ class Call:
 
 
 def _checked(timeout_s: float) -> float:
-    if not timeout_s > 0:
-        raise ValueError(f"timeout_s is {timeout_s}: it must be above 0")
+    if not 0 < timeout_s <= _LONGEST_S:
+        raise ValueError(f"timeout_s is {timeout_s}: it must be above 0, and at most {_LONGEST_S:,}")
     return timeout_s

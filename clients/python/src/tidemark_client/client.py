@@ -20,7 +20,7 @@ from tidemark_client.errors import DeadlineExceeded, NotReady, TidemarkError
 from tidemark_client.requests import Outcome, ScoringRequest
 from tidemark_client.scores import Score
 from tidemark_client.streaming import Conversation, Stream
-from tidemark_client.wire import features_of, features_request, report_request, score_of, score_request
+from tidemark_client.wire import features_of, features_request, report_requests, score_of, score_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -70,8 +70,12 @@ class Client:
         self._channels = [_channel(address, connection)]
         self._scoring = ScoringServiceStub(self._channels[0])
         self._health = health_pb2_grpc.HealthStub(self._channels[0])
+        self._doors: tuple[OutcomeServiceStub, FeatureServiceStub] | None = None
         if feature_address is not None:
-            self._channels.append(_channel(feature_address, connection))
+            channel = _channel(feature_address, connection)
+            self._channels.append(channel)
+            # Made while it is open: gRPC crashes where a method is asked of a channel that is closed.
+            self._doors = OutcomeServiceStub(channel), FeatureServiceStub(channel)
 
     def __enter__(self) -> Self:
         return self
@@ -169,7 +173,12 @@ class Client:
             return self._caller.begin("ScoreStream", timeout_s)
 
         def open_stream() -> Stream:
-            return Stream(self._scoring.ScoreStream, self._caller.metadata())
+            self._caller.demand_usable()
+            try:
+                return Stream(self._scoring.ScoreStream, self._caller.metadata())
+            except ValueError:  # see _ask
+                self._caller.demand_usable()
+                raise
 
         batches = split(rows_of(requests, self._caller.new_id), batch_rows)
         return Conversation(open_stream, begin, in_flight).answers(batches)
@@ -189,7 +198,8 @@ class Client:
 
         Args:
             of: The score, or its request key: its prediction id where the request had none of its own.
-            value: 0 or 1, or a bool, where the label is a condition.
+            value: 0 or 1, or a bool, where the label is a condition; a class's number of many classes;
+                else in the label's own unit.
             label: What the truth is of.
             revision: A later one corrects an earlier one; the same again counts once.
             outcome_time: When it was true.
@@ -212,10 +222,8 @@ class Client:
         Raises:
             TidemarkError: As `report_outcome`. Those of earlier calls are told; all may be reported again.
         """
-        stub = OutcomeServiceStub(self._feature_channel())
-        told = list(outcomes)
-        for start in range(0, len(told), OUTCOMES_AT_ONCE):
-            message = report_request(told[start : start + OUTCOMES_AT_ONCE])
+        stub, _ = self._feature_doors()
+        for message in report_requests(outcomes, OUTCOMES_AT_ONCE):
             self._ask("Report", stub.Report, message, timeout_s)
 
     def get_features(
@@ -235,7 +243,7 @@ class Client:
             UnknownName: There is no such model or feature.
             TidemarkError: Anything else.
         """
-        stub = FeatureServiceStub(self._feature_channel())
+        _, stub = self._feature_doors()
         message = features_request(model, features, entities or {}, context or {}, request_time)
         return features_of(self._ask("Get", stub.Get, message, timeout_s))
 
@@ -278,14 +286,17 @@ class Client:
                 reply = method(message, **call.given())
             except grpc.RpcError as failed:
                 time.sleep(call.wait_after(failed))
+            except ValueError:  # gRPC's word for a channel that another thread has closed just now
+                self._caller.demand_usable()
+                raise
             else:
                 call.answered()
                 return reply
 
-    def _feature_channel(self) -> grpc.Channel:
-        if len(self._channels) == 1:
+    def _feature_doors(self) -> tuple[OutcomeServiceStub, FeatureServiceStub]:
+        if self._doors is None:
             raise ValueError("features and outcomes are feature's: give Client(..., feature_address=...)")
-        return self._channels[1]
+        return self._doors
 
 
 def _channel(address: str | Sequence[str], connection: Connection) -> grpc.Channel:

@@ -97,6 +97,8 @@ def target_of(address: str | Sequence[str]) -> str:
     addresses = [address] if isinstance(address, str) else list(address)
     if not addresses or not all(addresses):
         raise ValueError("no address: give host:port, or a list of ip:port")
+    for one in addresses:
+        _demand_port(one)
     if len(addresses) == 1:
         return addresses[0]
     families = {_family(one) for one in addresses}
@@ -106,6 +108,20 @@ def target_of(address: str | Sequence[str]) -> str:
             " that resolves to all of them"
         )
     return f"{families.pop()}:{','.join(addresses)}"
+
+
+def _demand_port(address: str) -> None:
+    """Refuse what gRPC would resolve as something else, or reach at port 443.
+
+    Raises:
+        ValueError: It is a URL, or has no port.
+    """
+    if address.partition("://")[0] in {"http", "https", "grpc", "grpcs"}:
+        raise ValueError(f"{address} is a URL: give host:port")
+    host, colon, port = address.rpartition(":")
+    is_name = not host.startswith(("unix", "xds", "vsock")) and not address.startswith("unix:")
+    if is_name and (not colon or not port.isdigit()):
+        raise ValueError(f"{address} has no port: give host:port")
 
 
 def _family(address: str) -> str | None:

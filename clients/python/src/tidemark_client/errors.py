@@ -47,15 +47,11 @@ class UnknownModel(UnknownName):
     """No route names the model."""
 
 
-class NotReady(TidemarkError):
-    """Nobody there can answer now: no server is reached, the model is not loaded, or a log is away."""
-
-
-class Overloaded(TidemarkError):
-    """The server has more to do than it can, and said so at once.
+class AskLater(TidemarkError):
+    """There is no answer now, and there may be one later; the client has asked again where it may.
 
     Attributes:
-        retry_after_s: How long it asks to be left alone; None where it did not say.
+        retry_after_s: How long the server asks to be left alone; None where it did not say.
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
@@ -64,6 +60,14 @@ class Overloaded(TidemarkError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class NotReady(AskLater):
+    """Nobody there can answer now: no server is reached, the model is not loaded, or a log is away."""
+
+
+class Overloaded(AskLater):
+    """The server has more to do than it can, and said so at once."""
 
 
 class DeadlineExceeded(TidemarkError):

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tidemark_client.errors import NotReady, Overloaded, TidemarkError
+from tidemark_client.errors import AskLater, TidemarkError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,10 +106,9 @@ class Attempts:
 
         A server's advice is a lower bound. Nobody waits for what could only come after the deadline.
         """
-        if not isinstance(error, NotReady | Overloaded) or self.count >= self._retries.most_attempts:
+        if not isinstance(error, AskLater) or self.count >= self._retries.most_attempts:
             return None
-        advice_s = (error.retry_after_s if isinstance(error, Overloaded) else None) or 0.0
-        wait_s = advice_s + self._retries.backoff_s(self.count - 1, self._chance())
+        wait_s = (error.retry_after_s or 0.0) + self._retries.backoff_s(self.count - 1, self._chance())
         if now_s + wait_s >= self._ends_at_s or not self._budget.take():
             return None
         self.count += 1

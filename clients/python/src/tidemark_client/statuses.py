@@ -61,7 +61,7 @@ def _error(code: grpc.StatusCode, said: str, method: str, advice_s: float | None
         case grpc.StatusCode.NOT_FOUND:
             return (UnknownModel if method.startswith("Score") else UnknownName)(said)
         case grpc.StatusCode.UNAVAILABLE:
-            return NotReady(said)
+            return NotReady(said, advice_s)
         case grpc.StatusCode.CANCELLED:
             return NotReady(f"cancelled before it was answered ({said}): ask again")
         case grpc.StatusCode.RESOURCE_EXHAUSTED:

@@ -17,6 +17,9 @@ Scalar = bool | int | float | str | datetime
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_A_DAY: Final = 86_400
+_FIRST_SECOND: Final = -62_135_596_800
+_LAST_SECOND: Final = 253_402_300_799
+"""What protobuf's Timestamp holds."""
 _LARGEST_EXACT: Final = 2**53
 """Numbers travel as doubles: beyond this an int would silently become another."""
 
@@ -34,7 +37,7 @@ def value_of(field: str, value: object) -> Value:
     if isinstance(value, bool):
         return Value(flag=value)
     if isinstance(value, str):
-        return Value(text=value)
+        return Value(text=text_of(field, value))
     if isinstance(value, datetime):
         return Value(time=timestamp_of(field, value))
     if isinstance(value, Real):
@@ -55,7 +58,28 @@ def timestamp_of(field: str, value: object) -> Timestamp:
             field, f"is {value.isoformat()} without a time zone: give one, e.g. datetime(..., tzinfo=UTC)"
         )
     since = value - _EPOCH
-    return Timestamp(seconds=since.days * _SECONDS_A_DAY + since.seconds, nanos=since.microseconds * 1000)
+    seconds = since.days * _SECONDS_A_DAY + since.seconds
+    if not _FIRST_SECOND <= seconds <= _LAST_SECOND:
+        raise InvalidRequest(field, f"is {value.isoformat()}: in UTC, that is not within the years 1 to 9999")
+    return Timestamp(seconds=seconds, nanos=since.microseconds * 1000)
+
+
+def text_of(field: str, value: object) -> str:
+    """Return a text that can travel.
+
+    Raises:
+        InvalidRequest: It is no str, or holds half of a surrogate pair, for which UTF-8 has no bytes.
+    """
+    if not isinstance(value, str):
+        raise InvalidRequest(field, f"is a {type(value).__name__}: give a str")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRequest(
+                field, f"is {value!r}: at {error.start} it holds a lone surrogate, which is no character"
+            ) from None
+    return value
 
 
 def _number(field: str, value: Real) -> float:

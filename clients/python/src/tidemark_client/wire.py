@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from tidemark.features.v1 import feature_service_pb2 as features_pb
 from tidemark.outcomes.v1 import outcome_service_pb2 as outcomes_pb
@@ -10,22 +11,25 @@ from tidemark.scoring.v1 import scoring_service_pb2 as scoring_pb
 
 from tidemark_client.connecting import MAX_MESSAGE_BYTES
 from tidemark_client.errors import InvalidRequest
+from tidemark_client.requests import ScoringRequest
 from tidemark_client.scores import Feature, Features, FeatureStatus, Output, Score, ViewAge, unpacked
-from tidemark_client.values import timestamp_of, value_of
+from tidemark_client.values import text_of, timestamp_of, value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from google.protobuf.timestamp_pb2 import Timestamp
     from tidemark.common.v1.value_pb2 import Value
     from tidemark.scoring.v1.output_pb2 import Output as OutputMessage
 
-    from tidemark_client.requests import Outcome, ScoringRequest
+    from tidemark_client.requests import Outcome
     from tidemark_client.values import Scalar
 
 MOST_BYTES: Final = MAX_MESSAGE_BYTES - 64 * 1024
 """Of a request, or of those that travel together: the rest is for what is around them."""
+_LAST_REVISION: Final = 2**63 - 1
+_Given = TypeVar("_Given")
 _STATUSES: Final = {status.value: status for status in FeatureStatus}
 
 
@@ -34,15 +38,17 @@ def score_request(request: ScoringRequest, new_id: Callable[[], str]) -> scoring
 
     Raises:
         InvalidRequest: A field is of a type that cannot be sent, or the whole is too large.
+        TypeError: It is no request.
     """
-    _demand_text("model", request.model)
+    if not isinstance(request, ScoringRequest):
+        raise TypeError(f"a {type(request).__name__} was given where a ScoringRequest is asked")
     message = scoring_pb.ScoreRequest(
-        model=request.model,
+        model=text_of("model", request.model),
         entities=_entities(request.entities),
         context=_context(request.context),
         request_time=_time("request_time", request.request_time),
-        prediction_id=request.prediction_id or new_id(),
-        request_key=request.request_key or "",
+        prediction_id=text_of("prediction_id", request.prediction_id or new_id()),
+        request_key=text_of("request_key", request.request_key or ""),
         explain_features=request.explain,
     )
     if message.ByteSize() > MOST_BYTES:
@@ -87,9 +93,9 @@ def features_request(
         request_time=_time("request_time", request_time),
     )
     if model is not None:
-        message.model = model
+        message.model = text_of("model", model)
     if names is not None:
-        message.features.names.extend(names)
+        message.features.names.extend(text_of(f"features[{at}]", name) for at, name in enumerate(names))
     return message
 
 
@@ -107,50 +113,71 @@ def features_of(reply: features_pb.GetResponse) -> Features:
     )
 
 
-def report_request(outcomes: Sequence[Outcome]) -> outcomes_pb.ReportRequest:
-    """Write outcomes.
+def report_requests(outcomes: Iterable[Outcome], most: int) -> list[outcomes_pb.ReportRequest]:
+    """Write outcomes, in as few messages of at most so many as hold them.
 
     Raises:
-        InvalidRequest: A field is of a type that cannot be sent.
+        InvalidRequest: A field is of a type that cannot be sent, or one outcome is too large.
     """
-    return outcomes_pb.ReportRequest(
-        outcomes=[_outcome(f"outcomes[{index}].", one) for index, one in enumerate(outcomes)]
-    )
+    messages: list[outcomes_pb.ReportRequest] = []
+    total = 0
+    for index, outcome in enumerate(outcomes):
+        written = _outcome(f"outcomes[{index}].", outcome)
+        size = written.ByteSize() + 8  # 8 bytes frame it
+        if size > MOST_BYTES:
+            raise InvalidRequest(
+                f"outcomes[{index}]", f"takes {size:,} bytes: at most {MOST_BYTES:,} are sent"
+            )
+        if not messages or len(messages[-1].outcomes) == most or total + size > MOST_BYTES:
+            messages.append(outcomes_pb.ReportRequest())
+            total = 0
+        messages[-1].outcomes.append(written)
+        total += size
+    return messages
 
 
 def _outcome(field: str, outcome: Outcome) -> outcomes_pb.ReportedOutcome:
-    _demand_text(f"{field}label", outcome.label)
-    _demand_text(f"{field}request_key", outcome.request_key)
     number = value_of(f"{field}value", outcome.value)
     if number.WhichOneof("kind") not in {"number", "flag"}:
         raise InvalidRequest(f"{field}value", f"is a {type(outcome.value).__name__}: give a bool or a number")
     return outcomes_pb.ReportedOutcome(
-        label=outcome.label,
-        request_key=outcome.request_key,
+        label=text_of(f"{field}label", outcome.label),
+        request_key=text_of(f"{field}request_key", outcome.request_key),
         value=float(outcome.value),
-        revision=outcome.revision,
+        revision=_revision(f"{field}revision", outcome.revision),
         outcome_time=_time(f"{field}outcome_time", outcome.outcome_time),
         recorded_time=_time(f"{field}recorded_time", outcome.recorded_time),
     )
 
 
+def _revision(field: str, revision: object) -> int:
+    if not isinstance(revision, int) or not 0 <= revision <= _LAST_REVISION:
+        raise InvalidRequest(field, f"is {revision!r}: revisions are whole numbers from 0")
+    return int(revision)
+
+
 def _entities(entities: Mapping[str, str]) -> dict[str, str]:
-    for name, key in entities.items():
-        _demand_text(f"entities[{name}]", key)
-    return dict(entities)
+    return {
+        text_of("entities", name): text_of(f"entities[{name}]", key)
+        for name, key in _items("entities", entities)
+    }
 
 
 def _context(context: Mapping[str, Scalar]) -> dict[str, Value]:
-    return {name: value_of(f"context[{name}]", value) for name, value in context.items()}
+    return {
+        text_of("context", name): value_of(f"context[{name}]", value)
+        for name, value in _items("context", context)
+    }
+
+
+def _items(field: str, given: Mapping[str, _Given]) -> Iterable[tuple[str, _Given]]:
+    if not isinstance(given, Mapping):
+        raise InvalidRequest(field, f"is a {type(given).__name__}: give a mapping by name")
+    return given.items()
 
 
 def _time(field: str, time: datetime | None) -> Timestamp | None:
     return None if time is None else timestamp_of(field, time)
-
-
-def _demand_text(field: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise InvalidRequest(field, f"is a {type(value).__name__}: give a str")
 
 
 def _status(number: int) -> FeatureStatus:

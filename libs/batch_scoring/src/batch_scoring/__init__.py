@@ -10,11 +10,13 @@ from batch_scoring.errors import (
     OutputInUse,
     UnknownColumn,
     UnreadableInput,
+    UnwritableList,
     UnwritableOutput,
     WrongType,
 )
 from batch_scoring.inputs import Input
 from batch_scoring.job import Job
+from batch_scoring.listing import ScoreTables
 from batch_scoring.opening import open_input
 from batch_scoring.output import DeltaOutput, MemoryOutput, Output
 from batch_scoring.planning import Choices, Lake, Plan
@@ -36,8 +38,10 @@ __all__ = [
     "Output",
     "OutputInUse",
     "Plan",
+    "ScoreTables",
     "UnknownColumn",
     "UnreadableInput",
+    "UnwritableList",
     "UnwritableOutput",
     "WrongType",
     "open_input",

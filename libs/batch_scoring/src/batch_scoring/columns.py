@@ -14,6 +14,7 @@ from feature_store.events import from_arrow_column
 from feature_store.scalars import EARLIEST_US, LATEST_US, MAX_KEY_BYTES, MAX_TEXT_BYTES, NO_TIME
 
 from batch_scoring.errors import BadValue, UnknownColumn, WrongType
+from batch_scoring.keeping import MOMENT, keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,12 +25,15 @@ ENTITY, INPUT, FEATURE = "entity", "input", "feature"
 REQUEST_TIME: Final = "request_time"
 REQUEST_KEY: Final = "request_key"
 MAX_REQUEST_KEY_BYTES: Final = 256
-MOMENT: Final = pa.timestamp("us", tz="UTC")
 
 Nulls = Literal["refuse", "missing"]
 _IS: Final[Mapping[FieldType, Callable[[pa.DataType], bool]]] = {
-    FieldType.NUMBER: lambda kind: pa.types.is_integer(kind) or pa.types.is_floating(kind),
-    FieldType.TEXT: lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
+    FieldType.NUMBER: lambda kind: (
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    ),
+    FieldType.TEXT: lambda kind: (
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    ),
     FieldType.TIME: pa.types.is_timestamp,
     FieldType.FLAG: pa.types.is_boolean,
 }
@@ -178,7 +182,8 @@ class _Finder:
     def _checked(self, role: str, name: str, kind: FieldType) -> str:
         found = self._schema.field(name).type
         plain = found.value_type if pa.types.is_dictionary(found) else found
-        if not _IS[kind](plain):
+        # A column of nothing but nulls is of no type: whether they may be is asked of its rows.
+        if not (_IS[kind](plain) or pa.types.is_null(plain)):
             raise WrongType(
                 f"{role}: column {name!r} is {found}, and a {kind} is read: write it as one, or name another "
                 f"column with --column {role}=COLUMN"
@@ -250,7 +255,7 @@ def times_of(
     if column is None:
         return np.full(len(rows), EARLIEST_US if at_us is None else at_us, np.int64)
     _refuse_nulls(rows[column], column, "refuse", where)
-    time_us = from_arrow_column(FieldType.TIME, rows[column])
+    time_us = from_arrow_column(FieldType.TIME, keep(rows[column], column, MOMENT))
     _refuse((time_us < EARLIEST_US) | (time_us >= LATEST_US), column, NO_TIME, where)
     return time_us
 
@@ -271,7 +276,7 @@ def _inputs(
     if kind is FieldType.TEXT:
         return _texts(column, name, MAX_TEXT_BYTES, nulls, where)
     _refuse_nulls(column, name, nulls, where)
-    found = from_arrow_column(kind, column)
+    found = from_arrow_column(kind, keep(column, name, MOMENT) if kind is FieldType.TIME else column)
     given = pc.is_valid(column).to_numpy()
     if kind is FieldType.NUMBER:
         _refuse(given & ~np.isfinite(found), name, "must be a finite number", where)

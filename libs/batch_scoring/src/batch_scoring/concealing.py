@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
+from batch_scoring.columns import ENTITY, INPUT
 from batch_scoring.errors import UnknownColumn
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
     from feature_store import Pseudonyms
     from feature_store.concealment import Concealment
 
     from batch_scoring.columns import Columns
+
+    Named = Sequence[tuple[str, str]]
+    """What a project calls something, and the column that holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +43,42 @@ class Concealed:
         """
         if concealment is None:
             return cls((), None)
-        hashed = [column for name, column in columns.entities.items() if name in concealment.hashed_entities]
-        hashed += [column for name, column in columns.inputs.items() if name in concealment.hashed_inputs]
+        entities, inputs = list(columns.entities.items()), list(columns.inputs.items())
+        return cls._of(columns, entities, inputs, concealment, label)
+
+    @classmethod
+    def of_given(cls, columns: Columns, concealment: Concealment | None, label: str) -> Self:
+        """Return what a project hashes of the columns kept beside given vectors, by their names.
+
+        Args:
+            columns: Of the vectors.
+            concealment: The project's; None where nothing is sensitive, or no project is known.
+            label: The model's label, whose request key may be hashed.
+
+        Raises:
+            UnknownColumn: a column is kept that the project does not know.
+        """
+        if concealment is None:
+            return cls((), None)
+        entities = _called(ENTITY, concealment.known_entities, columns.kept)
+        inputs = _called(INPUT, concealment.known_inputs, columns.kept)
+        return cls._of(columns, entities, inputs, concealment, label)
+
+    @classmethod
+    def _of(
+        cls,
+        columns: Columns,
+        entities: Named,
+        inputs: Named,
+        concealment: Concealment,
+        label: str,
+    ) -> Self:
+        hashed = [column for name, column in entities if name in concealment.hashed_entities]
+        hashed += [column for name, column in inputs if name in concealment.hashed_inputs]
         if columns.request_key is not None and label in concealment.hashed_request_keys:
             hashed.append(columns.request_key)
-        known = {*columns.entities.values(), *columns.inputs.values()}
+        told = {columns.request_key, columns.request_time, *columns.features}
+        known = {column for _, column in [*entities, *inputs]} | told
         strange = [name for name in columns.kept if name not in known]
         if strange:
             raise UnknownColumn(
@@ -59,3 +96,9 @@ class Concealed:
             column = pa.DictionaryArray.from_arrays(told.indices, pa.array(hidden, pa.string()))
             rows = rows.set_column(rows.schema.get_field_index(name), name, column.cast(pa.string()))
         return rows
+
+
+def _called(what: str, names: Collection[str], kept: Iterable[str]) -> Named:
+    """Return the kept columns that are called by a name, with its prefix or without."""
+    plain = {column: column.removeprefix(f"{what}.") for column in kept}
+    return [(name, column) for column, name in plain.items() if name in names]

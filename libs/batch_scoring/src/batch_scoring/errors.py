@@ -41,5 +41,9 @@ class OutputInUse(BatchError):
     """Another run writes to the same output."""
 
 
+class UnwritableList(BatchError):
+    """The output cannot be noted in the lake, where an erasure would find it."""
+
+
 class UnwritableOutput(BatchError):
     """The output cannot be written: the store refuses, or is away."""

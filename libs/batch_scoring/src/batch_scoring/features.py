@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from feature_store import AsOf, Status, point_in_time
 
@@ -15,7 +16,6 @@ from batch_scoring.errors import BadValue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pyarrow as pa
     from feature_store import Contract, Requests
     from numpy.typing import NDArray
 
@@ -78,6 +78,8 @@ class GivenFeatures:
                     )
                 statuses[gone, at] = Status.MISSING
                 column = column.cast("float64").fill_null(float(self._defaults[at]))
+            elif pa.types.is_decimal(column.type):
+                column = column.cast("float64")
             # An overflow becomes infinite, which is refused below.
             with np.errstate(over="ignore"):
                 values[:, at] = column.to_numpy()

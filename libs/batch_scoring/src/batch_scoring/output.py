@@ -139,7 +139,9 @@ class DeltaOutput:
         except (OtherOutput, OutputInUse):
             raise
         except Exception as error:  # delta-rs raises bare Exception beside its own classes
-            raise UnwritableOutput(f"output {self.uri} cannot be written or read: {error}") from error
+            # Behind its first line delta-rs lists where it was in its own code.
+            told = str(error).partition("\n")[0]
+            raise UnwritableOutput(f"output {self.uri} cannot be written or read: {told}") from error
 
 
 class MemoryOutput:

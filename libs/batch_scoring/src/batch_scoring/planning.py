@@ -10,11 +10,12 @@ from feature_store import DefinitionError
 from feature_store.concealment import Concealment
 from model_package import Scorer
 
-from batch_scoring.columns import MOMENT, REQUEST_KEY, REQUEST_TIME, bind, bind_given
+from batch_scoring.columns import REQUEST_KEY, REQUEST_TIME, bind, bind_given
 from batch_scoring.concealing import Concealed
 from batch_scoring.errors import ContractMismatch, OtherOutput, UnknownColumn
 from batch_scoring.features import GivenFeatures, LakeFeatures
 from batch_scoring.job import Job
+from batch_scoring.keeping import MOMENT, kept_as
 from batch_scoring.lake import PinnedEvents, pin
 from batch_scoring.model_outputs import fields_of, specs_of
 
@@ -106,7 +107,15 @@ class Plan:
 
     @classmethod
     def of_given(
-        cls, rows: Input, package: Package, output: Output, choices: Choices, contract: Contract | None = None
+        cls,
+        rows: Input,
+        package: Package,
+        output: Output,
+        choices: Choices,
+        contract: Contract | None = None,
+        *,
+        concealment: Concealment | None = None,
+        label: str = "",
     ) -> Self:
         """Plan to score vectors that the input holds.
 
@@ -116,6 +125,8 @@ class Plan:
             output: Where to.
             choices: How.
             contract: Of the model, which says what stands for a null; nulls are refused without it.
+            concealment: What a project hashes; None where nothing is sensitive, or no project is known.
+            label: The model's label, whose request key may be hashed.
 
         Raises:
             BatchError: it cannot be done.
@@ -140,7 +151,8 @@ class Plan:
         defaults = contract.defaults if contract is not None and choices.nulls == "missing" else None
         features = GivenFeatures(columns.features, defaults)
         job = _job(rows, package, choices, "given")
-        return cls._of(rows, package, output, choices, job, columns, features)
+        concealed = Concealed.of_given(columns, concealment, label)
+        return cls._of(rows, package, output, choices, job, columns, features, concealed)
 
     @classmethod
     def of_lake(cls, rows: Input, package: Package, output: Output, choices: Choices, lake: Lake) -> Self:
@@ -260,7 +272,7 @@ def _schema_of(rows: pa.Schema, columns: Columns, scorer: Scorer, choices: Choic
             pa.field(PREDICTION_ID, pa.string()),
             pa.field(REQUEST_KEY, pa.string()),
             pa.field(REQUEST_TIME, MOMENT),
-            *(_plain(rows.field(name)) for name in columns.kept if name not in _RESERVED),
+            *(kept_as(rows.field(name)) for name in columns.kept if name not in _RESERVED),
             pa.field(SCORE, pa.float64()),
             *fields_of(specs_of(scorer)),
             *(pa.field(name, pa.string()) for name in _CONSTANTS),
@@ -268,9 +280,3 @@ def _schema_of(rows: pa.Schema, columns: Columns, scorer: Scorer, choices: Choic
             *([pa.field(VECTOR, pa.list_(pa.float32()))] if choices.vectors else []),
         ]
     )
-
-
-def _plain(column: pa.Field) -> pa.Field:
-    """Return a column as Delta holds it: no dictionaries, times in microseconds UTC."""
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    return pa.field(column.name, MOMENT if pa.types.is_timestamp(kind) else kind)

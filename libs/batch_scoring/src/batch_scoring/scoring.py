@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 from model_package import NonFiniteScore, Outputs
 
-from batch_scoring.columns import MOMENT, REQUEST_KEY, REQUEST_TIME, times_of
+from batch_scoring.columns import REQUEST_KEY, REQUEST_TIME, times_of
 from batch_scoring.errors import NoScore
 from batch_scoring.job import prediction_ids
+from batch_scoring.keeping import MOMENT, keep
 from batch_scoring.model_outputs import columns_of, fields_of, specs_of
 from batch_scoring.planning import PREDICTION_ID, SCORE, STATUSES, VECTOR
 
@@ -190,8 +191,9 @@ def written(plan: Plan, batch: Batch, outputs: Outputs) -> pa.Table:
     }
     if plan.choices.vectors:
         columns[VECTOR] = _lists_of(batch.vectors.values)
-    kept = {name: batch.rows[name] for name in plan.columns.kept if name not in columns}
-    columns |= {name: column.cast(plan.schema.field(name).type) for name, column in kept.items()}
+    for name in plan.columns.kept:
+        if name not in columns:
+            columns[name] = keep(batch.rows[name], name, plan.schema.field(name).type)
     return pa.table({name: columns[name] for name in plan.schema.names})
 
 

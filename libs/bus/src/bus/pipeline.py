@@ -15,7 +15,7 @@ from bus.topics import dead_letter_of
 from bus.watermarks import Watermark
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from bus.batching import Bites
     from bus.clocks import Clock
@@ -35,7 +35,11 @@ _NOTHING_SEEN: Final = Watermark(0)
 
 
 class Pipeline:
-    """Takes batches through their steps."""
+    """Takes batches through their steps, one after the other.
+
+    Args:
+        done: Told the new marks of a batch's partitions once all its effects are durable.
+    """
 
     def __init__(  # noqa: PLR0913 - one keyword a collaborator
         self,
@@ -49,6 +53,7 @@ class Pipeline:
         concealed: Collection[str],
         clock: Clock,
         bites: Bites,
+        done: Callable[[Marks], None],
     ) -> None:
         self._delivery = delivery
         self._undertaker = undertaker
@@ -59,9 +64,29 @@ class Pipeline:
         self._concealed = frozenset(concealed)
         self._clock = clock
         self._bites = bites
+        self._done = done
 
-    async def process(self, batch: Sequence[LogRecord], known: Marks) -> Marks:
-        """Return the new marks of the partitions in the batch, once all its effects are durable.
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way: `settle` then returns, or raises, at once."""
+        return True
+
+    async def settle(self) -> None:
+        """Return once all that was taken in has had its effect.
+
+        Raises:
+            TransactionFailed: it is not known whether what was under way was written.
+        """
+
+    async def abandon(self) -> None:
+        """Give up what is under way."""
+
+    async def process(self, batch: Sequence[LogRecord], known: Marks) -> None:
+        """Bring about the effects of a batch.
+
+        Args:
+            batch: In order.
+            known: The marks of its partitions before it.
 
         Raises:
             Interrupted: the batch was given up.
@@ -73,9 +98,8 @@ class Pipeline:
             refusals.extend(refused(batch, [one for one in answers if isinstance(one, Rejection)]))
         if refusals:
             await self._bury(refusals)
-        marks = advance(known, batch, received)
         self._finished(batch, refusals)
-        return marks
+        self._done(advance(known, batch, received))
 
     def _finished(self, batch: Sequence[LogRecord], refusals: Sequence[Refusal]) -> None:
         records = Counter(record.topic for record in batch)

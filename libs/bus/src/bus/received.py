@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from bus.events import Event
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen for the same reason as `Event`.
+@dataclass(slots=True, unsafe_hash=True)
 class Received:
     """An event and where it came from."""
 

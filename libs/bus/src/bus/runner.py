@@ -135,6 +135,7 @@ class ConsumerRunner:
             concealed=concealed,
             clock=clock,
             bites=self._bites,
+            done=self._had_effect,
         )
         self._backlog = Backlog()
         self._hand = asyncio.Lock()
@@ -213,6 +214,7 @@ class ConsumerRunner:
                 _log.warning("%s: %s", self._group, error)
             finally:
                 self._backlog.clear()
+                await self._pipeline.abandon()
                 await self._feed.close()
             if not self._stopping:
                 await self._patience.rest(failures)
@@ -223,6 +225,7 @@ class ConsumerRunner:
                 await self._start(self._unpositioned)
             await self._gather()
             await self._process_next()
+        await self._pipeline.settle()
         await self._settled()
 
     async def _start(self, partitions: list[TopicPartition]) -> None:
@@ -233,8 +236,11 @@ class ConsumerRunner:
             return
         # They may have moved on while the answers were on their way.
         if self._unpositioned is partitions:
-            for where, begin in begins.items():
-                self._mark(where, self._marks.get(where, Watermark(begin)))
+            marks = {where: self._marks.get(where, Watermark(begin)) for where, begin in begins.items()}
+            for where, mark in marks.items():
+                self._mark(where, mark)
+            # Whoever died between an effect and telling of it left nothing to read again: it is told now.
+            self._told.add({where: marks[where] for where in offsets or () if where in marks})
             self._unpositioned = None
             self._readiness.regained(_GROUP)
 
@@ -251,7 +257,9 @@ class ConsumerRunner:
             if self._patience.interrupt.is_set() or self._unpositioned is not None:
                 return
             if not self._backlog:
-                self._pass_over()
+                if self._pipeline.is_idle:
+                    await self._pipeline.settle()
+                    self._pass_over()
             elif left_ms <= 0 or not self._batching.max_wait_ms:
                 return
         await self._look_beside()
@@ -278,7 +286,7 @@ class ConsumerRunner:
 
     async def _process(self, batch: Sequence[LogRecord]) -> None:
         try:
-            marks = await self._pipeline.process(batch, self._marks)
+            await self._pipeline.process(batch, self._marks)
         except Interrupted:
             # What follows the abandoned batch must not overtake it.
             self._backlog.clear()
@@ -291,6 +299,8 @@ class ConsumerRunner:
             # Only what is written in transactions comes here: all is read again from what was written.
             self._backlog.clear()
             raise
+
+    def _had_effect(self, marks: Marks) -> None:
         self._told.add(marks)
         for where, mark in {**self._marks, **marks}.items():
             self._mark(where, mark)
@@ -339,6 +349,11 @@ class ConsumerRunner:
             await self._process_next()
         async with self._hand:
             self._backlog.clear()
+            try:
+                await self._pipeline.settle()
+            except Unavailable as error:
+                # Whoever takes the partitions over, this member too, is told what was written.
+                _log.warning("%s: %s", self._group, error)
         await self._settled()
 
     def on_assigned(self, partitions: Collection[TopicPartition]) -> None:

@@ -2,7 +2,7 @@
 
 Telling progress and committing are writes on the broker, which may batch such writes for milliseconds; the
 next batch does not wait for them. Marks are handed in after the effects are durable, so what is lost with the
-process is only read again.
+process is only read again; a group that keeps its own positions tells them when it begins.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from bus.dead_letters import Refusal, without_value
@@ -28,6 +29,9 @@ _LARGEST_LETTER_BYTES: Final = MAX_DEAD_LETTER_BYTES - 1024
 class TransactionalPipeline(Pipeline):
     """Takes batches through their steps; the last is one transaction a partition.
 
+    It is taken beside the first steps of the next batch: answering has no effect, so that what was answered
+    while a write failed is simply forgotten. Writes follow one another.
+
     Args:
         transactions: Writes them.
         options: See `Pipeline`.
@@ -36,16 +40,41 @@ class TransactionalPipeline(Pipeline):
     def __init__(self, transactions: Transactions, **options: Any) -> None:
         super().__init__(**options)
         self._transactions = transactions
+        self._writing: asyncio.Task[None] | None = None
+        self._ahead: Marks = {}
 
-    async def process(self, batch: Sequence[LogRecord], known: Marks) -> Marks:
-        """See `Pipeline.process`.
+    @property
+    def is_idle(self) -> bool:
+        """See `Pipeline.is_idle`."""
+        return self._writing is None or self._writing.done()
+
+    async def settle(self) -> None:
+        """See `Pipeline.settle`: whoever waits for the same write is told the same of it."""
+        writing = self._writing
+        if writing is None:
+            return
+        # Not awaited itself, so that one who waits no longer does not end it.
+        await asyncio.wait([writing])
+        if self._writing is writing:
+            self._writing, self._ahead = None, {}
+        writing.result()
+
+    async def abandon(self) -> None:
+        """See `Pipeline.abandon`: whoever takes the partitions over is told what was written."""
+        writing, self._writing, self._ahead = self._writing, None, {}
+        if writing is not None:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+
+    async def process(self, batch: Sequence[LogRecord], known: Marks) -> None:
+        """See `Pipeline.process`: it returns while the batch is being written.
 
         Raises:
-            TransactionFailed: it is not known what of it was written.
+            TransactionFailed: it is not known what of the batch before was written.
         """
         received, malformed = parse(batch)
         refusals = self._own(malformed)
-        marks = advance(known, batch, received)
+        marks = advance({**known, **self._ahead}, batch, received)
         works = {where: Work(mark.next_offset) for where, mark in marks.items()}
         answers = await self._delivery.deliver(received) if received else []
         rejections = [one for one in answers if isinstance(one, Rejection)]
@@ -53,9 +82,20 @@ class TransactionalPipeline(Pipeline):
         refusals += refused(batch, rejections)
         for refusal in refusals:
             self._place_letter(works, refusal)
+        await self.settle()
+        self._ahead = marks
+        self._writing = asyncio.ensure_future(self._write(works, batch, refusals, marks))
+
+    async def _write(
+        self,
+        works: dict[TopicPartition, Work],
+        batch: Sequence[LogRecord],
+        refusals: Sequence[Refusal],
+        marks: Marks,
+    ) -> None:
         await self._transactions.write(works)
         self._finished(batch, refusals)
-        return marks
+        self._done(marks)
 
     def _place_letter(self, works: dict[TopicPartition, Work], refusal: Refusal) -> None:
         letter = self._letter(refusal)

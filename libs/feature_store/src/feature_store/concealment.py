@@ -47,22 +47,7 @@ class Concealment:
             return None
         if pseudonyms is None:
             raise MissingKey(f"project {project.module} has sensitive fields: no key is given to hash with")
-        examples = [model.examples for model in project.models.values()]
-        inputs = [
-            (name, one.source.handling(field)) for one in examples for name, field in one.context.items()
-        ]
-        return cls(
-            pseudonyms,
-            frozenset(project.entities) | {name for one in examples for name in one.entities},
-            project.hashed_entities,
-            frozenset(name for name, _ in inputs),
-            frozenset(name for name, handling in inputs if handling is Handling.HASH),
-            frozenset(
-                label.name
-                for label in project.labels.values()
-                if label.source.handling(label.request_key) is Handling.HASH
-            ),
-        )
+        return cls(pseudonyms, **names_kept(project))
 
     def entities(self, entities: Mapping[str, str]) -> dict[str, str]:
         """Return the keys under which rows are found and that may be written."""
@@ -85,3 +70,20 @@ class Concealment:
     def request_key(self, label: str, key: str) -> str:
         """Return the request key by which an outcome of a label will find its prediction."""
         return self.pseudonyms.of(key) if key and label in self.hashed_request_keys else key
+
+
+def names_kept(project: Project) -> dict[str, frozenset[str]]:
+    """Return what of a request may be looked up and written, and how, by `Concealment`'s attributes."""
+    examples = [model.examples for model in project.models.values()]
+    inputs = [(name, one.source.handling(field)) for one in examples for name, field in one.context.items()]
+    return {
+        "known_entities": frozenset(project.entities) | {name for one in examples for name in one.entities},
+        "hashed_entities": project.hashed_entities,
+        "known_inputs": frozenset(name for name, _ in inputs),
+        "hashed_inputs": frozenset(name for name, handling in inputs if handling is Handling.HASH),
+        "hashed_request_keys": frozenset(
+            label.name
+            for label in project.labels.values()
+            if label.source.handling(label.request_key) is Handling.HASH
+        ),
+    }

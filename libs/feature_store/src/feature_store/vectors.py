@@ -17,6 +17,7 @@ from feature_store.definitions import Feature, RequestTime
 from feature_store.derivation import Derivation
 from feature_store.plans import plan_of, ring_of
 from feature_store.readings import Combined, Reading, reading_of
+from feature_store.rows import NOTHING_APPLIED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +43,7 @@ class RowPositions:
         view: The view's name.
         found: Whether there was a row, bool[n].
         applied: The last offset applied by partition, int64[n, partitions]; -1 where nothing was.
+        declared: How many partitions the view's source declares.
         recorded_watermark_us: The newest recorded time applied, int64[n]; meaningless where there was no row.
     """
 
@@ -49,6 +51,19 @@ class RowPositions:
     found: NDArray[np.bool_]
     applied: NDArray[np.int64]
     recorded_watermark_us: NDArray[np.int64]
+    declared: int
+
+
+def told(applied: list[int], declared: int) -> list[int]:
+    """Return offsets applied as they are told: of the declared partitions, and up to the last one with any.
+
+    So what is told of a row is a function of the row, and not of the wider rows that were read before or
+    beside it.
+    """
+    end = len(applied)
+    while end > declared and applied[end - 1] == NOTHING_APPLIED:
+        end -= 1
+    return applied[:end]
 
 
 class Positions(Sequence[RowPositions]):
@@ -64,7 +79,11 @@ class Positions(Sequence[RowPositions]):
     def of(self, request: int) -> Sequence[tuple[str, list[int], int]]:
         """Return view, offsets applied by partition and recorded watermark of the rows of one request."""
         return [
-            (one.view, one.applied[request].tolist(), int(one.recorded_watermark_us[request]))
+            (
+                one.view,
+                told(one.applied[request].tolist(), one.declared),
+                int(one.recorded_watermark_us[request]),
+            )
             for one in self._each
             if one.found[request]
         ]

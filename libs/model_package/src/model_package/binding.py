@@ -30,8 +30,9 @@ def find_whole_vector(session: ort.InferenceSession, what: str, width: int) -> T
         found = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in inputs)
         raise UnusableModel(
             f"{what} must have one input tensor(float) [n, F], has {found}; where features are dealt to "
-            "several inputs, the manifest's signature must say how"
+            "several inputs, or to one of another type, the manifest's signature must say how under inputs"
         )
+    _check_rows(inputs[0], what)
     declared = inputs[0].shape[1]
     if isinstance(declared, int) and declared != width:
         raise UnusableModel(f"{what} names {width} features, its model reads {declared}")
@@ -91,7 +92,7 @@ def _input_spec(given: ort.NodeArg, columns: int, what: str) -> TensorSpec:
     datatype = DATATYPES.get(given.type)
     said = f"{what} has an input {given.name}: {given.type} {given.shape}"
     if datatype is None:
-        raise UnusableModel(f"{said}; inputs may be {', '.join(DATATYPES)}")
+        raise UnusableModel(f"{said}; inputs may be {', '.join(DATATYPES)}: cast it in the graph")
     is_flat = len(given.shape) == 1
     fits = columns == 1 if is_flat else len(given.shape) == 2 and _is_width(given.shape[1], columns)
     if not fits:

@@ -97,8 +97,9 @@ class Numbers:
     def _refuse(self, fits: NDArray[np.bool_], numbers: NDArray[np.float32]) -> None:
         if not fits.all():
             row = int(np.argmin(fits))
+            of_row = f" of row {row}" if len(numbers) > 1 else ""
             raise VectorMismatch(
-                f"feature {self.feature!r} of row {row} is {numbers[row]}, which its input of type "
+                f"feature {self.feature!r}{of_row} is {numbers[row]}, which its input of type "
                 f"{self.datatype} cannot hold: give the feature a default that it can, or the input a float"
             )
 

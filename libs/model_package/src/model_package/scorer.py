@@ -32,6 +32,7 @@ class Scorer:
         self._graph = Graph(package.model, package.manifest, package.uri)
         self.width: Final = self._graph.width
         self.signature: Final[Signature] = self._graph.signature
+        self.score_output: Final = self._graph.score.output
         self.has_more: Final = self._graph.has_more
         self._plain = _Plain(self._graph) if self._graph.is_plain else None
 

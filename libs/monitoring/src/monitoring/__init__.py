@@ -8,9 +8,12 @@ from monitoring.binary import accuracy, brier, log_loss, log_losses, roc_auc
 from monitoring.calibration import CalibrationBin, calibration_bins
 from monitoring.declarations import DeclarationError, Location
 from monitoring.distances import Ks, binned_roc_auc, kolmogorov_survival, ks, psi
-from monitoring.multiclass import class_accuracy, class_log_loss
+from monitoring.embeddings import cosine_distances, similarity_correlation
+from monitoring.estimates import Estimate
+from monitoring.multiclass import class_accuracy, class_hits, class_log_loss, class_log_losses
 from monitoring.paired import agreement, flips, mean_absolute_difference
-from monitoring.regression import mean_absolute_error, r_squared, root_mean_squared_error
+from monitoring.ranks import rank_correlation
+from monitoring.regression import bias, mean_absolute_error, r_squared, root_mean_squared_error
 from monitoring.sequential import ConfidenceSequence, Differences, confidence_sequence
 
 __all__ = [
@@ -18,16 +21,21 @@ __all__ = [
     "ConfidenceSequence",
     "DeclarationError",
     "Differences",
+    "Estimate",
     "Ks",
     "Location",
     "accuracy",
     "agreement",
+    "bias",
     "binned_roc_auc",
     "brier",
     "calibration_bins",
     "class_accuracy",
+    "class_hits",
     "class_log_loss",
+    "class_log_losses",
     "confidence_sequence",
+    "cosine_distances",
     "flips",
     "kolmogorov_survival",
     "ks",
@@ -37,6 +45,8 @@ __all__ = [
     "mean_absolute_error",
     "psi",
     "r_squared",
+    "rank_correlation",
     "roc_auc",
     "root_mean_squared_error",
+    "similarity_correlation",
 ]

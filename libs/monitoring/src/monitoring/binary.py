@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monitoring.checks import checked_pair
+from monitoring.ranks import mid_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -29,7 +30,7 @@ def roc_auc(labels: ArrayLike, scores: ArrayLike) -> float | None:
     negatives = truth.size - positives
     if positives == 0 or negatives == 0:
         return None
-    rank_sum = float(_mid_ranks(values)[truth == 1.0].sum())
+    rank_sum = float(mid_ranks(values)[truth == 1.0].sum())
     return (rank_sum - positives * (positives + 1) / 2) / (positives * negatives)
 
 
@@ -58,13 +59,6 @@ def accuracy(labels: ArrayLike, scores: ArrayLike, threshold: float) -> float | 
     """Return the share of rows decided rightly; at or above `threshold` is decided positive."""
     truth, values = checked_pair(labels, scores)
     return _mean((values >= threshold) == (truth == 1.0))
-
-
-def _mid_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
-    last_rank = np.cumsum(sizes)
-    mid_ranks: NDArray[np.float64] = last_rank - (sizes - 1) / 2
-    return mid_ranks[group]
 
 
 def _mean(values: NDArray[np.float64] | NDArray[np.bool_]) -> float | None:

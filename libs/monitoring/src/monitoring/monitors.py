@@ -25,7 +25,12 @@ from monitoring.declarations import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-METRICS: Final = ("roc_auc", "log_loss", "brier", "accuracy")
+METRICS: Final[Mapping[str, tuple[str, ...]]] = {
+    "binary": ("roc_auc", "log_loss", "brier", "accuracy"),
+    "multiclass": ("log_loss", "accuracy"),
+    "regression": ("rmse", "mae", "bias", "r_squared"),
+}
+"""By task; outcomes say nothing of models of other tasks."""
 DETECTORS: Final = ("adwin", "page-hinkley")
 
 
@@ -233,10 +238,12 @@ class _Labelled(Monitor):
 
 @dataclass(frozen=True, kw_only=True)
 class LabelDrift(_Labelled):
-    """Are positives as frequent as in training?
+    """Are outcomes as they were in training: positives as frequent, each class, or the mean of a regression?
 
     Attributes:
-        change: The monitor breaches when the positive rate is further than this from training's, up or down.
+        change: The monitor breaches when the positive rate, or a class's share, is further than this from
+            training's, up or down; of a regression the mean outcome, in standard deviations of training's
+            labels.
     """
 
     window: timedelta = timedelta(days=7)
@@ -254,8 +261,11 @@ class Performance(_Labelled):
     """Are the scores as good as on the holdout? Overall is judged; slices are reported.
 
     Attributes:
-        metric: What is judged: "roc_auc", "log_loss", "brier" or "accuracy".
-        worse_by: The monitor breaches when the metric is worse than the holdout's by more than this.
+        metric: What is judged, of the model's task: "roc_auc", "log_loss", "brier" or "accuracy" of two
+            classes, "log_loss" or "accuracy" of many, "rmse", "mae", "bias" or "r_squared" of a regression.
+        worse_by: The monitor breaches when the metric is worse than the holdout's by more than this. Errors
+            of a regression are in the label's unit, so for "rmse" and "mae" it is a share of the holdout's,
+            and for "bias", which is judged either way, of the holdout's "rmse".
     """
 
     window: timedelta = timedelta(days=7)
@@ -266,7 +276,9 @@ class Performance(_Labelled):
 
     def _check_own(self, check: Checker) -> None:
         super()._check_own(check)
-        check.one_of("metric", self.metric, METRICS)
+        check.one_of(
+            "metric", self.metric, [*dict.fromkeys(name for names in METRICS.values() for name in names)]
+        )
         check.positive("worse_by", self.worse_by)
 
 
@@ -305,15 +317,19 @@ class ConceptDrift(_Labelled):
             )
 
 
-def check_monitors(monitors: Iterable[Monitor], models: Mapping[str, Collection[str]]) -> None:
+def check_monitors(
+    monitors: Iterable[Monitor], models: Mapping[str, Collection[str]], tasks: Mapping[str, str]
+) -> None:
     """Check a project's monitors against its models.
 
     Args:
         monitors: All of the project's.
         models: By name, each model's features by their full names.
+        tasks: By name, each model's task.
 
     Raises:
-        DeclarationError: A model or a feature is unknown, or two monitors of a model have one name.
+        DeclarationError: A model or a feature is unknown, two monitors of a model have one name, or one has
+            no meaning for its model's task.
     """
     seen: dict[tuple[str, str], Monitor] = {}
     for monitor in monitors:
@@ -325,12 +341,29 @@ def check_monitors(monitors: Iterable[Monitor], models: Mapping[str, Collection[
                     f"model {monitor.model!r} has no feature {name!r}",
                     did_you_mean(name, models[monitor.model]),
                 )
+        _check_task(monitor, tasks[monitor.model])
         first = seen.setdefault((monitor.model, monitor.name), monitor)
         if first is not monitor:
             raise check.refuse(
                 f"model {monitor.model!r} has a monitor of this name already, at {first.location}",
                 "Give one of them another name.",
             )
+
+
+def _check_task(monitor: Monitor, task: str) -> None:
+    if not isinstance(monitor, _Labelled):
+        return
+    metrics = METRICS.get(task)
+    if metrics is None:
+        raise monitor.checker.refuse(
+            f"model {monitor.model!r} is of task {task!r}, of which no outcome says how good it is",
+            "Remove this monitor; PredictionDrift watches the scores.",
+        )
+    if isinstance(monitor, Performance) and monitor.metric not in metrics:
+        raise monitor.checker.refuse(
+            f"metric is {monitor.metric!r}, which has no meaning for a model of task {task!r}",
+            f"Write one of {', '.join(map(repr, metrics))}.",
+        )
 
 
 def _names_of(features: Sequence[str | Named] | None) -> tuple[str, ...] | None:

@@ -16,20 +16,32 @@ if TYPE_CHECKING:
 _SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 
 
-def class_log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float | None:
-    """Return the mean negative log likelihood of the true classes, in nats.
+def class_log_losses(labels: ArrayLike, probabilities: ArrayLike) -> NDArray[np.float64]:
+    """Return each row's negative log likelihood of its true class, in nats.
 
     Probabilities are kept one machine epsilon away from 0 and 1, as those of two classes are.
     """
     truth, rows = _checked(labels, probabilities)
     likely = np.clip(rows[np.arange(len(truth)), truth], _SMALLEST_PROBABILITY, 1.0 - _SMALLEST_PROBABILITY)
-    return float(-np.log(likely).mean()) if truth.size else None
+    return -np.log(likely)
+
+
+def class_log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float | None:
+    """Return the mean negative log likelihood of the true classes, in nats."""
+    losses = class_log_losses(labels, probabilities)
+    return float(losses.mean()) if losses.size else None
+
+
+def class_hits(labels: ArrayLike, probabilities: ArrayLike) -> NDArray[np.bool_]:
+    """Return where the likeliest class, the first of equals, is the true one."""
+    truth, rows = _checked(labels, probabilities)
+    return np.asarray(rows.argmax(axis=1) == truth)
 
 
 def class_accuracy(labels: ArrayLike, probabilities: ArrayLike) -> float | None:
-    """Return the share of rows whose likeliest class, the first of equals, is the true one."""
-    truth, rows = _checked(labels, probabilities)
-    return float((rows.argmax(axis=1) == truth).mean()) if truth.size else None
+    """Return the share of rows whose likeliest class is the true one."""
+    hits = class_hits(labels, probabilities)
+    return float(hits.mean()) if hits.size else None
 
 
 def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

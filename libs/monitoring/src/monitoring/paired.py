@@ -29,8 +29,11 @@ def agreement(champion: ArrayLike, challenger: ArrayLike, threshold: float) -> f
 
 
 def mean_absolute_difference(champion: ArrayLike, challenger: ArrayLike) -> float | None:
-    """Return the mean absolute difference of the two scores."""
-    ours, theirs = _checked(champion, challenger)
+    """Return the mean absolute difference of the two scores, whatever they are; they must be finite."""
+    ours, theirs = np.asarray(champion, np.float64), np.asarray(challenger, np.float64)
+    same_length("champion", ours, "challenger", theirs)
+    if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+        raise ValueError("scores must be finite")
     return float(np.abs(ours - theirs).mean()) if ours.size else None
 
 

@@ -25,11 +25,19 @@ def mean_absolute_error(labels: ArrayLike, values: ArrayLike) -> float | None:
     return float(np.abs(errors).mean()) if errors.size else None
 
 
+def bias(labels: ArrayLike, values: ArrayLike) -> float | None:
+    """Return the mean difference, values less labels: above 0 where too much was foretold."""
+    errors = _errors(labels, values)
+    return float(errors.mean()) if errors.size else None
+
+
 def r_squared(labels: ArrayLike, values: ArrayLike) -> float | None:
     """Return the share of the labels' variance that the values explain; undefined where there is none."""
     errors = _errors(labels, values)
     truth = np.asarray(labels, np.float64)
-    spread = float(np.square(truth - truth.mean()).sum()) if truth.size else 0.0
+    # Of equal labels the mean may be a bit off, which is no variance.
+    varies = truth.size > 0 and truth.min() < truth.max()
+    spread = float(np.square(truth - truth.mean()).sum()) if varies else 0.0
     return 1.0 - float(np.square(errors).sum()) / spread if spread else None
 
 

@@ -28,24 +28,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """The paired differences of one group as sums: enough for the mean and deviation of many groups."""
+    """The paired differences of one group as sums: enough for the mean and deviation of many groups.
+
+    Attributes:
+        before: Sum of what the differences were taken from, such as the champion's losses: what they are
+            large or small beside.
+    """
 
     pairs: int
     total: float
     squares: float
+    before: float = 0.0
 
     @classmethod
-    def of(cls, differences: ArrayLike) -> Self:
+    def of(cls, differences: ArrayLike, before: ArrayLike = ()) -> Self:
         """Sum up a group's differences.
 
         Raises:
-            ValueError: A difference is not finite.
+            ValueError: A number is not finite.
         """
-        values = np.asarray(differences, dtype=np.float64)
-        if not np.isfinite(values).all():
+        values, others = np.asarray(differences, np.float64), np.asarray(before, np.float64)
+        if not (np.isfinite(values).all() and np.isfinite(others).all()):
             raise ValueError("differences must be finite")
         # fsum: the same pairs give the same bits in whatever order they were read.
-        return cls(values.size, math.fsum(values), math.fsum(np.square(values)))
+        return cls(values.size, math.fsum(values), math.fsum(np.square(values)), math.fsum(others))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ class ConfidenceSequence:
     Attributes:
         pairs: Of all groups together.
         groups: With at least one pair.
+        before: The mean of what the differences were taken from; see `Differences`.
         half_width: Infinite while there are fewer than two groups.
     """
 
@@ -62,6 +69,7 @@ class ConfidenceSequence:
     groups: int
     mean: float
     half_width: float
+    before: float = 0.0
 
     @property
     def lower(self) -> float:
@@ -99,7 +107,8 @@ def confidence_sequence(
         return None
     mean = math.fsum(group.total for group in filled) / pairs
     half_width = _deviation(filled, pairs, mean) * _width_factor(pairs, alpha, tightest_at_pairs)
-    return ConfidenceSequence(pairs, len(filled), mean, half_width)
+    before = math.fsum(group.before for group in filled) / pairs
+    return ConfidenceSequence(pairs, len(filled), mean, half_width, before)
 
 
 def _deviation(groups: Sequence[Differences], pairs: int, mean: float) -> float:

@@ -17,9 +17,11 @@ from drift_detector.adapters import wire
 from drift_detector.adapters.kafka import BusAnnouncements, Topics
 from drift_detector.alerting import Alerting
 from drift_detector.auditing import objectives_us
+from drift_detector.domain.class_outcomes import ClassQuality
 from drift_detector.domain.inputs import InputSketch
-from drift_detector.domain.outcomes import LabelSketch
+from drift_detector.domain.outcomes import BinaryQuality, LabelSketch
 from drift_detector.domain.shares import Rules
+from drift_detector.domain.value_outcomes import ValueQuality
 from drift_detector.domain.windows import grain_of
 from drift_detector.handlers import ANSWERS, OUTCOMES, Books, Counting
 from drift_detector.measurer import Measurer
@@ -30,10 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bus.producer import KafkaPublisher, Publisher
-    from feature_store import Project
+    from feature_store import ModelSpec, Project
     from monitoring.monitors import Monitor
     from prometheus_client import CollectorRegistry
 
+    from drift_detector.domain.quality import Quality
     from drift_detector.metrics import Metrics
     from drift_detector.ports import Alerts, Diaries, Frontier, References, Shares
     from drift_detector.settings import DetectorSettings
@@ -74,7 +77,11 @@ class Watched:
         contracts = {name: project.contract(name) for name in project.models}
         fresh = [name for name, contract in contracts.items() if objectives_us(contract)]
         found = with_defaults(declared, contracts, fresh)
-        check_monitors(found, {name: contract.feature_names for name, contract in contracts.items()})
+        check_monitors(
+            found,
+            {name: contract.feature_names for name, contract in contracts.items()},
+            {name: spec.task for name, spec in project.models.items()},
+        )
         monitors: dict[str, list[Monitor]] = defaultdict(list)
         for one in found:
             if not isinstance(one, Sampled):
@@ -84,12 +91,25 @@ class Watched:
         return cls(
             monitors=dict(monitors),
             grains=grains,
-            rules={name: Rules(grains[name], spec.decision_threshold) for name, spec in models.items()},
+            rules={name: Rules(grains[name], quality_of(spec)) for name, spec in models.items()},
             owners={name: spec.owner for name, spec in project.models.items()},
             slices={name: list(spec.slices) for name, spec in models.items()},
             sources=[SourceQuality(model=one.topic, owner=one.owner) for one in project.sources.values()],
             audited=[one for one in found if isinstance(one, StoreMonitor)],
         )
+
+
+def quality_of(spec: ModelSpec) -> Quality | None:
+    """What outcomes say of a model's answers, by its task; None of rankings and embeddings."""
+    match spec.task:
+        case "binary":
+            return BinaryQuality(spec.decision_threshold)
+        case "multiclass":
+            return ClassQuality(tuple(spec.classes))
+        case "regression":
+            return ValueQuality()
+        case _:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +142,7 @@ def shelf_of(watched: Watched, world: World, partitions: Sequence[TopicPartition
         Stack(world.answers, answers, InputSketch),
         Stack(world.outcomes, resolved, LabelSketch),
         world.references,
-        watched.grains,
+        watched.rules,
     )
 
 
@@ -139,7 +159,7 @@ def assemble(  # noqa: PLR0913 - one keyword a decision of the caller
 ) -> Parts:
     """Put the parts together; nothing runs yet."""
     counting = Counting(
-        read=wire.reader(topics.answers),
+        read=wire.reader(topics.answers, watched.rules),
         answers=topics.answers,
         answer_books=Books(
             shares=world.answers,

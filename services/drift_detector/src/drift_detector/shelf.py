@@ -6,7 +6,7 @@ from collections import OrderedDict, defaultdict
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from drift_detector.domain.contents import Contents, Step
-from drift_detector.domain.outcomes import EVERYTHING, LabelSketch, labelled, squared_errors
+from drift_detector.domain.outcomes import EVERYTHING, LabelSketch
 from drift_detector.domain.sums import Summable
 from drift_detector.domain.windows import Window
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from drift_detector.domain.diaries import Diary
     from drift_detector.domain.inputs import InputSketch
     from drift_detector.domain.references import Reference
+    from drift_detector.domain.shares import Rules
     from drift_detector.domain.windows import Place
     from drift_detector.ports import References, Shares
 
@@ -91,12 +92,12 @@ class Shelf:
         answers: Stack[InputSketch],
         outcomes: Stack[LabelSketch],
         references: References,
-        grains: Mapping[str, int],
+        rules: Mapping[str, Rules],
     ) -> None:
         self._answers = answers
         self._outcomes = outcomes
         self._references = references
-        self._grains = grains
+        self._rules = rules
         self._floors: dict[str, int] = {}
 
     async def marks(self) -> Mapping[TopicPartition, Watermark]:
@@ -107,7 +108,7 @@ class Shelf:
         """List what is there of a model now."""
         await self._answers.list()
         await self._outcomes.list()
-        return View(model, self._answers, self._outcomes, self._references, self._grains[model])
+        return View(model, self._answers, self._outcomes, self._references, self._rules[model])
 
     def clear(self) -> None:
         """Forget what was read."""
@@ -119,7 +120,7 @@ class Shelf:
         """Note that a model needs no grains before a time; what no model needs is removed."""
         lowest = min(self._floors.values(), default=0)
         self._floors[model] = before_us
-        if len(self._floors) == len(self._grains) and min(self._floors.values()) > lowest:
+        if len(self._floors) == len(self._rules) and min(self._floors.values()) > lowest:
             await self._answers.forget(min(self._floors.values()))
             await self._outcomes.forget(min(self._floors.values()))
 
@@ -133,13 +134,14 @@ class View:
         answers: Stack[InputSketch],
         outcomes: Stack[LabelSketch],
         references: References,
-        grain_us: int,
+        rules: Rules,
     ) -> None:
         self._model = model
         self._answers = answers
         self._outcomes = outcomes
         self._references = references
-        self._grain_us = grain_us
+        self._grain_us = rules.grain_us
+        self._quality = rules.quality
         self._answered = [place for place in answers.places if place.model == model]
         self._resolved = [place for place in outcomes.places if place.model == model]
 
@@ -167,7 +169,7 @@ class View:
             by_version[place.version].append(place)
         totals = {version: await self._answers.total(places) for version, places in by_version.items()}
         if not totals:
-            return Contents(window, diary.version, await self._reference(diary.version))
+            return Contents(window, diary.version, await self._reference(diary.version), self._quality)
         version = max(totals, key=lambda one: (totals[one].champion_rows, totals[one].rows, one))
         resolved = [
             one for one in self._within(self._resolved, window, boundary_us) if one.version == version
@@ -175,7 +177,7 @@ class View:
         outcomes = await self._outcomes.total(resolved) if labels else LabelSketch()
         served = await self._served(by_version[version])
         reference = await self._reference(version)
-        return Contents(window, version, reference, totals[version], outcomes, served)
+        return Contents(window, version, reference, self._quality, totals[version], outcomes, served)
 
     async def steps(
         self, version: str, windows: Iterable[Window], boundary_us: int, least_rows: int
@@ -187,9 +189,11 @@ class View:
                 one for one in self._within(self._resolved, window, boundary_us) if one.version == version
             ]
             sketch = await self._outcomes.total(places)
-            if sketch.rows >= least_rows:
-                tally = sketch[EVERYTHING]
-                steps.append(Step(window.start_us, labelled(tally), squared_errors(tally)))
+            if not sketch or self._quality is None:
+                continue
+            rows, error = self._quality.errors(sketch[EVERYTHING])
+            if rows >= least_rows:
+                steps.append(Step(window.start_us, rows, error))
         return steps
 
     def _known_at(self, places: Iterable[Place], known_us: int) -> set[int]:

@@ -30,6 +30,7 @@ from drift_detector.adapters.alerts import KnownAlerts, alert_event
 from drift_detector.adapters.kafka import Topics
 from drift_detector.adapters.memory import MemoryDiaries, MemoryShares
 from drift_detector.bootstrap import Parts, Watched, World, assemble, shelf_of
+from drift_detector.domain.outcomes import BinaryQuality
 from drift_detector.domain.references import Reference
 from drift_detector.domain.shares import Rules
 from drift_detector.domain.windows import grain_of
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from drift_detector.domain.alerting import Notice
     from drift_detector.domain.inputs import InputSketch
     from drift_detector.domain.outcomes import LabelSketch
+    from drift_detector.domain.quality import Quality
     from drift_detector.ports import Diaries, Shares
 
 DAY_US = 86_400_000_000
@@ -158,13 +160,13 @@ def resolved(
     return Received(TOPICS.resolved, partition, offset, event)
 
 
-def watched(monitors: Sequence[Monitor] = MONITORS) -> Watched:
+def watched(monitors: Sequence[Monitor] = MONITORS, quality: Quality | None = BinaryQuality(0.5)) -> Watched:  # noqa: B008 - frozen
     """What is watched of the one model."""
     grain_us = grain_of(monitors)
     return Watched(
         monitors={MODEL: list(monitors)},
         grains={MODEL: grain_us},
-        rules={MODEL: Rules(grain_us, 0.5)},
+        rules={MODEL: Rules(grain_us, quality)},
         owners={MODEL: "weather-team"},
         slices={MODEL: ["carrier"]},
     )

@@ -22,7 +22,7 @@ from privacy.erased import ErasedSubjects
 from privacy.listing import ErasedList
 from service_kit import Service, run
 
-from feature.adapters.grpc import FeatureServicer, GrpcServer, OutcomeServicer
+from feature.adapters.grpc import FeatureServicer, OutcomeServicer, feature_door
 from feature.adapters.kafka import KafkaOutcomes
 from feature.adapters.store import LateRowReader, RedisRows
 from feature.answering import Answers
@@ -99,16 +99,17 @@ async def answering(
     concealment = Concealment.of(project, pseudonyms)
     answers = Answers(CoalescingReader(reader), rows.is_complete, concealment)
     reports = OutcomeDoor(project, KafkaOutcomes(pushes), told.told, concealment)
-    door = Door(project, pushes, pseudonyms)
-    servicer = FeatureServicer(Contracts(project), answers, door, _wall_clock_us)
+    pushing = Door(project, pushes, pseudonyms)
+    servicer = FeatureServicer(Contracts(project), answers, pushing, _wall_clock_us)
     outcomes = OutcomeServicer(reports, _wall_clock_us)
     address = f"{settings.feature_grpc_host}:{settings.feature_grpc_port}"
-    server = GrpcServer(servicer, outcomes, metrics, address)
-    service.log.info("listening", grpc_port=await server.start())
+    door = feature_door(servicer, outcomes, metrics, address)
+    service.log.info("listening", grpc_port=await door.start())
+    await door.set_serving(serving=True)
     try:
         yield
     finally:
-        await server.stop(_GRACE_SECONDS)
+        await door.stop(_GRACE_SECONDS)
         await pushes.close()
         await reader.close()
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from inference.domain.requests import Asked
-    from inference.serving import ServedModel
+    from inference.routes.serving import ServedModel
 
 
 class Assembly:

@@ -20,3 +20,8 @@ def wall_clock_us() -> int:
 def stopwatch_s() -> float:
     """Read the machine's monotonic clock."""
     return time.perf_counter()
+
+
+def processor_s() -> float:
+    """Seconds of processor that this process has used."""
+    return time.process_time()

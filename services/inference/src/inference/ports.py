@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from feature_store.online.ports import ReadRows
 
     from inference.domain.routes import VersionRef
+    from inference.routes.versions import Version
     from inference.scored import Scored
-    from inference.versions import Version
 
 
 class FeatureRows(Protocol):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from model_package import VectorMismatch
+
 from inference.domain.assignment import BASIS_POINTS
-from inference.domain.errors import NoScore
+from inference.domain.errors import NoScore, UnfitVector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +72,8 @@ def score_each(scorer: Scorer, vectors: NDArray[np.float32]) -> Answered:
         return Answered(scorer.score_list(vectors))
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's own classes share no public base
         if len(vectors) == 1:
-            return Answered([NoScore(f"{scorer.package.version}: {error}")])
+            kind = UnfitVector if isinstance(error, VectorMismatch) else NoScore
+            return Answered([kind(f"{scorer.package.version}: {error}")])
         alone = [score_each(scorer, vectors[row : row + 1]) for row in range(len(vectors))]
         return Answered(
             [one.scores[0] for one in alone], [one.more[0] if one.more else None for one in alone]

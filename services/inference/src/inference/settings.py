@@ -14,6 +14,7 @@ class InferenceSettings(Settings):
     grpc_host: str = "0.0.0.0"  # noqa: S104 - callers are elsewhere
     grpc_port: Annotated[int, Field(ge=0, le=65_535)] = 50051
     grpc_reuse_port: bool = False
+    grpc_calls_per_connection: Annotated[int, Field(ge=0)] = 100
     rest_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     packages_uri: str = "data/packages"
     redis_deadline_ms: Annotated[float, Field(gt=0)] = 20

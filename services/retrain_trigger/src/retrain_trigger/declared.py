@@ -28,7 +28,8 @@ def rules_of(module: str) -> Mapping[str, Rules]:
     features = {
         name: [feature.full_name for feature in model.features] for name, model in project.models.items()
     }
-    check_monitors(monitors, features)
+    tasks = {name: model.task for name, model in project.models.items()}
+    check_monitors(monitors, features, tasks)
     algorithms = {name: list(model.algorithms) for name, model in project.models.items()}
     check_policies(policies, monitors, features, algorithms)
     check_schedules(policies)

@@ -13,7 +13,7 @@ from feature_store.online.redis import connect
 from service_kit import Service, run
 
 from shadow_comparator.adapters.redis import RedisLedger
-from shadow_comparator.bootstrap import NAME, assemble
+from shadow_comparator.bootstrap import NAME, assemble, rules_of
 from shadow_comparator.settings import ComparatorSettings
 
 _TOPIC_RETRY_SECONDS: Final = 1.0
@@ -27,7 +27,7 @@ async def compare(service: Service, settings: ComparatorSettings, project: Proje
     async with KafkaPublisher(settings.kafka_bootstrap_servers, client_id=NAME) as publisher:
         parts = assemble(
             settings=settings,
-            thresholds={name: model.decision_threshold for name, model in project.models.items()},
+            models={name: rules_of(spec) for name, spec in project.models.items()},
             ledger=RedisLedger(client),
             publisher=publisher,
             registry=service.metrics,

@@ -16,6 +16,7 @@ from shadow_comparator.adapters.kafka import BusAnnouncements, Topics
 from shadow_comparator.adapters.logs import Keeping, LedgerMarks, LedgerPredictionLog, LedgerWindowLog
 from shadow_comparator.comparer import Comparer, Policies
 from shadow_comparator.domain.maturing import WindowPolicy
+from shadow_comparator.domain.tasks import ModelRules, Task
 from shadow_comparator.domain.verdicts import VerdictPolicy
 from shadow_comparator.handlers import Joining
 from shadow_comparator.metrics import Metrics
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bus.producer import KafkaPublisher
+    from feature_store import ModelSpec
     from prometheus_client import CollectorRegistry
 
     from shadow_comparator.adapters.ledger import Ledger
@@ -45,7 +47,7 @@ class Parts:
 def assemble(  # noqa: PLR0913 - one keyword a dependency
     *,
     settings: ComparatorSettings,
-    thresholds: Mapping[str, float],
+    models: Mapping[str, ModelRules],
     ledger: Ledger,
     publisher: KafkaPublisher,
     registry: CollectorRegistry,
@@ -54,16 +56,16 @@ def assemble(  # noqa: PLR0913 - one keyword a dependency
     membership: Membership = Membership(),  # noqa: B008 - frozen
 ) -> Parts:
     """Put the parts together; nothing runs yet."""
-    keeping, policies = keeping_of(settings), policies_of(settings, thresholds)
+    keeping, policies = keeping_of(settings), policies_of(settings, models)
     windows, marks = LedgerWindowLog(ledger, keeping), LedgerMarks(ledger, keeping)
     announcements, metrics = BusAnnouncements(publisher, topics, group=group), Metrics(registry)
     joining = Joining(
-        read=wire.reader(topics.outcomes),
+        read=wire.reader(topics.outcomes, models),
         log=LedgerPredictionLog(ledger, keeping),
         windows=windows,
         marks=marks,
         announcements=announcements,
-        models=policies.thresholds,
+        models=policies.models,
         window_us=policies.windows.length_us,
         metrics=metrics,
     )
@@ -102,10 +104,15 @@ def assemble(  # noqa: PLR0913 - one keyword a dependency
     return Parts(runner, watching)
 
 
-def policies_of(settings: ComparatorSettings, thresholds: Mapping[str, float]) -> Policies:
+def rules_of(spec: ModelSpec) -> ModelRules:
+    """How a model's answers and outcomes are read, as its project declares it."""
+    return ModelRules(Task[spec.task.upper()], spec.decision_threshold, len(spec.classes), spec.label.name)
+
+
+def policies_of(settings: ComparatorSettings, models: Mapping[str, ModelRules]) -> Policies:
     """The rules, as set."""
     return Policies(
-        thresholds=thresholds,
+        models=models,
         windows=WindowPolicy(
             length_us=_microseconds(settings.comparison_window),
             coverage=settings.comparison_mature_coverage,
@@ -117,6 +124,7 @@ def policies_of(settings: ComparatorSettings, thresholds: Mapping[str, float]) -
             least_pairs=settings.verdict_least_pairs,
             least_windows=settings.verdict_least_windows,
             margin_nats=settings.verdict_margin_nats,
+            margin_share=settings.verdict_margin_share,
             tightest_at_pairs=settings.verdict_tightest_at_pairs,
         ),
         quiet_us=_microseconds(settings.comparison_quiet),

@@ -7,6 +7,7 @@ before it is told, once.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,8 @@ from bus.watermarks import Watermark, low_watermark
 
 from shadow_comparator.domain.comparing import compare
 from shadow_comparator.domain.maturing import Look, Stage, worth_looking
-from shadow_comparator.domain.revisions import NOTHING, Compared, Pair, evidence_up_to
+from shadow_comparator.domain.measures import NOTHING
+from shadow_comparator.domain.revisions import Compared, Pair, evidence_up_to
 from shadow_comparator.domain.verdicts import judge
 from shadow_comparator.domain.windows import Window
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from shadow_comparator.domain.comparing import Comparison
     from shadow_comparator.domain.maturing import WindowPolicy
     from shadow_comparator.domain.revisions import Stored
+    from shadow_comparator.domain.tasks import ModelRules
     from shadow_comparator.domain.verdicts import VerdictPolicy
     from shadow_comparator.domain.windows import Glimpse
     from shadow_comparator.metrics import Metrics
@@ -38,12 +41,12 @@ class Policies:
     """What is compared, and by which rules.
 
     Attributes:
-        thresholds: The decision threshold of each model.
+        models: How the answers of each model are read.
         quiet_us: Real time without any input after which whatever changed is said.
         forget_us: Event time after which a window is no longer watched for late labels.
     """
 
-    thresholds: Mapping[str, float]
+    models: Mapping[str, ModelRules]
     windows: WindowPolicy
     verdicts: VerdictPolicy
     quiet_us: int
@@ -94,7 +97,7 @@ class Comparer:
         self._metrics.closed_up_to(self._watermark_us)
         quiet = self._silence.lasts_us(marks, now_us) >= self._policies.quiet_us
         done = True
-        for model in self._policies.thresholds:
+        for model in self._policies.models:
             for glimpse in await self._windows.glimpse(model):
                 done &= await self._look_into(Window(model, glimpse.start_us), glimpse, quiet=quiet)
         if done and marks != self._told_up_to:
@@ -122,7 +125,7 @@ class Comparer:
         done = True
         contents = await self._windows.contents(window)
         newest = await self._comparisons.newest(window)
-        for comparison in compare(contents, self._policies.thresholds[window.model]):
+        for comparison in compare(contents, self._policies.models[window.model]):
             pair = Pair(window.model, comparison.champion.version, comparison.challenger.version)
             evidence = await self._comparisons.evidence(pair)
             compared = self._judge(window, comparison, evidence)
@@ -133,7 +136,9 @@ class Comparer:
 
     def _judge(self, window: Window, comparison: Comparison, evidence: Mapping[int, Differences]) -> Compared:
         rules = self._policies.windows
-        stage = rules.stage(window.start_us, comparison.coverage, self._watermark_us)
+        # Where no outcome decides anything, there is none to wait for.
+        coverage = comparison.coverage if comparison.task.is_judged else math.inf
+        stage = rules.stage(window.start_us, coverage, self._watermark_us)
         matured = evidence_up_to(window, stage, comparison.differences, evidence)
         return Compared(
             window=window,
@@ -141,7 +146,7 @@ class Comparer:
             revision=0,
             provisional=stage < Stage.COVERED,
             comparison=comparison,
-            judgement=judge(matured, self._policies.verdicts),
+            judgement=judge(matured, self._policies.verdicts, comparison.task),
             watermark_us=self._watermark_us,
         )
 

@@ -107,17 +107,13 @@ class Joining:
         answers: dict[Window, list[Answer]] = defaultdict(list)
         truths: dict[Window, list[Truth]] = defaultdict(list)
         for entry, record in joined:
-            brought = {prediction.identity for prediction in entry.predictions}
+            brought = {prediction.identity: prediction for prediction in entry.predictions}
             for prediction in record.predictions:
                 if prediction.model not in self._models:
                     continue
                 window = self._window_of(prediction)
-                if prediction.identity in brought:
-                    answers[window].append(
-                        Answer(
-                            prediction.prediction_id, prediction.version, prediction.role, prediction.score
-                        )
-                    )
+                if _is_first(brought.get(prediction.identity), prediction):
+                    answers[window].append(_answer(prediction))
                 truth = record.truth
                 if truth is not None and (entry.outcomes or prediction.identity in brought):
                     truths[window].append(Truth(prediction.prediction_id, truth.value, truth.revision))
@@ -135,6 +131,24 @@ class Joining:
         await self._marks.advance(moved)
         # A batch in hand while partitions move may hold some that are ours no longer.
         self._reached.update({where: mark for where, mark in moved.items() if where in self._reached})
+
+
+def _is_first(brought: Prediction | None, kept: Prediction) -> bool:
+    """Say whether what was brought may stand in the window: not the repeat whose embedding is another's.
+
+    An embedding is kept in the window alone, where the first one stays; whoever brought it puts it there.
+    """
+    return brought is not None and brought.embedding == kept.embedding
+
+
+def _answer(prediction: Prediction) -> Answer:
+    return Answer(
+        prediction.prediction_id,
+        prediction.version,
+        prediction.role,
+        prediction.score,
+        prediction.probabilities or prediction.embedding,
+    )
 
 
 def _event_us(event: Event) -> int:

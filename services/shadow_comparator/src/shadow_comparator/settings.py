@@ -13,7 +13,7 @@ class ComparatorSettings(Settings):
     """The frame's settings, and how windows are cut, matured and judged; the README has the table.
 
     Attributes:
-        tidemark_project: Names the models and their decision thresholds, e.g. `examples.flights`.
+        tidemark_project: Names the models, their tasks and decision thresholds, e.g. `examples.flights`.
         comparison_mature_coverage: Above 1, windows mature by age alone: what is then said for good depends
             on event time only.
         prediction_log_prefix: Of every key; two stacks on one Redis need two.
@@ -37,4 +37,5 @@ class ComparatorSettings(Settings):
     verdict_least_pairs: Annotated[int, Field(ge=1)] = 1_000
     verdict_least_windows: Annotated[int, Field(ge=2)] = 14
     verdict_margin_nats: Annotated[float, Field(ge=0)] = 0.005
+    verdict_margin_share: Annotated[float, Field(ge=0)] = 0.01
     verdict_tightest_at_pairs: Annotated[int, Field(ge=1)] = 20_000

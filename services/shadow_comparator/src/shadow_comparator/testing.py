@@ -21,6 +21,7 @@ from shadow_comparator.adapters.logs import Keeping, LedgerMarks, LedgerPredicti
 from shadow_comparator.adapters.memory import MemoryLedger
 from shadow_comparator.comparer import Comparer, Policies
 from shadow_comparator.domain.maturing import WindowPolicy
+from shadow_comparator.domain.tasks import ModelRules
 from shadow_comparator.domain.verdicts import VerdictPolicy
 from shadow_comparator.handlers import Joining
 from shadow_comparator.metrics import Metrics
@@ -35,7 +36,7 @@ HOUR_US = 3_600_000_000
 TOPICS = Topics()
 KEEPING = Keeping("t", answers_ms=45 * 86_400_000, outcomes_ms=7 * 86_400_000, evidence_ms=400 * 86_400_000)
 POLICIES = Policies(
-    thresholds={"delay": 0.5},
+    models={"delay": ModelRules(label="late")},
     windows=WindowPolicy(length_us=24 * HOUR_US, coverage=0.9, maturity_us=48 * HOUR_US, step=0.25),
     verdicts=VerdictPolicy(least_pairs=4, least_windows=2),
     quiet_us=5_000_000,
@@ -124,12 +125,12 @@ class World:
             MemoryPublisher(self.log), TOPICS, group="g", now_us=lambda: self.now_us
         )
         joining = Joining(
-            read=wire.reader(TOPICS.outcomes),
+            read=wire.reader(TOPICS.outcomes, self.policies.models),
             log=LedgerPredictionLog(self.ledger, KEEPING),
             windows=windows,
             marks=marks,
             announcements=announcements,
-            models=self.policies.thresholds,
+            models=self.policies.models,
             window_us=self.policies.windows.length_us,
             metrics=self.metrics,
         )

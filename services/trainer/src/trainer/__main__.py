@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from bus.errors import Unavailable
@@ -13,6 +13,7 @@ from feature_store import DefinitionError, load_project
 from model_package import PackageError
 from rich.console import Console
 from service_kit import run as run_service
+from service_kit.frame import leave_at_once
 from service_kit.logs import configure_logs
 from training_sets import DatasetError, DeltaEvents, Period, build, find_model
 
@@ -140,5 +141,17 @@ def _answer(result: Mapping[str, Any], *, as_json: bool) -> None:
         Console().print(result_table(result))
 
 
+def main() -> NoReturn:
+    """Run one command; threads that read the lake in native code are not waited for."""
+    status: str | int | None = 0
+    try:
+        app(prog_name="python -m trainer")
+    except SystemExit as ended:
+        status = ended.code
+    if isinstance(status, str):
+        sys.exit(status)
+    leave_at_once(status or 0)
+
+
 if __name__ == "__main__":
-    app(prog_name="python -m trainer")
+    main()

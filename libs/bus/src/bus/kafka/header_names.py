@@ -9,7 +9,6 @@ reader.
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
 from aiokafka.consumer import fetcher
@@ -61,13 +60,11 @@ class _ForgivingBatch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
-        read = 0
         try:
-            for record in self._batch:
-                yield record
-                read += 1
+            # At once: a generator would be resumed for every record.
+            return iter(list(self._batch))
         except UnicodeDecodeError:
-            yield from islice(_read_escaped(self._data), read, None)
+            return iter(_read_escaped(self._data))
 
 
 def _read_escaped(data: memoryview | None) -> Iterable[Any]:

@@ -131,7 +131,8 @@ class Past:
         view = self._history.plan.view
         applied = self._known.applied(max(view.source.partitions, self._history.partitions))
         found = self.newest_us() != EMPTY_US
-        return RowPositions(view.name, found, applied[self._place], self._known.recorded_us()[self._place])
+        recorded_us = self._known.recorded_us()[self._place]
+        return RowPositions(view.name, found, applied[self._place], recorded_us, view.source.partitions)
 
     def read(self, reads: Sequence[Read]) -> list[NDArray[np.int64]]:
         """Return what each accumulator held, int64[n] or int64[n, words or tiles]: see `Readings`.

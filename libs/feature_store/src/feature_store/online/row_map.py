@@ -11,7 +11,7 @@ import numpy as np
 from feature_store.aggregations import PAIRED, Kind
 from feature_store.rows import APPLIED, NEWEST, RECORDED, REVISION, WORD
 from feature_store.tiles import EMPTY_US
-from feature_store.vectors import Positions, Readings, RowPositions
+from feature_store.vectors import Positions, Readings, RowPositions, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,6 +37,9 @@ class RowMap:
         self._prefix_words = (starts[:-1, None] + np.arange(REVISION)).ravel()
         self._prefixes = np.frombuffer(b"".join(layout.prefix for layout in layouts), WORD)
         self._heads, self._applied = _heads(starts, layouts)
+        self._declared = [view.layout.partitions for view in plan.views]
+        is_wider = any(layout.partitions > n for layout, n in zip(layouts, self._declared, strict=True))
+        self._positions = _WiderPositions if is_wider else _Positions
         reads = (*plan.totals, *plan.lasts, *plan.wides)
         windows = list(dict.fromkeys((read.view, read.window) for read in reads))
         self._windows = _lines(
@@ -107,7 +110,7 @@ class RowMap:
             return None
         newest_us = heads[:, : len(self._names)]
         readings = Readings(newest_us, totals, lasts, [wides[:, one] for one in self._each_wide])
-        return readings, _Positions(self._names, self._applied, heads)
+        return readings, self._positions(self._names, self._applied, heads, self._declared)
 
 
 def _size(read: Read) -> int:
@@ -122,10 +125,17 @@ def _lines(lines: Iterable[Sequence[int]], columns: int) -> NDArray[np.int64]:
 class _Positions(Positions):
     """Taken from the words of the rows when somebody looks: after the score, if at all."""
 
-    def __init__(self, names: Sequence[str], applied: Sequence[slice], heads: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        applied: Sequence[slice],
+        heads: NDArray[np.int64],
+        declared: Sequence[int],
+    ) -> None:
         self._names = names
         self._applied = applied
         self._heads = heads
+        self._declared = declared
 
     def of(self, request: int) -> Sequence[tuple[str, list[int], int]]:
         """See `Positions.of`; all requests' words are taken out at once."""
@@ -146,9 +156,22 @@ class _Positions(Positions):
         views = len(self._names)
         found = self._heads[:, :views] != EMPTY_US
         return tuple(
-            RowPositions(name, found[:, number], self._heads[:, applied], self._heads[:, views + number])
-            for number, (name, applied) in enumerate(zip(self._names, self._applied, strict=True))
+            RowPositions(
+                name, found[:, number], self._heads[:, applied], self._heads[:, views + number], declared
+            )
+            for number, (name, applied, declared) in enumerate(
+                zip(self._names, self._applied, self._declared, strict=True)
+            )
         )
+
+
+class _WiderPositions(_Positions):
+    """Of rows that are laid out for more partitions than their sources declare."""
+
+    def of(self, request: int) -> Sequence[tuple[str, list[int], int]]:
+        """See `Positions.of`."""
+        declared = dict(zip(self._names, self._declared, strict=True))
+        return [(name, told(applied, declared[name]), us) for name, applied, us in super().of(request)]
 
 
 def _heads(starts: NDArray[np.int64], layouts: Sequence[RowLayout]) -> tuple[NDArray[np.int64], list[slice]]:

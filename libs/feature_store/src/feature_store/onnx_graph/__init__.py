@@ -5,6 +5,7 @@ Needs the `onnx` package (the extra `onnx`), which serving does not: nothing els
 
 from feature_store.onnx_graph.assembly import METADATA, NotExportable, export_assembly, is_exact
 from feature_store.onnx_graph.building import NULL_TEXT
+from feature_store.onnx_graph.compiling import compile_project
 from feature_store.onnx_graph.feeds import feeds_of
 from feature_store.onnx_graph.merging import NotMergeable, merge
 
@@ -13,6 +14,7 @@ __all__ = [
     "NULL_TEXT",
     "NotExportable",
     "NotMergeable",
+    "compile_project",
     "export_assembly",
     "feeds_of",
     "is_exact",

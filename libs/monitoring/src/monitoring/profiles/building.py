@@ -23,7 +23,11 @@ _DAY_US: Final = 86_400_000_000
 _WINDOWS_US: Final = (_DAY_US, 7 * _DAY_US)
 _LEAST_ROWS_A_WINDOW: Final = 50
 _SCORE_TOLERANCE: Final = 1e-5
-"""By how much a score may differ between the library that fitted the model and the one that serves it."""
+"""By how much a score may differ between the library that fitted the model and the one that serves it.
+
+Of itself, where it is beyond 1: a graph answers in float32.
+"""
+_MOST_CLASSES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,16 +81,22 @@ def build_profile(rows: TrainingSet, holdout_scores: NDArray[np.float64]) -> dic
     return {
         "format_version": FORMAT_VERSION,
         "rows": len(rows.labels),
-        "label": {"rate": _rate(rows.labels), "rows": len(rows.labels)},
+        "label": _label(rows.labels),
         "prediction": {**distribution(holdout_scores, tolerance=_SCORE_TOLERANCE), "of": "holdout"},
         "features": [_feature(rows, column) for column in range(len(rows.names))],
         "categories": {name: _categories(column) for name, column in sorted(rows.categories.items())},
     }
 
 
-def _rate(labels: NDArray[np.float64]) -> float | None:
-    """Return the share of positives; None where labels are not of two classes."""
-    return stable(labels.mean()) if np.isin(labels, (0, 1)).all() else None
+def _label(labels: NDArray[np.float64]) -> dict[str, Any]:
+    """Profile labels: 0 and 1 by the share of positives, others by mean and spread; classes by count too."""
+    if np.isin(labels, (0, 1)).all():
+        return {"rate": stable(labels.mean()), "rows": len(labels)}
+    found: dict[str, Any] = {"rate": None, "rows": len(labels)}
+    found |= {"mean": stable(labels.mean()), "std": stable(labels.std())}
+    if np.isin(labels, np.arange(_MOST_CLASSES)).all():
+        found["counts"] = np.bincount(labels.astype(np.int64)).tolist()
+    return found
 
 
 def distribution(values: NDArray[Any], *, tolerance: float = 0.0) -> dict[str, Any]:
@@ -94,8 +104,9 @@ def distribution(values: NDArray[Any], *, tolerance: float = 0.0) -> dict[str, A
 
     Args:
         values: The sample.
-        tolerance: How far a later value may be from the one it repeats: edges lie so much above the value
-            they were cut at, or half way to the next, so that a value that many rows share stays in its bin.
+        tolerance: How far a later value may be from the one it repeats, as a share of it where it is beyond
+            1: edges lie so much above the value they were cut at, or half way to the next, so that a value
+            that many rows share stays in its bin.
     """
     if not len(values):
         empty = {"edges": [], "counts": [0], "fine_edges": [], "fine_counts": [0]}
@@ -197,7 +208,7 @@ def _cuts(values: NDArray[np.float64], tolerance: float) -> NDArray[np.float64]:
         return at
     distinct = np.append(np.unique(values), np.inf)
     following = distinct[np.searchsorted(distinct, at, side="right")]
-    return at + np.minimum((following - at) / 2, tolerance)
+    return at + np.minimum((following - at) / 2, tolerance * np.maximum(1.0, np.abs(at)))
 
 
 def _counted(prefix: str, edges: NDArray[np.float64], values: NDArray[np.float64]) -> dict[str, Any]:

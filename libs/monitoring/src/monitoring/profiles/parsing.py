@@ -34,6 +34,9 @@ class ReferenceProfile:
     Attributes:
         rows: Of the training set.
         label_rate: The share of positives among them; None where labels are not of two classes.
+        label_mean: Of all labels; None where the package is from before it was told.
+        label_std: See above.
+        label_counts: Of other labels that are small whole numbers, how many are 0, 1, 2 ...; else None.
         features: By full name, in the order of the vector.
         prediction: The scores on the holdout.
         categories: By the name of a slice, how many rows had which category. Format version 1 has none.
@@ -44,6 +47,18 @@ class ReferenceProfile:
     features: Mapping[str, FeatureProfile]
     prediction: Distribution
     categories: Mapping[str, Mapping[str, int]]
+    label_mean: float | None = None
+    label_std: float | None = None
+    label_counts: tuple[int, ...] | None = None
+
+    def label_shares(self, classes: int) -> list[float] | None:
+        """Return the share of each of so many classes in training; None where it was not told."""
+        counts = self.label_counts
+        if counts is None and self.label_rate is not None:
+            counts = round(self.rows * (1 - self.label_rate)), round(self.rows * self.label_rate)
+        if counts is None or len(counts) > classes or not sum(counts):
+            return None
+        return [count / sum(counts) for count in (*counts, *[0] * (classes - len(counts)))]
 
     @classmethod
     def parse(cls, profile: Mapping[str, Any]) -> Self:
@@ -60,7 +75,7 @@ class ReferenceProfile:
             raise MalformedProfile("format_version", f"{version} is not known; this reads 1 and 2")
         return cls(
             rows=root.whole("rows"),
-            label_rate=root.object("label").optional_share("rate"),
+            **_labels(root.object("label")),
             features=_features(root, version),
             prediction=Distribution(**_bins(root.object("prediction"), version)),
             categories=_categories(root.object("categories")) if version > 1 else {},
@@ -136,6 +151,19 @@ class _Object:
         if len(found) != len(edges) + 1:
             raise self.wrong(key, f"has {len(found)} counts for {len(edges)} edges; one more than edges fits")
         return np.array(found, np.int64)
+
+
+def _labels(label: _Object) -> dict[str, Any]:
+    rate = label.optional_share("rate")
+    if rate is not None:
+        return {"label_rate": rate, "label_mean": rate, "label_std": math.sqrt(rate * (1 - rate))}
+    told: dict[str, Any] = {"label_rate": None}
+    if "mean" in label.fields:
+        told |= {"label_mean": label.number("mean"), "label_std": label.number("std")}
+    if "counts" in label.fields:
+        free = np.arange(len(label.get("counts")) - 1, dtype=np.float64)
+        told["label_counts"] = tuple(label.counts("counts", free).tolist())
+    return told
 
 
 def _features(root: _Object, version: int) -> dict[str, FeatureProfile]:

@@ -7,7 +7,7 @@ carries a `txn` action of its own, by which Delta refuses the second of two.
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,10 +20,12 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.transaction import AddAction, RemoveAction
 from pyarrow.dataset import FileSystemDataset
 
+from archiver.adapters.lookups import LOOKED_UP, MOST_GROUP_ROWS, parquet_options
+
 _APP_ID: Final = "compaction"
 _PARTITION_PREFIX: Final = "partition."
-_BOUNDED: Final = ("_partition", "_offset", "_event_time", "_recorded_time")
-"""The columns by which readers skip files: what was recorded by then, and ranges of offsets."""
+_BOUNDED: Final = ("_partition", "_offset", "_event_time", "_recorded_time", *LOOKED_UP)
+"""The columns by which readers skip files: what was recorded by then, ranges of offsets, ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +99,29 @@ def _write(
     name, bounds = f"{folder}joined-{uuid4()}.zstd.parquet", _Bounds()
     with (
         whole.filesystem.open_output_stream(name) as stream,
-        pq.ParquetWriter(stream, schema, compression="zstd") as writer,
+        pq.ParquetWriter(stream, schema, **parquet_options(schema.names, rows.count_rows())) as writer,
     ):
-        for batch in rows.to_batches():
-            writer.write_batch(batch)
-            bounds.take_in(batch)
+        for group in _grouped(rows.to_batches(), schema):
+            writer.write_table(group)
+            bounds.take_in(group)
     size = whole.filesystem.get_file_info(name).size
     return AddAction(name, size, dict(partition), now_ms, data_change=False, stats=bounds.to_json())
+
+
+def _grouped(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Put the rows of many small files into few row groups: each is a read, and has its own statistics."""
+    together: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        for start in range(0, batch.num_rows, MOST_GROUP_ROWS):
+            part = batch.slice(start, MOST_GROUP_ROWS)
+            if together and rows + part.num_rows > MOST_GROUP_ROWS:
+                yield pa.Table.from_batches(together, schema)
+                together, rows = [], 0
+            together.append(part)
+            rows += part.num_rows
+    if together:
+        yield pa.Table.from_batches(together, schema)
 
 
 class _Bounds:
@@ -114,10 +132,10 @@ class _Bounds:
         self._least: dict[str, Any] = {}
         self._greatest: dict[str, Any] = {}
 
-    def take_in(self, batch: pa.RecordBatch) -> None:
-        self._rows += batch.num_rows
-        for name in set(_BOUNDED) & set(batch.schema.names):
-            found = pc.min_max(batch.column(name)).as_py()
+    def take_in(self, rows: pa.Table) -> None:
+        self._rows += rows.num_rows
+        for name in set(_BOUNDED) & set(rows.schema.names):
+            found = pc.min_max(rows.column(name)).as_py()
             if found["min"] is not None:
                 self._least[name] = min(found["min"], self._least.get(name, found["min"]))
                 self._greatest[name] = max(found["max"], self._greatest.get(name, found["max"]))
@@ -131,7 +149,7 @@ class _Bounds:
         return json.dumps({"numRecords": self._rows, "minValues": least, "maxValues": greatest})
 
 
-def _told(value: int | datetime) -> int | str:
+def _told(value: int | str | datetime) -> int | str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return value

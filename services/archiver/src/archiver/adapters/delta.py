@@ -18,11 +18,11 @@ from deltalake import (
     Field,
     Schema,
     Transaction,
-    WriterProperties,
     write_deltalake,
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from archiver.adapters.lookups import writer_properties
 from archiver.adapters.upkeep import Upkeep
 from archiver.domain.months import MONTH, partition_columns, with_month
 from archiver.domain.positions import advanced, fallen_back, new_rows
@@ -30,7 +30,6 @@ from archiver.domain.tables import LakeTable, SchemaError, conform, new_columns
 from archiver.ports import LakeUnavailable, TableRewound
 
 _CONFLICTS_BORNE: Final = 20
-_WRITER: Final = WriterProperties(compression="ZSTD")
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -115,7 +114,7 @@ class DeltaLake:
             opened,
             conform(with_month(fresh), pa.schema(opened.schema().to_arrow())),
             mode="append",
-            writer_properties=_WRITER,
+            writer_properties=writer_properties(fresh.column_names, fresh.num_rows),
             commit_properties=CommitProperties(app_transactions=transactions),
         )
         self._known.setdefault(table.path, {}).update(moves)

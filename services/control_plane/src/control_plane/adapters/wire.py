@@ -1,7 +1,7 @@
 """Protobuf on one side, the domain on the other: what is read."""
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from bus.events import Event
 from google.protobuf.json_format import MessageToDict
@@ -12,7 +12,7 @@ from tidemark.monitoring.v1.monitor_pb2 import (
     MONITOR_KIND_FRESHNESS,
     MonitorMeasured,
 )
-from tidemark.monitoring.v1.variants_pb2 import BinaryMetrics, VariantsCompared
+from tidemark.monitoring.v1.variants_pb2 import BinaryMetrics, ComparedMeasure, VariantsCompared
 from tidemark.monitoring.v1.variants_pb2 import Verdict as VerdictMessage
 from tidemark.registry.v1.model_pb2 import GateResult, ModelRegistered
 from tidemark.registry.v1.route_pb2 import RouteFollowed, RouteUptake
@@ -24,6 +24,7 @@ from control_plane.domain.governing import RetrainRequest
 from control_plane.domain.versions import Claim, Evaluation, Gate, Provenance
 
 _OF_THE_STORE = {MONITOR_KIND_CONSISTENCY, MONITOR_KIND_FRESHNESS}
+_Side = Literal["champion", "challenger"]
 _AnyMessage = TypeVar("_AnyMessage", bound=Message)
 
 
@@ -108,8 +109,8 @@ def comparison_of(event: Event) -> Comparison:
         reason=message.reason,
         watermark_us=max(event.recorded_time_us, end_us),
         paired=message.paired,
-        champion_quality=_quality(message.champion),
-        challenger_quality=_quality(message.challenger),
+        champion_quality=_quality(message.champion, message.measures, "champion"),
+        challenger_quality=_quality(message.challenger, message.measures, "challenger"),
     )
 
 
@@ -185,12 +186,12 @@ def _gate(gate: GateResult) -> Gate:
     )
 
 
-def _quality(metrics: BinaryMetrics) -> Quality:
-    return Quality(
-        metrics.labelled,
-        metrics.log_loss if metrics.HasField("log_loss") else None,
-        metrics.roc_auc if metrics.HasField("roc_auc") else None,
-    )
+def _quality(metrics: BinaryMetrics, measures: Iterable[ComparedMeasure], side: _Side) -> Quality:
+    """Reads what was measured; events from before measures have the figures of two classes."""
+    measured = [(one.name, getattr(one, side).value) for one in measures if one.HasField(side)]
+    known: tuple[Literal["log_loss", "roc_auc"], ...] = ("log_loss", "roc_auc")
+    before = [(name, float(getattr(metrics, name))) for name in known if metrics.HasField(name)]
+    return Quality(metrics.labelled, tuple(measured or before))
 
 
 def _verdict(number: int) -> Verdict:

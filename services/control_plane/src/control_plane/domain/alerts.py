@@ -70,12 +70,8 @@ def fire(rollout: Rollout, candidate: Version, seen: Comparison, before: AbortAl
 
 
 def _evidence(previous: Quality, candidate: Quality) -> tuple[Figure, ...]:
-    pairs = {
-        "log_loss": (previous.log_loss, candidate.log_loss),
-        "roc_auc": (previous.roc_auc, candidate.roc_auc),
-    }
+    before = dict(previous.figures)
     return tuple(
-        Figure(statistic, before, now, candidate.labelled)
-        for statistic, (before, now) in pairs.items()
-        if now is not None
+        Figure(statistic, before.get(statistic), now, candidate.labelled)
+        for statistic, now in candidate.figures
     )

@@ -12,15 +12,19 @@ class Verdict(StrEnum):
     WORSE = "WORSE"
     EQUIVALENT = "EQUIVALENT"
     INSUFFICIENT = "INSUFFICIENT"
+    UNDEFINED = "UNDEFINED"
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """One version's figures over the window's labelled requests; None where undefined."""
+    """One version's figures over the window's labelled requests.
+
+    Attributes:
+        figures: By name, as the model's task has them; what is undefined is not there.
+    """
 
     labelled: int = 0
-    log_loss: float | None = None
-    roc_auc: float | None = None
+    figures: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

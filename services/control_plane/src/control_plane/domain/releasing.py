@@ -71,7 +71,7 @@ def start(state: ModelState, request: RolloutRequest, *, now_us: int) -> Change:
         RolloutInProgress: another one is running.
         ExperimentRunning: the route has arms or segments that somebody set.
         RouteRefused: the version is not approved, serves already, or cannot be compared with the champion.
-        CommentRequired: the shadow is skipped and nobody says why.
+        CommentRequired: the shadow is skipped, or windows without a verdict are to pass, and nobody says why.
     """
     candidate = state.version(request.version)
     refuse_while_running(state)
@@ -81,6 +81,8 @@ def start(state: ModelState, request: RolloutRequest, *, now_us: int) -> Change:
     _refuse_candidate(candidate, state.route.champion)
     if request.plan.skip_shadow and not request.reason.strip():
         raise CommentRequired("Skipping the shadow")
+    if request.plan.unjudged and not request.reason.strip():
+        raise CommentRequired("Going on without a verdict")
     rollout = rollouts.begin(
         f"{state.model}-r{state.rollouts + 1}",
         candidate=candidate,
@@ -287,6 +289,7 @@ def _moved(rollout: Rollout) -> dict[str, Any]:
         "weight_basis_points": last.weight_basis_points,
         "reason": last.reason,
         "skip_shadow": rollout.plan.skip_shadow,
+        "unjudged": rollout.plan.unjudged,
         "event_time_us": last.at_us,
         "route_revision": last.route_revision,
     }

@@ -38,6 +38,8 @@ class Plan:
     Attributes:
         canary_basis_points: The candidate's share, step by step; rising, each below 10,000.
         step_windows: How many a canary step needs at least.
+        unjudged: A window in which no outcome says which version is better carries the rollout on: of
+            rankings and embeddings none does. What speaks against a version, people have to see.
     """
 
     shadow_windows: int = 7
@@ -45,6 +47,7 @@ class Plan:
     step_windows: int = 1
     guard_windows: int = 7
     skip_shadow: bool = False
+    unjudged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +272,8 @@ def _advanced(rollout: Rollout, *, at_us: int) -> Rollout:
         return _moved(
             rollout, RolloutState.COMPLETED, rollout.step, by=CONTROLLER, reason=reason, at_us=at_us
         )
-    if newest.verdict not in _PASSES:
+    is_unjudged = rollout.plan.unjudged and newest.verdict is Verdict.UNDEFINED
+    if newest.verdict not in _PASSES and not is_unjudged:
         return rollout
     state, step = _next(rollout)
     reason = f"{newest.verdict.lower()} after {told}"

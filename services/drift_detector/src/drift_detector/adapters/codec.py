@@ -15,13 +15,18 @@ import numpy as np
 from drift_detector.domain.contents import Step
 from drift_detector.domain.diaries import Diary, Entry, Topic
 from drift_detector.domain.inputs import InputSketch
-from drift_detector.domain.outcomes import TALLY_SIZE, LabelSketch
+from drift_detector.domain.outcomes import LabelSketch
 from drift_detector.domain.shares import Crowd
 from drift_detector.domain.windows import Place
 from drift_detector.ports import Piece
 
 _LENGTH: Final = struct.Struct("<I")
 _MEMBER: Final = np.dtype([("identity", "<u8"), ("state", "<i8")])
+_WIDE_MEMBER: Final = np.dtype([("identity", "<u8"), ("low", "<u8"), ("high", "<u8")])
+_WIDE: Final = b"\xff" * 16
+"""Before entries of wide states: no entry of a narrow one is below 0."""
+_WIDE_FROM: Final = 1 << 63
+_WORD: Final = (1 << 64) - 1
 _LEVEL: Final = 1
 """Counts are mostly small: the fastest level makes them ten times smaller."""
 
@@ -79,17 +84,24 @@ def labels_bytes(sketch: LabelSketch) -> bytes:
 def labels_of(content: bytes) -> LabelSketch:
     """Read a sketch of outcomes."""
     parts, counts = _unpacked(content)
-    return LabelSketch(zip(parts, counts.reshape(-1, TALLY_SIZE), strict=True))
+    # A model's tallies are of one length, which its task decides.
+    return LabelSketch(zip(parts, counts.reshape(len(parts), -1) if parts else counts, strict=True))
 
 
 def members_bytes(entries: list[tuple[int, int]]) -> bytes:
-    """Write a stretch of a crowd's log."""
-    return np.array(entries, _MEMBER).tobytes()
+    """Write a stretch of a crowd's log; states of more than 63 bits make all its entries wide."""
+    if all(state < _WIDE_FROM for _, state in entries):
+        return np.array(entries, _MEMBER).tobytes()
+    parts = [(identity, state & _WORD, state >> 64) for identity, state in entries]
+    return _WIDE + np.array(parts, _WIDE_MEMBER).tobytes()
 
 
 def members_of(content: bytes) -> list[tuple[int, int]]:
     """Read a stretch of a crowd's log."""
-    return [(identity, state) for identity, state in np.frombuffer(content, _MEMBER).tolist()]
+    if not content.startswith(_WIDE):
+        return [(identity, state) for identity, state in np.frombuffer(content, _MEMBER).tolist()]
+    entries = np.frombuffer(content[len(_WIDE) :], _WIDE_MEMBER).tolist()
+    return [(identity, high << 64 | low) for identity, low, high in entries]
 
 
 def diary_bytes(diary: Diary) -> bytes:

@@ -115,7 +115,14 @@ def reference_of(package: Package, slices: Sequence[str]) -> Reference:
         MalformedProfile: Its profile is none.
     """
     profile = ReferenceProfile.parse(package.reference_profile)
-    return Reference.of(profile, package.manifest.feature_names, package.manifest.metrics, slices)
+    return Reference.of(
+        profile, package.manifest.feature_names, _on_holdout(package.manifest.metrics), slices
+    )
+
+
+def _on_holdout(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Name metrics as monitors do: the trainer's say with `holdout_` what they are about."""
+    return {name.removeprefix("holdout_"): value for name, value in metrics.items()}
 
 
 def _in_route(data: bytes) -> Iterator[Named]:

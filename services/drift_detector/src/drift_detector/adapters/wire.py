@@ -26,9 +26,13 @@ from drift_detector.domain.figures import Assessment, Figure
 from drift_detector.ports import UnreadableFact
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bus.received import Received
 
     from drift_detector.domain.figures import Measured
+    from drift_detector.domain.quality import Quality
+    from drift_detector.domain.shares import Rules
     from drift_detector.ports import Reader
 
 SOURCE: Final = "drift_detector"
@@ -39,11 +43,13 @@ _ASSESSMENTS: Final = {
 _SERVED: Final = (ROLE_CHAMPION, ROLE_CHALLENGER)
 
 
-def reader(answers: str) -> Reader:
+def reader(answers: str, rules: Mapping[str, Rules]) -> Reader:
     """Read what comes on the topic of answers as an answer, and anything else as an outcome."""
 
     def read(received: Received) -> Answered | Resolved | None:
-        return (answered_of if received.topic == answers else resolved_of)(received.event)
+        if received.topic == answers:
+            return answered_of(received.event)
+        return resolved_of(received.event, rules)
 
     return read
 
@@ -77,24 +83,20 @@ def answered_of(event: Event) -> Answered | None:
     )
 
 
-def resolved_of(event: Event) -> Resolved | None:
-    """Read an outcome; None for a shadow's.
+def resolved_of(event: Event, rules: Mapping[str, Rules]) -> Resolved | None:
+    """Read an outcome; None for a shadow's, and for a model that is not watched.
 
     Raises:
-        UnreadableFact: It is no PredictionResolved, or not the truth of a binary label.
+        UnreadableFact: It is no PredictionResolved, or what it says cannot be of its model's task.
     """
     try:
         message = PredictionResolved.FromString(event.data)
     except DecodeError as error:
         raise UnreadableFact("MALFORMED_PAYLOAD", f"not a PredictionResolved: {error}") from error
     _check(message)
-    if not 0.0 <= message.score <= 1.0:
-        raise UnreadableFact("NOT_A_PROBABILITY", f"PredictionResolved.score is {message.score}")
-    if message.outcome not in (0.0, 1.0) or message.outcome_revision < 0:
-        found = f"outcome {message.outcome} at revision {message.outcome_revision}"
-        raise UnreadableFact(
-            "NOT_A_BINARY_OUTCOME", f"PredictionResolved has {found}: 0 or 1 at 0 or more expected"
-        )
+    if message.model not in rules:
+        return None
+    _check_outcome(message, rules[message.model].quality)
     if message.role == ROLE_SHADOW:
         return None
     return Resolved(
@@ -102,12 +104,25 @@ def resolved_of(event: Event) -> Resolved | None:
         model=message.model,
         version=message.version,
         score=message.score,
-        outcome=int(message.outcome),
+        outcome=message.outcome,
         revision=message.outcome_revision,
         entities=dict(message.entities),
         request_us=message.request_time.ToMicroseconds(),
         known_us=event.recorded_time_us,
+        segment=message.segment,
+        probabilities=tuple(message.probabilities),
     )
+
+
+def _check_outcome(message: PredictionResolved, quality: Quality | None) -> None:
+    refusal = None if quality is None else quality.refusal(message.score, message.outcome)
+    if refusal is not None:
+        reason, detail = refusal
+        raise UnreadableFact(reason, f"PredictionResolved {detail}")
+    if message.outcome_revision < 0:
+        raise UnreadableFact(
+            "NEGATIVE_REVISION", f"PredictionResolved has revision {message.outcome_revision}"
+        )
 
 
 def identity_of(prediction_id: str) -> int:

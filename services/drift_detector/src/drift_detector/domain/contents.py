@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from drift_detector.domain.inputs import InputSketch
-from drift_detector.domain.outcomes import LabelSketch
+from drift_detector.domain.outcomes import EVERYTHING, LabelSketch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from drift_detector.domain.quality import Quality
     from drift_detector.domain.references import Reference
     from drift_detector.domain.windows import Window
 
@@ -20,12 +21,12 @@ class Step(NamedTuple):
 
     Attributes:
         rows: Labelled requests.
-        squared: Sum of their squared errors, in fixed point.
+        error: Sum of their errors, a whole number; see `Quality.errors`.
     """
 
     start_us: int
     rows: int
-    squared: int
+    error: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,7 @@ class Contents:
     Attributes:
         version: The one that served most of the window as champion; empty where nobody served.
         reference: None where there is none.
+        quality: What outcomes say of this model's answers; None where they say nothing.
         served: From the first to the last grain that it answered in as champion; None where in none.
         steps: The version's steps up to the window's end, oldest first.
     """
@@ -42,15 +44,21 @@ class Contents:
     window: Window
     version: str
     reference: Reference | None
+    quality: Quality | None = None
     inputs: InputSketch = field(default_factory=InputSketch)
     labels: LabelSketch = field(default_factory=LabelSketch)
     served: Window | None = None
     steps: Sequence[Step] = ()
 
     @property
+    def labelled(self) -> int:
+        """How many outcomes are known."""
+        return self.quality.labelled(self.labels[EVERYTHING]) if self.quality and self.labels else 0
+
+    @property
     def coverage(self) -> float:
         """The share of requests whose outcome is known; an outcome whose request is lost adds nothing."""
-        return min(1.0, self.labels.rows / self.inputs.rows) if self.inputs.rows else 0.0
+        return min(1.0, self.labelled / self.inputs.rows) if self.inputs.rows else 0.0
 
     @property
     def is_partial(self) -> bool:

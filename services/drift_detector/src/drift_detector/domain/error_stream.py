@@ -1,8 +1,8 @@
-"""Concept drift: a rise in the stream of errors, one mean of squared errors a step.
+"""Concept drift: a rise in the stream of errors, one mean error a step.
 
-The detectors are rebuilt from the kept steps for every window, so what they say does not depend on when a
-process started. Errors are divided by the holdout's Brier score: 1 is what was to be expected, and the
-settings below mean the same for every model.
+An error is a squared one, of many classes the log loss. The detectors are rebuilt from the kept steps for
+every window, so what they say does not depend on when a process started. Errors are divided by the holdout's
+mean error: 1 is what was to be expected, and the settings below mean the same for every model.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from river.drift import ADWIN, PageHinkley
 
 from drift_detector.domain.figures import Assessment, Figure, Findings
-from drift_detector.domain.label_monitors import too_few_labels
-from drift_detector.domain.outcomes import mean_of
+from drift_detector.domain.label_monitors import told_as, too_few_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from monitoring.monitors import ConceptDrift
 
     from drift_detector.domain.contents import Contents, Step
+    from drift_detector.domain.quality import Quality
     from drift_detector.domain.references import Reference
 
 # Steps, not rows: a step's mean is one observation.
@@ -73,35 +73,40 @@ _DETECTORS: Final[dict[str, Callable[[], Detector]]] = {
 
 def concept_drift(monitor: ConceptDrift, contents: Contents, reference: Reference) -> Findings:
     """Run the detectors over all of the version's steps; a rise in this window's is a breach."""
-    rows = contents.labels.rows
-    if rows < monitor.minimum_rows:
+    rows, quality = contents.labelled, contents.quality
+    if rows < monitor.minimum_rows or quality is None:
         return too_few_labels(contents, monitor.minimum_rows)
-    expected = reference.metrics.get("brier")
+    expected = quality.expected_error(reference.metrics)
     if not expected:
-        reason = f"The package of {contents.version} has no brier on a holdout to compare errors with."
+        lacking = f"The package of {contents.version} has no {quality.error_name} on a holdout"
+        reason = f"{lacking} to compare errors with."
         return _findings(Assessment.NO_REFERENCE, (), reason, contents)
-    figures = tuple(_figure(name, contents, expected) for name in monitor.detectors)
+    figures = tuple(_figure(name, contents, expected, quality) for name in monitor.detectors)
     risen = [one.statistic for one in figures if one.assessment is Assessment.BREACHED]
     told = f"{' and '.join(risen)} found a rise" if risen else "No detector found a rise"
     mean = figures[0].value or 0.0
     reason = (
-        f"{told}: the mean squared error is {mean:.4f} and was {expected:.4f} on the holdout, on {rows:,} "
-        f"labelled requests, after {len(contents.steps)} steps."
+        f"{told}: the {quality.error_name} is {told_as(mean)} and was {told_as(expected)} on the holdout, on "
+        f"{rows:,} labelled requests, after {len(contents.steps)} steps."
     )
     assessment = Assessment.BREACHED if risen else Assessment.OK
     return _findings(assessment, figures, reason, contents)
 
 
-def risen_at(detector: Detector, steps: Sequence[Step], expected: float) -> list[int]:
+def risen_at(detector: Detector, steps: Sequence[Step], expected: float, quality: Quality) -> list[int]:
     """Return the starts of the steps at which a detector saw a rise."""
-    return [step.start_us for step in steps if detector.rises(mean_of(step.squared, step.rows) / expected)]
+    return [
+        step.start_us
+        for step in steps
+        if detector.rises(quality.mean_error(step.error, step.rows) / expected)
+    ]
 
 
-def _figure(name: str, contents: Contents, expected: float) -> Figure:
+def _figure(name: str, contents: Contents, expected: float, quality: Quality) -> Figure:
     inside = [step for step in contents.steps if step.start_us >= contents.window.start_us]
     rows = sum(step.rows for step in inside)
-    mean = mean_of(sum(step.squared for step in inside), rows) if rows else None
-    risen = risen_at(_DETECTORS[name](), contents.steps, expected)
+    mean = quality.mean_error(sum(step.error for step in inside), rows) if rows else None
+    risen = risen_at(_DETECTORS[name](), contents.steps, expected, quality)
     breached = any(start_us >= contents.window.start_us for start_us in risen)
     assessment = Assessment.BREACHED if breached else Assessment.OK
     weight = 0.0 if mean is None else mean / expected

@@ -40,8 +40,10 @@ class Resolved:
 
     Attributes:
         identity: 64 bits of the prediction's id.
-        outcome: 0 or 1.
+        outcome: 0 or 1 of two classes, a class's number of many, else in the label's unit.
         revision: Of the outcome; a later one supersedes.
+        segment: Of the route; empty for none.
+        probabilities: Of many classes; empty where they were not recorded.
         known_us: When the outcome became known.
     """
 
@@ -49,8 +51,10 @@ class Resolved:
     model: str
     version: str
     score: float
-    outcome: int
+    outcome: float
     revision: int
     entities: Mapping[str, str]
     request_us: int
     known_us: int
+    segment: str = ""
+    probabilities: tuple[float, ...] = ()

@@ -18,7 +18,8 @@ from monitoring.monitors import (
 from drift_detector.domain.error_stream import concept_drift
 from drift_detector.domain.figures import Assessment, Findings
 from drift_detector.domain.input_monitors import data_quality, feature_drift, insufficient, prediction_drift
-from drift_detector.domain.label_monitors import label_drift, performance
+from drift_detector.domain.label_drift import label_drift
+from drift_detector.domain.label_monitors import performance
 from drift_detector.domain.windows import Labelled
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -13,12 +14,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from drift_detector.domain.facts import Resolved
+    from drift_detector.domain.quality import Quality, Tally
     from drift_detector.domain.references import Reference
 
-    Tally = NDArray[np.int64]
-    """Negatives by score bin, positives by score bin, then sums of log loss and squared error, and hits."""
-
 EVERYTHING: Final = ""
+SEGMENT: Final = "route.segment="
+"""Of the part that a segment of the route is; no slice has a name with a dot."""
 _EDGES: Final = 1 / (1 + np.exp(-np.arange(-200, 201) / 20))
 """A twentieth apart in log-odds, the same for every version; ROC AUC takes rows of one bin as ties."""
 _BINS: Final = len(_EDGES) + 1
@@ -30,6 +31,9 @@ _SMALLEST: Final = float(np.finfo(np.float64).eps)
 
 def tally_of(scores: NDArray[np.float64], outcomes: NDArray[np.int64], threshold: float) -> Tally:
     """Count outcomes of scores.
+
+    Returns:
+        Negatives by score bin, positives by score bin, then sums of log loss and squared error, and hits.
 
     Args:
         scores: Probabilities.
@@ -47,7 +51,7 @@ def tally_of(scores: NDArray[np.float64], outcomes: NDArray[np.int64], threshold
 
 
 class LabelSketch(dict[str, "Tally"]):
-    """Tallies by part: everything, and each category of each slice, such as "carrier=UA"."""
+    """Tallies by part: everything, each category of each slice, such as "carrier=UA", and each segment."""
 
     def __add__(self, other: Mapping[str, Tally]) -> LabelSketch:
         merged = LabelSketch(self)
@@ -55,26 +59,70 @@ class LabelSketch(dict[str, "Tally"]):
             merged[part] = merged[part] + tally if part in merged else tally
         return merged
 
-    @property
-    def rows(self) -> int:
-        """How many outcomes were counted."""
-        return labelled(self[EVERYTHING]) if self else 0
-
 
 def sketch_of(
-    resolved: Sequence[Resolved], signs: Sequence[int], reference: Reference | None, threshold: float
+    resolved: Sequence[Resolved], signs: Sequence[int], reference: Reference | None, quality: Quality
 ) -> LabelSketch:
     """Count outcomes; with a sign of -1 one is taken back, because a later revision superseded it."""
-    scores = np.array([one.score for one in resolved], np.float64)
-    outcomes = np.array([one.outcome for one in resolved], np.int64)
-    weights = np.array(signs)
     sketch = LabelSketch()
     for part, rows in _rows_by_part(resolved, reference).items():
-        come, gone = rows[weights[rows] > 0], rows[weights[rows] < 0]
-        sketch[part] = tally_of(scores[come], outcomes[come], threshold) - tally_of(
-            scores[gone], outcomes[gone], threshold
-        )
+        come, gone = ([resolved[row] for row in rows if signs[row] == sign] for sign in (1, -1))
+        sketch[part] = quality.tally(come) - quality.tally(gone)
     return sketch
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryQuality:
+    """`Quality` of a classifier of two classes: an outcome is 0 or 1.
+
+    Attributes:
+        threshold: A score from here on is decided as positive.
+    """
+
+    threshold: float
+    error_name: str = "mean squared error"
+    undefined_because: str = "all have one outcome"
+
+    def refusal(self, score: float, outcome: float) -> tuple[str, str] | None:
+        """See `Quality.refusal`."""
+        if not 0.0 <= score <= 1.0:
+            return "NOT_A_PROBABILITY", f"has score {score}"
+        if outcome not in {0.0, 1.0}:
+            return "NOT_A_BINARY_OUTCOME", f"has outcome {outcome}: 0 or 1 expected"
+        return None
+
+    def state(self, revision: int, outcome: float) -> int:
+        """See `Quality.state`."""
+        return 2 * revision + int(outcome)
+
+    def of_state(self, state: int) -> tuple[int, float]:
+        """See `Quality.of_state`."""
+        return state >> 1, float(state & 1)
+
+    def tally(self, resolved: Sequence[Resolved]) -> Tally:
+        """See `Quality.tally`."""
+        scores = np.array([one.score for one in resolved], np.float64)
+        return tally_of(scores, np.array([int(one.outcome) for one in resolved], np.int64), self.threshold)
+
+    def labelled(self, tally: Tally) -> int:
+        """See `Quality.labelled`."""
+        return labelled(tally)
+
+    def metrics(self, tally: Tally) -> dict[str, float | None]:
+        """See `metrics_of`."""
+        return metrics_of(tally)
+
+    def errors(self, tally: Tally) -> tuple[int, int]:
+        """See `Quality.errors`."""
+        return labelled(tally), int(tally[_SQUARED])
+
+    def mean_error(self, total: int, rows: int) -> float:
+        """See `Quality.mean_error`."""
+        return _mean(total, rows)
+
+    def expected_error(self, metrics: Mapping[str, float]) -> float | None:
+        """See `Quality.expected_error`."""
+        return metrics.get("brier") or None
 
 
 def labelled(tally: Tally) -> int:
@@ -87,16 +135,6 @@ def positives(tally: Tally) -> int:
     return int(tally[_BINS : 2 * _BINS].sum())
 
 
-def squared_errors(tally: Tally) -> int:
-    """Return the sum of squared errors, in fixed point."""
-    return int(tally[_SQUARED])
-
-
-def mean_of(total: int, rows: int) -> float:
-    """Return the mean of a sum in fixed point."""
-    return total / _ONE / rows
-
-
 def metrics_of(tally: Tally) -> dict[str, float | None]:
     """Return ROC AUC, log loss, Brier score and accuracy; None where one is undefined."""
     rows = labelled(tally)
@@ -104,18 +142,24 @@ def metrics_of(tally: Tally) -> dict[str, float | None]:
         return dict.fromkeys(("roc_auc", "log_loss", "brier", "accuracy"))
     return {
         "roc_auc": binned_roc_auc(tally[_BINS : 2 * _BINS], tally[:_BINS]),
-        "log_loss": mean_of(int(tally[_LOSS]), rows),
-        "brier": mean_of(squared_errors(tally), rows),
+        "log_loss": _mean(int(tally[_LOSS]), rows),
+        "brier": _mean(int(tally[_SQUARED]), rows),
         "accuracy": int(tally[_HITS]) / rows,
     }
 
 
-def _rows_by_part(resolved: Sequence[Resolved], reference: Reference | None) -> dict[str, NDArray[np.intp]]:
+def _rows_by_part(resolved: Sequence[Resolved], reference: Reference | None) -> dict[str, list[int]]:
     parts: dict[str, list[int]] = {EVERYTHING: list(range(len(resolved)))}
     for row, one in enumerate(resolved):
         for part in () if reference is None else reference.parts_of(one.entities):
             parts.setdefault(part, []).append(row)
-    return {part: np.array(rows, np.intp) for part, rows in parts.items()}
+        if one.segment:
+            parts.setdefault(SEGMENT + one.segment, []).append(row)
+    return parts
+
+
+def _mean(total: int, rows: int) -> float:
+    return total / _ONE / rows
 
 
 def _fixed(values: NDArray[np.float64]) -> int:

@@ -19,6 +19,7 @@ from drift_detector.domain.windows import Place, place_of_outcome, place_of_requ
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from drift_detector.domain.quality import Quality
     from drift_detector.domain.references import Reference
 
 Sketch = TypeVar("Sketch", bound=Summable)
@@ -38,11 +39,11 @@ class Rules:
 
     Attributes:
         grain_us: See `windows.grain_of`.
-        threshold: From which score on a request is decided as positive.
+        quality: What outcomes say of its answers; None where they say nothing, and are not counted.
     """
 
     grain_us: int
-    threshold: float
+    quality: Quality | None
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class Share(Generic[Sketch]):
 
     Attributes:
         members: By crowd, each identity's state in the order in which they came: 0 for an answer, and for an
-            outcome twice its revision plus its value.
+            outcome its revision and value, see `Quality.state`.
         log: By crowd, the entries of `members` as they were made; a later one supersedes.
     """
 
@@ -130,26 +131,32 @@ def count_outcomes(
     counted = Counted()
     fresh: dict[Place, list[tuple[Resolved, int]]] = defaultdict(list)
     for one in resolved:
+        quality = rules[one.model].quality
+        if quality is None:
+            continue
         crowd = crowd_of(one, rules[one.model])
-        known = share.members.get(crowd, {}).get(one.identity)
-        if known is not None and known >> 1 >= one.revision:
+        state = share.members.get(crowd, {}).get(one.identity)
+        known = None if state is None else quality.of_state(state)
+        if known is not None and known[0] >= one.revision:
             counted.repeats[one.model, one.version] += 1
-            if known >> 1 == one.revision and known & 1 != one.outcome:
+            if known[0] == one.revision and known[1] != one.outcome:
                 counted.contradictions.append(one)
             continue
-        share.note(crowd, one.identity, 2 * one.revision + one.outcome)
+        share.note(crowd, one.identity, quality.state(one.revision, one.outcome))
         counted.crowds.add(crowd)
         counted.rows[one.model, one.version] += 1
         signed = fresh[place_of(one, rules[one.model])]
         signed.append((one, 1))
         if known is not None:
-            signed.append((replace(one, outcome=known & 1, revision=known >> 1), -1))
+            signed.append((replace(one, revision=known[0], outcome=known[1]), -1))
     for place, signed in fresh.items():
+        quality = rules[place.model].quality
+        assert quality is not None, "outcomes of models without quality are not counted"
         sketch = outcomes.sketch_of(
             [one for one, _ in signed],
             [sign for _, sign in signed],
             reference_of(place.model, place.version),
-            rules[place.model].threshold,
+            quality,
         )
         share.sketches[place] = share.sketches.get(place, LabelSketch()) + sketch
         counted.places.add(place)

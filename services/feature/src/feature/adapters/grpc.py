@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
-from grpc_reflection.v1alpha import reflection
-from service_kit.http import PortTaken
+from service_kit.grpc_door import GrpcDoor
 from tidemark.features.v1 import feature_service_pb2 as pb
 from tidemark.features.v1 import feature_service_pb2_grpc as pb_grpc
 from tidemark.outcomes.v1 import outcome_service_pb2 as outcome_pb
@@ -35,8 +32,6 @@ if TYPE_CHECKING:
     from feature.reporting import OutcomeDoor
 
     Method = grpc.RpcMethodHandler[Any, Any]
-
-MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
 
 _CODES: Final = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
@@ -138,53 +133,21 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         )
 
 
-class GrpcServer:
-    """The server: features, outcomes, health and reflection on one port.
-
-    Args:
-        address: host:port to listen on; port 0 for a free one.
-    """
-
-    def __init__(
-        self, servicer: FeatureServicer, outcomes: OutcomeServicer, metrics: DoorMetrics, address: str
-    ) -> None:
-        self._server = grpc.aio.server(
-            interceptors=[ErrorInterceptor(metrics)],
-            options=[
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-                ("grpc.so_reuseport", 0),
-            ],
-        )
-        self._health = health_aio.HealthServicer()
-        self._address = address
-        pb_grpc.add_FeatureServiceServicer_to_server(servicer, self._server)
-        outcome_pb_grpc.add_OutcomeServiceServicer_to_server(outcomes, self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._names = [
-            pb.DESCRIPTOR.services_by_name["FeatureService"].full_name,
-            outcome_pb.DESCRIPTOR.services_by_name["OutcomeService"].full_name,
-        ]
-        health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-        reflection.enable_server_reflection([*self._names, health, reflection.SERVICE_NAME], self._server)
-
-    async def start(self) -> int:
-        """Listen and say over the health service that requests are welcome; gives the port.
-
-        Raises:
-            PortTaken: The port is in use.
-        """
-        try:
-            port = self._server.add_insecure_port(self._address)
-        except RuntimeError as error:
-            told = f"{self._address} cannot be used: set FEATURE_GRPC_PORT=0 or another ({error})"
-            raise PortTaken(told) from error
-        await self._server.start()
-        for name in ("", *self._names):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        return port
-
-    async def stop(self, grace_s: float) -> None:
-        """Take no more requests, and give those in hand so long to end."""
-        await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace_s)
+def feature_door(
+    servicer: FeatureServicer, outcomes: OutcomeServicer, metrics: DoorMetrics, address: str
+) -> GrpcDoor:
+    """Features, outcomes, health and reflection on one port; port 0 for a free one."""
+    names = [
+        pb.DESCRIPTOR.services_by_name["FeatureService"].full_name,
+        outcome_pb.DESCRIPTOR.services_by_name["OutcomeService"].full_name,
+    ]
+    door = GrpcDoor(
+        address,
+        names,
+        setting="FEATURE_GRPC_PORT",
+        interceptors=[ErrorInterceptor(metrics)],
+        options=[("grpc.so_reuseport", 0)],
+    )
+    pb_grpc.add_FeatureServiceServicer_to_server(servicer, door.server)
+    outcome_pb_grpc.add_OutcomeServiceServicer_to_server(outcomes, door.server)
+    return door

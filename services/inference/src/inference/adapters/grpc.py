@@ -8,19 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from google.protobuf.message import DecodeError
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health_aio
-from grpc_reflection.v1alpha import reflection
 from open_inference.v2.open_inference_grpc_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
-from service_kit.http import PortTaken
+from service_kit.grpc_door import GrpcDoor
 from tidemark.scoring.v1 import scoring_service_pb2 as pb
 from tidemark.scoring.v1 import scoring_service_pb2_grpc as pb_grpc
 
 from inference.adapters.metadata import traceparent_of
 from inference.adapters.open_inference import SERVICE as OPEN_INFERENCE
 from inference.adapters.statuses import code_of, fail
-from inference.adapters.streams import BatchStreams
-from inference.adapters.wire import asked_of, score_response
+from inference.adapters.streams import NO_MESSAGE, BatchStreams
+from inference.adapters.wire import asked_of, score_response, write_response
 from inference.domain.errors import InvalidRequest, ScoringError
 from inference.domain.requests import MAX_BATCH
 
@@ -28,15 +25,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from inference.adapters.open_inference import OpenInferenceServicer
+    from inference.adapters.streams import Results
     from inference.clocks import WallClock
     from inference.domain.requests import Asked
     from inference.metrics import Metrics
-    from inference.plane import ScoringPlane
-    from inference.scored import Scored
+    from inference.serve.plane import ScoringPlane
 
     Method = grpc.RpcMethodHandler[Any, Any]
 
-MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+
+SCORING: Final = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
+SCORE_STREAM: Final = f"/{SCORING}/ScoreStream"
 
 
 class ScoringServicer(pb_grpc.ScoringServiceServicer):
@@ -49,17 +48,19 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         self._metrics = metrics
         self._wall_clock_us = wall_clock_us
         self._new_id = new_id
-        self.streams = BatchStreams(self._results, partial(fail, metrics))
+        self.streams = BatchStreams(self._answer, partial(fail, metrics))
 
     async def Score(self, request: pb.ScoreRequest, context: Any) -> pb.ScoreResponse:  # noqa: N802 - gRPC's name
         """See the contract."""
-        asked = self._asked(request, context)
+        asked = self._asked(request, self._wall_clock_us(), traceparent_of(context))
         scored = await self._plane.score(asked, context.time_remaining())
         return score_response(scored, explain=request.explain_features)
 
     async def ScoreBatch(self, request: pb.ScoreBatchRequest, context: Any) -> pb.ScoreBatchResponse:  # noqa: N802
         """See the contract."""
-        return pb.ScoreBatchResponse(results=await self._results(request.requests, context))
+        response = pb.ScoreBatchResponse()
+        await self._answer(request.requests, response.results, context)
+        return response
 
     async def ScoreStream(  # type: ignore[override] # noqa: N802 - gRPC also takes a coroutine that reads and writes
         self, _requests: object, context: Any
@@ -67,42 +68,40 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         """See the contract."""
         await self.streams.serve(context)
 
-    async def _results(self, requests: Sequence[pb.ScoreRequest], context: Any) -> list[pb.ScoreResult]:
+    async def _answer(self, requests: Sequence[pb.ScoreRequest], results: Results, context: Any) -> None:
         if len(requests) > MAX_BATCH:
             raise InvalidRequest("requests", f"has {len(requests)} entries, at most {MAX_BATCH:,} are scored")
-        asked = [self._try_to_ask(one, context) for one in requests]
+        now_us, traceparent = self._wall_clock_us(), traceparent_of(context)
+        asked = [self._try_to_ask(one, now_us, traceparent) for one in requests]
         answers = await self._plane.score_many(asked, context.time_remaining())
-        return [
-            self._result(index, one, answer)
-            for index, (one, answer) in enumerate(zip(requests, answers, strict=True))
-        ]
+        for index, (request, answer) in enumerate(zip(requests, answers, strict=True)):
+            if isinstance(answer, ScoringError):
+                self._write_error(results.add().error, index, answer)
+            else:
+                write_response(results.add().response, answer, explain=request.explain_features)
 
-    def _asked(self, request: pb.ScoreRequest, context: Any) -> Asked:
-        return asked_of(
-            request,
-            now_us=self._wall_clock_us(),
-            new_id=self._new_id,
-            traceparent=traceparent_of(context),
-        )
+    def _asked(self, request: pb.ScoreRequest, now_us: int, traceparent: str | None) -> Asked:
+        return asked_of(request, now_us=now_us, new_id=self._new_id, traceparent=traceparent)
 
-    def _try_to_ask(self, request: pb.ScoreRequest, context: Any) -> Asked | ScoringError:
+    def _try_to_ask(
+        self, request: pb.ScoreRequest, now_us: int, traceparent: str | None
+    ) -> Asked | ScoringError:
         try:
-            return self._asked(request, context)
+            return self._asked(request, now_us, traceparent)
         except ScoringError as error:
             return error
 
-    def _result(self, index: int, request: pb.ScoreRequest, answer: Scored | ScoringError) -> pb.ScoreResult:
-        if not isinstance(answer, ScoringError):
-            return pb.ScoreResult(response=score_response(answer, explain=request.explain_features))
-        if isinstance(answer, InvalidRequest):
-            answer = answer.within(f"requests[{index}]")
-        code = code_of(answer)
+    def _write_error(self, written: pb.ScoreError, index: int, error: ScoringError) -> None:
+        if isinstance(error, InvalidRequest):
+            error = error.within(f"requests[{index}]")
+        code = code_of(error)
         self._metrics.failed(code.name)
-        return pb.ScoreResult(error=pb.ScoreError(code=code.value[0], message=str(answer)))
+        written.code = code.value[0]
+        written.message = str(error)
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Maps domain errors to statuses, for every unary method."""
+    """Maps domain errors to statuses, for every unary method; what cannot be read is the caller's error."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -116,16 +115,17 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         wrapped = self._wrapped.get(method)
         if wrapped is None:
             handler = await continuation(handler_call_details)
-            if handler is None or handler.unary_unary is None:
+            if handler is None or (handler.unary_unary is None and method != SCORE_STREAM):
                 return handler
-            wrapped = self._wrapped[method] = self._wrap(handler, handler.unary_unary)
+            wrapped = self._wrap(handler, handler.unary_unary) if handler.unary_unary else _stream(handler)
+            self._wrapped[method] = wrapped
         return wrapped
 
     def _wrap(self, handler: Method, behave: Callable[[Any, Any], Any]) -> Method:
         async def behave_or_abort(request: Any, context: Any) -> Any:
             try:
                 if request is None:
-                    raise InvalidRequest("request", "is no message of the type that the method takes")
+                    raise InvalidRequest("request", NO_MESSAGE)
                 return await behave(request, context)
             except ScoringError as error:
                 await fail(self._metrics, context, error)
@@ -135,6 +135,16 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             request_deserializer=_readable(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
+
+
+def _stream(handler: Method) -> Method:
+    """The same stream of requests, in which None stands for one that cannot be read."""
+    assert handler.stream_stream is not None, "the contract says so"
+    return grpc.stream_stream_rpc_method_handler(
+        handler.stream_stream,
+        request_deserializer=_readable(handler.request_deserializer),
+        response_serializer=handler.response_serializer,
+    )
 
 
 def _readable(deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
@@ -154,9 +164,10 @@ class GrpcServer:
     """The server: scoring, the Open Inference Protocol, health and reflection on one port.
 
     Args:
-        host: Address to listen on.
-        port: 0 for a free one.
+        address: Where to listen; port 0 for a free one.
         reuse_port: Let several processes share the port; a port that another program holds is then no error.
+        calls_per_connection: How many calls a connection may have open; more wait in the client, where their
+            deadlines hold. 0 for no bound.
     """
 
     def __init__(
@@ -165,56 +176,27 @@ class GrpcServer:
         open_inference: OpenInferenceServicer,
         metrics: Metrics,
         *,
-        host: str,
-        port: int,
+        address: str,
         reuse_port: bool,
+        calls_per_connection: int,
     ) -> None:
-        self._server = grpc.aio.server(
-            interceptors=[ErrorInterceptor(metrics)],
-            options=[
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-                ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-                ("grpc.so_reuseport", int(reuse_port)),
-            ],
-        )
         self._streams = servicer.streams
-        self._health = health_aio.HealthServicer()
-        self._address = f"{host}:{port}"
-        pb_grpc.add_ScoringServiceServicer_to_server(servicer, self._server)
-        add_GRPCInferenceServiceServicer_to_server(open_inference, self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = [
-            pb.DESCRIPTOR.services_by_name["ScoringService"].full_name,
-            health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-            OPEN_INFERENCE,
-            reflection.SERVICE_NAME,
-        ]
-        self._scoring_name = names[0]
-        reflection.enable_server_reflection(names, self._server)
-
-    async def start(self) -> int:
-        """Listen, not yet serving as far as health says; gives the port.
-
-        Raises:
-            PortTaken: The port is in use.
-        """
-        await self.set_serving(serving=False)
-        try:
-            port = self._server.add_insecure_port(self._address)
-        except RuntimeError as error:
-            raise PortTaken(
-                f"{self._address} cannot be used: set GRPC_PORT=0 or another ({error})"
-            ) from error
-        await self._server.start()
-        return port
-
-    async def set_serving(self, *, serving: bool) -> None:
-        """Say over the health service whether to send requests here."""
-        status = (
-            health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        options = [("grpc.so_reuseport", int(reuse_port))]
+        if calls_per_connection:
+            options.append(("grpc.max_concurrent_streams", calls_per_connection))
+            # It counts calls that are over but not put away yet, and so refuses some within the bound.
+            options.append(("grpc.http.overload_protection", 0))
+        self._door = GrpcDoor(
+            address,
+            [SCORING, OPEN_INFERENCE],
+            setting="GRPC_PORT",
+            interceptors=[ErrorInterceptor(metrics)],
+            options=options,
         )
-        for name in ("", self._scoring_name, OPEN_INFERENCE):
-            await self._health.set(name, status)
+        pb_grpc.add_ScoringServiceServicer_to_server(servicer, self._door.server)
+        add_GRPCInferenceServiceServicer_to_server(open_inference, self._door.server)
+        self.start = self._door.start
+        self.set_serving = self._door.set_serving
 
     async def drain(self, notice_s: float, grace_s: float) -> None:
         """Stop: say so and serve on for a while, then take no more and end what is in hand.
@@ -226,7 +208,7 @@ class GrpcServer:
             notice_s: How long to serve on, with health saying NOT_SERVING.
             grace_s: How long requests in hand may take.
         """
-        await self._health.enter_graceful_shutdown()
+        await self._door.say_leaving()
         await asyncio.sleep(notice_s)
         self._streams.drain()
-        await self._server.stop(grace_s)
+        await self._door.stop(grace_s)

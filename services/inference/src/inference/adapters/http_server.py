@@ -26,15 +26,17 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serving_until(
-    stop: asyncio.Event, app: Any, *, host: str, port: int, reuse_port: bool, grace_s: float
+    stop: asyncio.Event, app: Any, *, host: str, port: int, reuse_port: bool, notice_s: float, grace_s: float
 ) -> AsyncIterator[None]:
-    """Serve until `stop`; leave when the requests in hand then are answered, or `grace_s` has passed.
+    """Serve until `stop` and for `notice_s` more, in which every answer ends its connection.
+
+    Leaves when the requests in hand then are answered, or `grace_s` has passed.
 
     Raises:
         PortTaken: The port is in use.
     """
     config = uvicorn.Config(
-        app,
+        _parting(app, stop),
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -47,6 +49,7 @@ async def serving_until(
 
     async def end() -> None:
         await stop.wait()
+        await asyncio.sleep(notice_s)
         server.should_exit = True
 
     with _listen(host, port, reuse_port=reuse_port) as listener:
@@ -54,6 +57,20 @@ async def serving_until(
             tasks.create_task(server.serve(sockets=[listener]))
             tasks.create_task(end())
             yield
+
+
+def _parting(app: Any, stop: asyncio.Event) -> Any:
+    """Have callers that keep connections open look for another server once this one stops."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        async def send_or_part(message: Any) -> None:
+            if stop.is_set() and message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        await app(scope, receive, send_or_part)
+
+    return answer
 
 
 def _listen(host: str, port: int, *, reuse_port: bool) -> socket.socket:

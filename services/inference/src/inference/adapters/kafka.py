@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from bus.errors import EventTooLarge, Unavailable
 from bus.events import Event
@@ -17,16 +17,15 @@ from tidemark.scoring.v1.prediction_pb2 import PredictionMade
 from inference.adapters.wire import (
     asked_by,
     logged_of,
-    prediction_made,
     route_followed,
     route_of,
     shadow_made,
 )
-from inference.adapters.wire_batches import predictions_made
+from inference.adapters.wire_predictions import PredictionWriter, prediction_made
 from inference.domain.errors import InvalidRequest, LogUnavailable
-from inference.handlers import Logged, Refused, ShadowScore
-from inference.lingering import Lingering
 from inference.scored import Scored
+from inference.serve.lingering import Lingering
+from inference.shadow.handlers import Logged, Refused, ShadowScore
 
 if TYPE_CHECKING:
     import structlog
@@ -35,10 +34,10 @@ if TYPE_CHECKING:
 
     from inference.clocks import WallClock
     from inference.domain.requests import Asked
-    from inference.domain.routes import Route
-    from inference.following import Following
     from inference.metrics import Metrics
-    from inference.streaming import Refused as NeverScored
+    from inference.routes.following import Following
+    from inference.routes.uptakes import Uptakes
+    from inference.stream.handlers import Refused as NeverScored
 
 SOURCE: Final = "tidemark/inference"
 _PREDICTION_MADE: Final = PredictionMade.DESCRIPTOR.full_name
@@ -46,19 +45,6 @@ SHADOW_SOURCE: Final = "tidemark/inference/shadow"
 
 ScoreStreamed = Callable[[Sequence["Asked"]], Awaitable[Sequence["Scored | NeverScored"]]]
 ScoreShadows = Callable[[Sequence[Logged]], Awaitable[tuple[Sequence[ShadowScore], Sequence[Refused]]]]
-
-
-class Routes(Protocol):
-    """What keeps routes."""
-
-    async def apply(self, route: Route) -> None:
-        """Follow a route from now on, if it can be followed."""
-
-    async def withdraw(self, model: str) -> None:
-        """Forget a model's route."""
-
-    def complete(self) -> None:
-        """Every route there was at the start has been followed or refused."""
 
 
 class KafkaPredictionLog:
@@ -87,6 +73,7 @@ class KafkaPredictionLog:
         self._metrics = metrics
         self._bound = bound
         self._durable_deadline_s = durable_deadline_s
+        self._writer = PredictionWriter()
         self._unwritten: Lingering[Scored] = Lingering(self._write_out, linger_s)
 
     def offer(self, scored: Scored) -> None:
@@ -111,30 +98,26 @@ class KafkaPredictionLog:
         """Write out all that waits; delivering it is the buffer's."""
         self._unwritten.finish()
 
-    def _write_out(self, scored: Scored) -> None:
-        if not self._buffered.offer(PREDICTIONS_MADE.name, prediction_event(scored)):
-            self._metrics.dropped(scored.asked.model, "NOT_DELIVERED")
+    def _write_out(self, scored: Sequence[Scored]) -> None:
+        for one, event in zip(scored, prediction_events(scored, self._writer), strict=True):
+            if not self._buffered.offer(PREDICTIONS_MADE.name, event):
+                self._metrics.dropped(one.asked.model, "NOT_DELIVERED")
 
 
 def prediction_event(scored: Scored) -> Event:
     """The event of a prediction: its id is the prediction's, its times the request's."""
-    asked = scored.asked
-    return Event.of(
-        prediction_made(scored),
-        id=asked.prediction_id,
-        source=SOURCE,
-        key=asked.request_key,
-        time_us=asked.request_time_us,
-        recorded_time_us=asked.recorded_time_us,
-        traceparent=asked.traceparent,
-    )
+    return _event_of(scored, prediction_made(scored).SerializeToString())
 
 
-def _streamed_event(scored: Scored, data: bytes) -> Event:
-    """As `prediction_event`, of data that was written with others'."""
+def prediction_events(scored: Sequence[Scored], writer: PredictionWriter) -> list[Event]:
+    """The events of many predictions, in order; see `prediction_event`."""
+    return list(map(_event_of, scored, writer.predictions_made(scored)))
+
+
+def _event_of(scored: Scored, data: bytes) -> Event:
     asked = scored.asked
     key = asked.request_key
-    # By position: this runs for every event of a stream, and keywords cost.
+    # By position: this runs for every prediction, and keywords cost.
     return Event(
         asked.prediction_id,
         _PREDICTION_MADE,
@@ -197,6 +180,7 @@ class ScoringConsumer:
 
     def __init__(self, score: ScoreStreamed) -> None:
         self._score = score
+        self._writer = PredictionWriter()
 
     async def __call__(self, batch: Sequence[Received]) -> Sequence[Made | Rejection]:
         """See `bus.transactions.Answering`."""
@@ -220,7 +204,7 @@ class ScoringConsumer:
                 causes.append(received)
             else:
                 answers.append(Rejection(received, answer.reason, answer.detail))
-        events = map(_streamed_event, scored, predictions_made(scored))
+        events = prediction_events(scored, self._writer)
         answers += [
             Made(cause, PREDICTIONS_MADE.name, event) for cause, event in zip(causes, events, strict=True)
         ]
@@ -264,16 +248,11 @@ class RouteFollowings:
 
 
 class RouteListener:
-    """Hands routes from `routes.changed` to a table; until `go_live`, only the newest of each model.
+    """Has routes from `routes.changed` taken up."""
 
-    What is followed after a start is then the same whether the topic has been compacted or not.
-    """
-
-    def __init__(self, table: Routes, log: structlog.stdlib.BoundLogger) -> None:
-        self._table = table
+    def __init__(self, uptakes: Uptakes, log: structlog.stdlib.BoundLogger) -> None:
+        self._uptakes = uptakes
         self._log = log
-        self._is_live = False
-        self._newest: dict[str, Route | None] = {}
 
     async def __call__(self, received: Received) -> None:
         """See `bus.follow.OnEvent`."""
@@ -284,21 +263,4 @@ class RouteListener:
             # Nobody can follow it: whoever published it hears of it here, and the route before it stands.
             self._log.error("route unreadable", offset=received.offset, key=event.key, reason=str(error))
             return
-        model = route.model if route else event.key.decode(errors="replace")
-        self._newest[model] = route
-        if self._is_live:
-            await self._settle(model)
-
-    async def go_live(self) -> None:
-        """Follow what was read, and from now on whatever comes."""
-        self._is_live = True
-        while self._newest:
-            await self._settle(next(iter(self._newest)))
-        self._table.complete()
-
-    async def _settle(self, model: str) -> None:
-        route = self._newest.pop(model)
-        if route is None:
-            await self._table.withdraw(model)
-        else:
-            await self._table.apply(route)
+        self._uptakes.take_up(route.model if route else event.key.decode(errors="replace"), route)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from inference.domain.cells import Cell
     from inference.domain.tensors import Tensor
-    from inference.open_inference import Inferred, OpenInference
-    from inference.outputs import TensorInfo
+    from inference.serve.open_inference import Inferred, OpenInference
+    from inference.serve.outputs import TensorInfo
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 

@@ -121,7 +121,7 @@ class GuardedRows:
 
 
 class PatientRows:
-    """See `inference.streaming.AllRows`: rows that are unreadable are the caller's to wait for.
+    """See `inference.stream.handlers.AllRows`: rows that are unreadable are the caller's to wait for.
 
     Args:
         rows: Where they are asked for, a bounded number at a time.

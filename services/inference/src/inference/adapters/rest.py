@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -10,16 +11,19 @@ import grpc
 from fastapi import APIRouter, Depends, FastAPI, Path, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
+from service_kit.grpc_door import MAX_MESSAGE_BYTES
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from inference.adapters.grpc import MAX_MESSAGE_BYTES
+from inference.adapters.metadata import traceparent_in
 from inference.adapters.rest_bodies import InferBody, InferredBody, read_body, write_body
-from inference.adapters.statuses import code_of
+from inference.adapters.statuses import code_of, retry_after_s_of
 from inference.domain.errors import InvalidRequest, ScoringError
-from inference.open_inference import ModelInfo, OpenInference, ServerInfo
+from inference.serve.open_inference import ModelInfo, OpenInference, ServerInfo
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from inference.metrics import Metrics
 
 JSON_SIZE: Final = "Inference-Header-Content-Length"
@@ -88,6 +92,13 @@ class ReadyBody(BaseModel):
     ready: bool
 
 
+class ModelReadyBody(BaseModel):
+    """That a model can score."""
+
+    name: str
+    ready: bool
+
+
 def _plane_of(request: Request) -> OpenInference:
     plane: OpenInference = request.app.state.plane
     return plane
@@ -109,6 +120,7 @@ _ASKED: Final = {
 router = APIRouter(prefix="/v2", responses=_ERRORS)
 
 
+@router.get("/", response_model=ServerBody, include_in_schema=False)
 @router.get("", response_model=ServerBody, tags=["server"])
 async def server_metadata(plane: Plane) -> ServerInfo:
     """What answers."""
@@ -141,17 +153,17 @@ async def version_metadata(plane: Plane, model: Model, version: Version) -> Mode
 
 
 @router.get("/models/{model}/ready", tags=["model"])
-async def model_ready(plane: Plane, model: Model) -> ReadyBody:
+async def model_ready(plane: Plane, model: Model) -> ModelReadyBody:
     """The model can score; 404 or 503 where not."""
     plane.check_ready(model, "")
-    return ReadyBody(ready=True)
+    return ModelReadyBody(name=model, ready=True)
 
 
 @router.get("/models/{model}/versions/{version}/ready", tags=["model"])
-async def version_ready(plane: Plane, model: Model, version: Version) -> ReadyBody:
+async def version_ready(plane: Plane, model: Model, version: Version) -> ModelReadyBody:
     """The version can score; 404 or 503 where not."""
     plane.check_ready(model, version)
-    return ReadyBody(ready=True)
+    return ModelReadyBody(name=model, ready=True)
 
 
 @router.post("/models/{model}/infer", response_model=InferredBody, openapi_extra=_ASKED, tags=["inference"])
@@ -175,7 +187,9 @@ async def _infer(plane: OpenInference, request: Request, model: str, version: st
     json_size = _json_size(request.headers.get(JSON_SIZE))
     body = await _body_of(request)
     inference, asked = read_body(body, model=model, version=version, json_size=json_size)
-    inferred = await plane.infer(inference, time_left_s=None, traceparent=request.headers.get("traceparent"))
+    inferred = await plane.infer(
+        inference, time_left_s=None, traceparent=traceparent_in(request.headers.get("traceparent"))
+    )
     answer, json_size = write_body(inferred, asked)
     if json_size is None:
         return Response(answer, media_type=_JSON)
@@ -220,15 +234,30 @@ def create_app(plane: OpenInference, metrics: Metrics) -> FastAPI:
         assert isinstance(error, ScoringError)
         code = code_of(error)
         metrics.failed(code.name)
-        return _answer(_STATUSES.get(code, HTTPStatus.INTERNAL_SERVER_ERROR), str(error))
+        status = _STATUSES.get(code, HTTPStatus.INTERNAL_SERVER_ERROR)
+        return _answer(status, str(error), _advice(retry_after_s_of(error)))
 
     app.add_exception_handler(ScoringError, refused)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _internal)
+    app.add_middleware(HeadAsGet)
     app.include_router(router)
     _describe(app)
     return app
+
+
+class HeadAsGet:
+    """Answers HEAD as GET: the server leaves the body out. Probes of load balancers ask so."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)
 
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:
@@ -243,6 +272,11 @@ async def _gone(_request: Request, _error: Exception) -> JSONResponse:
 async def _internal(request: Request, error: Exception) -> JSONResponse:
     _log.error("request failed: %s", request.url.path, exc_info=error)
     return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error: see the server's log")
+
+
+def _advice(retry_after_s: float | None) -> dict[str, str] | None:
+    """When to ask again: HTTP knows whole seconds only (RFC 9110, 10.2.3)."""
+    return None if retry_after_s is None else {"Retry-After": str(math.ceil(retry_after_s))}
 
 
 def _answer(status: int, error: str, headers: Any = None) -> JSONResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import to_json
 
 from inference.domain.errors import InvalidRequest
@@ -16,14 +16,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from inference.domain.tensors import Tensor
-    from inference.open_inference import Inferred
+    from inference.serve.open_inference import Inferred
 
+_PARAMETERS: Final = "parameters"
 BINARY_SIZE: Final = "binary_data_size"
 BINARY: Final = "binary_data"
 BINARY_ALL: Final = "binary_data_output"
 
+Parameter = bool | int | float | str
+
+
+def _known(parameters: Any) -> Any:
+    """Leave out parameters that are null: some clients write out what they do not say."""
+    if not isinstance(parameters, dict):
+        return parameters
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
 Parameters = Annotated[
-    dict[str, bool | int | float | str], Field(description="Flags, numbers and texts by name.")
+    dict[str, Parameter], BeforeValidator(_known), Field(description="Flags, numbers and texts by name.")
 ]
 TensorName = Annotated[str, Field(description="As the model's metadata names it.", examples=["features"])]
 
@@ -31,6 +42,14 @@ TensorName = Annotated[str, Field(description="As the model's metadata names it.
 class _Body(BaseModel):
     # What a later revision of the protocol adds is no error.
     model_config = ConfigDict(strict=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, body: Any) -> Any:
+        """Take null for left out, as some clients write it."""
+        if not isinstance(body, dict):
+            return body
+        return {name: value for name, value in body.items() if value is not None}
 
 
 class InputBody(_Body):
@@ -145,8 +164,17 @@ def write_body(inferred: Inferred, asked: InferBody) -> tuple[bytes, int | None]
 
 def _invalid(error: ValidationError) -> InvalidRequest:
     fault = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(map(str, fault["loc"])) or "body"
-    return InvalidRequest(where, fault["msg"])
+    path = fault["loc"]
+    if _PARAMETERS in path[:-1]:
+        at = path.index(_PARAMETERS)
+        of = _path((*path[:at], _PARAMETERS))
+        return InvalidRequest(f"{of}[{path[at + 1]}]", "must be a text, a number, true or false")
+    return InvalidRequest(_path(path) or "body", fault["msg"])
+
+
+def _path(path: Sequence[str | int]) -> str:
+    """Write where something stands: `inputs[0].shape[1]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
 def _tensors(inputs: Sequence[InputBody], appended: bytes) -> list[Tensor]:

@@ -20,6 +20,7 @@ from inference.domain.errors import (
     NoScore,
     Overloaded,
     ScoringError,
+    UnfitVector,
     UnknownModel,
     UnknownVersion,
     VersionFailing,
@@ -37,6 +38,7 @@ _CODES: Final = {
     DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
     LogUnavailable: grpc.StatusCode.UNAVAILABLE,
     NoScore: grpc.StatusCode.INTERNAL,
+    UnfitVector: grpc.StatusCode.INVALID_ARGUMENT,
     VersionFailing: grpc.StatusCode.UNAVAILABLE,
     FeaturesUnavailable: grpc.StatusCode.UNAVAILABLE,
 }
@@ -47,6 +49,12 @@ def code_of(error: ScoringError) -> grpc.StatusCode:
     return _CODES[type(error)]
 
 
+def retry_after_s_of(error: ScoringError) -> float | None:
+    """When to ask again, where the error knows."""
+    found: float | None = getattr(error, "retry_after_s", None)
+    return found
+
+
 async def fail(metrics: Metrics, context: Any, error: ScoringError) -> None:
     """End a call with an error's status, and with when to ask again where the error knows.
 
@@ -54,7 +62,7 @@ async def fail(metrics: Metrics, context: Any, error: ScoringError) -> None:
     """
     code = code_of(error)
     metrics.failed(code.name)
-    retry_after_s = getattr(error, "retry_after_s", None)
+    retry_after_s = retry_after_s_of(error)
     trailing = () if retry_after_s is None else (_details(code, error, retry_after_s),)
     await context.abort(code, str(error), trailing)
 

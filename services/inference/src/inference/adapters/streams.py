@@ -13,9 +13,13 @@ from inference.domain.errors import InvalidRequest, Overloaded, ScoringError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    Answer = Callable[[Sequence[pb.ScoreRequest], Any], Awaitable[list[pb.ScoreResult]]]
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
+    Results = RepeatedCompositeFieldContainer[pb.ScoreResult]
+    Answer = Callable[[Sequence[pb.ScoreRequest], Results, Any], Awaitable[None]]
     Fail = Callable[[Any, ScoringError], Awaitable[None]]
 
+NO_MESSAGE: Final = "is no message of the type that the method takes"
 DRAINING: Final = "this server stops: open the stream again and send what was not answered"
 
 
@@ -27,7 +31,7 @@ class BatchStreams:
     then no more is read, so a caller that never reads stops being read from.
 
     Args:
-        answer: Scores one batch.
+        answer: Scores one batch, and writes its results.
         fail: Ends a call with an error's status.
     """
 
@@ -56,19 +60,23 @@ class BatchStreams:
     async def _serve(self, reading: _Reading, context: Any) -> None:
         number = 0
         while (batch := await reading.next()) is not None:
-            results = await self._results(batch, number, context)
-            await context.write(pb.ScoreStreamResponse(results=results))
+            await context.write(await self._response(batch, number, context))
             number += 1
 
-    async def _results(self, batch: pb.ScoreStreamRequest, number: int, context: Any) -> list[pb.ScoreResult]:
+    async def _response(
+        self, batch: pb.ScoreStreamRequest, number: int, context: Any
+    ) -> pb.ScoreStreamResponse:
         """Score one batch; where there is no room it waits for some, and with it whoever sends."""
+        response = pb.ScoreStreamResponse()
         while True:
             try:
-                return await self._answer(batch.requests, context)
+                await self._answer(batch.requests, response.results, context)
             except Overloaded as error:
                 await asyncio.sleep(error.retry_after_s)
             except InvalidRequest as error:
                 raise error.within(f"batch {number}") from error
+            else:
+                return response
 
 
 class _Reading:
@@ -77,6 +85,7 @@ class _Reading:
     def __init__(self, context: Any, draining: asyncio.Event) -> None:
         self._context = context
         self._draining = draining
+        self._taken = 0
         self.is_at_end = False
 
     def __enter__(self) -> Self:
@@ -90,13 +99,20 @@ class _Reading:
             self._ahead.cancel()
 
     async def next(self) -> pb.ScoreStreamRequest | None:
-        """Give the next batch; None at the end, or when the server drains and nothing was received."""
+        """Give the next batch; None at the end, or when the server drains and nothing was received.
+
+        Raises:
+            InvalidRequest: What came is no message.
+        """
         if self._ahead is None:
             return None
         await asyncio.wait((self._ahead, self._told), return_when=asyncio.FIRST_COMPLETED)
         if not self._ahead.done():
             return None
         batch = self._ahead.result()
+        if batch is None:
+            raise InvalidRequest(f"batch {self._taken}", NO_MESSAGE)
+        self._taken += 1
         self.is_at_end = batch is grpc.aio.EOF
         reads_on = not (self.is_at_end or self._draining.is_set())
         self._ahead = asyncio.ensure_future(self._context.read()) if reads_on else None

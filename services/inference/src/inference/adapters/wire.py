@@ -10,18 +10,16 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from model_package.signature import datatype_of
 from tidemark.common.v1.value_pb2 import Value
 from tidemark.registry.v1.route_pb2 import RouteChanged, RouteFollowed
-from tidemark.scoring.v1.feature_vector_pb2 import FeatureVector, RowPosition
 from tidemark.scoring.v1.output_pb2 import Output
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade
 from tidemark.scoring.v1.scoring_requested_pb2 import ScoringRequested
-from tidemark.scoring.v1.scoring_service_pb2 import FeatureValue, ScoreResponse
+from tidemark.scoring.v1.scoring_service_pb2 import ScoreResponse
 
-from inference.domain.assignment import BASIS_POINTS
 from inference.domain.errors import InvalidRequest
 from inference.domain.requests import Asked, recorded_time
 from inference.domain.routes import Arm, Role, Route, VersionRef
 from inference.domain.segments import Condition, Segment
-from inference.handlers import Logged
+from inference.shadow.handlers import Logged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,9 +33,9 @@ if TYPE_CHECKING:
     from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest
 
     from inference.domain.segments import Field
-    from inference.following import Following
-    from inference.handlers import ShadowScore
+    from inference.routes.following import Following
     from inference.scored import Answers, Scored
+    from inference.shadow.handlers import ShadowScore
 
 _SECOND_US = 1_000_000
 _NANOS = 1_000_000_000
@@ -58,8 +56,8 @@ def asked_of(
     prediction_id = request.prediction_id or new_id()
     return Asked(
         model=request.model,
-        entities=dict(request.entities),
-        context={name: _scalar(name, value) for name, value in request.context.items()},
+        entities=_entities_of(request),
+        context=_context_of(request),
         request_time_us=request_time_us,
         prediction_id=prediction_id,
         request_key=request.request_key or prediction_id,
@@ -81,8 +79,8 @@ def asked_by(event: Event) -> Asked:
         request_time_us = _time_us("request_time", request.request_time)
     return Asked(
         model=request.model,
-        entities=dict(request.entities),
-        context={name: _scalar(name, value) for name, value in request.context.items()},
+        entities=_entities_of(request),
+        context=_context_of(request),
         request_time_us=request_time_us,
         prediction_id=event.id,
         request_key=request.request_key or event.id,
@@ -91,58 +89,40 @@ def asked_by(event: Event) -> Asked:
     )
 
 
+def _entities_of(request: ScoreRequest | ScoringRequested) -> dict[str, str]:
+    # A map's own iteration: `items` and `dict` go through Python's abstract classes.
+    entities = request.entities
+    return {name: entities[name] for name in entities}
+
+
+def _context_of(request: ScoreRequest | ScoringRequested) -> dict[str, Scalar]:
+    context = request.context
+    return {name: _scalar(name, context[name]) for name in context}
+
+
 def score_response(scored: Scored, *, explain: bool) -> ScoreResponse:
     """Write a reply."""
+    response = ScoreResponse()
+    write_response(response, scored, explain=explain)
+    return response
+
+
+def write_response(response: ScoreResponse, scored: Scored, *, explain: bool) -> None:
+    """Write a reply where it belongs: to put it there later would copy it."""
     arm, row = scored.arm, scored.row
     statuses = scored.vectors.statuses[row].tolist()
-    response = ScoreResponse(
-        prediction_id=scored.asked.prediction_id,
-        score=scored.score,
-        model=scored.asked.model,
-        version=arm.version.version,
-        variant=arm.variant,
-        feature_statuses=statuses,
-    )
+    response.prediction_id = scored.asked.prediction_id
+    response.score = scored.score
+    response.model = scored.asked.model
+    response.version = arm.version.version
+    response.variant = arm.variant
+    response.feature_statuses.extend(statuses)
     if scored.outputs:
         response.outputs.extend(outputs_of(scored.outputs))
     if explain:
         values = scored.vectors.values[row].tolist()
-        response.features.extend(
-            FeatureValue(name=name, value=value, status=status)
-            for name, value, status in zip(scored.contract.feature_names, values, statuses, strict=True)
-        )
-    return response
-
-
-def prediction_made(scored: Scored) -> PredictionMade:
-    """Write the fact that a score was given."""
-    asked, arm = scored.asked, scored.arm
-    made = PredictionMade(
-        prediction_id=asked.prediction_id,
-        request_key=asked.request_key,
-        model=asked.model,
-        version=arm.version.version,
-        variant=arm.variant,
-        role=int(arm.role),  # type: ignore[arg-type] # the numbers are the contract's
-        score=scored.score,
-        request_time=timestamp(asked.request_time_us),
-        entities=asked.entities,
-        context={name: value_of(value) for name, value in asked.context.items()},
-        features=_feature_vector(scored),
-        route_revision=scored.route_revision,
-        latency_us=scored.latency_us,
-        label=scored.label,
-        log_share=log_share(scored.log_basis_points),
-        segment=arm.segment,
-    )
-    if scored.outputs:
-        made.outputs.extend(outputs_of(scored.outputs))
-    return made
-
-
-def log_share(basis_points: int) -> float:
-    """Write the share of requests that is recorded; 0 says all."""
-    return 0.0 if basis_points == BASIS_POINTS else basis_points / BASIS_POINTS
+        for name, value, status in zip(scored.contract.feature_names, values, statuses, strict=True):
+            response.features.add(name=name, value=value, status=status)
 
 
 def logged_of(data: bytes) -> Logged:
@@ -235,8 +215,15 @@ def _compared(value: Value) -> Scalar:
 
 def timestamp(time_us: int) -> Timestamp:
     """Write a time."""
-    seconds, micros = divmod(time_us, _SECOND_US)
-    return Timestamp(seconds=seconds, nanos=micros * 1000)
+    written = Timestamp()
+    write_time(written, time_us)
+    return written
+
+
+def write_time(written: Timestamp, time_us: int) -> None:
+    """Write a time where it belongs."""
+    written.seconds, micros = divmod(time_us, _SECOND_US)
+    written.nanos = micros * 1000
 
 
 def outputs_of(answers: Answers) -> list[Output]:
@@ -250,19 +237,6 @@ def _output(name: str, answer: NDArray[Any]) -> Output:
         return Output(name=name, datatype=datatype, shape=answer.shape, texts=answer.ravel().tolist())
     little_endian = answer.astype(answer.dtype.newbyteorder("<"), copy=False)
     return Output(name=name, datatype=datatype, shape=answer.shape, values=little_endian.tobytes())
-
-
-def _feature_vector(scored: Scored) -> FeatureVector:
-    vectors, row = scored.vectors, scored.row
-    return FeatureVector(
-        contract_hash=scored.contract.hash,
-        values=vectors.values[row].astype("<f4", copy=False).tobytes(),
-        statuses=vectors.statuses[row].tobytes(),
-        rows=[
-            RowPosition(view=view, applied_offsets=applied, recorded_watermark_us=recorded_us)
-            for view, applied, recorded_us in vectors.positions.of(row)
-        ],
-    )
 
 
 def _version_ref(message: VersionRefMessage) -> VersionRef:

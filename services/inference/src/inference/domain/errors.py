@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+MAX_FIELD: Final = 200
+MAX_PROBLEM: Final = 400
+"""Characters of a complaint. A status travels in trailers, of which clients read 8 KiB; a character of four
+bytes takes twelve there. What is longer would reach the caller as another error."""
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return a text of at most so many characters: of a longer one the beginning and the end."""
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit - limit // 3 - 3]}...{text[-(limit // 3) :]}"
 
 
 class ScoringError(Exception):
@@ -16,14 +29,14 @@ class InvalidRequest(ScoringError):
     """A field of the request is missing or wrong.
 
     Attributes:
-        field: Its path in the request, e.g. `entities[origin]`.
-        problem: What is wrong with it and what it must be.
+        field: Its path in the request, e.g. `entities[origin]`; the middle of a very long one is left out.
+        problem: What is wrong with it and what it must be; likewise.
     """
 
     def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
-        self.field = field
-        self.problem = problem
+        self.field = shortened(field, MAX_FIELD)
+        self.problem = shortened(problem, MAX_PROBLEM)
+        super().__init__(f"{self.field}: {self.problem}")
 
     def within(self, outer: str) -> InvalidRequest:
         """The same complaint, seen from a message that holds the request."""
@@ -42,8 +55,8 @@ class UnknownVersion(ScoringError):
 
     def __init__(self, model: str, version: str, warm: Iterable[str]) -> None:
         super().__init__(
-            f"model {model!r} has no version {version!r} here: warm are {', '.join(warm)}; "
-            "name none to follow the route"
+            f"model {model!r} has no version {shortened(version, MAX_FIELD)!r} here: warm are "
+            f"{', '.join(warm)}; name none to follow the route"
         )
 
 
@@ -79,6 +92,10 @@ class LogUnavailable(ScoringError):
 
 class NoScore(ScoringError):
     """The model gave no usable score for this vector."""
+
+
+class UnfitVector(NoScore):
+    """A number of this vector does not fit the input of the model's graph that takes it; nothing was run."""
 
 
 class VersionFailing(ScoringError):

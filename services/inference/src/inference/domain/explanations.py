@@ -95,6 +95,9 @@ class Explained:
 
     Attributes:
         feature_names: In the order of the vector.
+        target: What the value is; of many classes' score, the probability of the class that it is of.
+        is_score: Whether the value is the version's score.
+        class_name: Which class's probability the value is; empty where it is none, or nobody said.
         usual: float32[F], medians over the background.
         contract_hash: Of the version's feature contract, hex.
         notes: What a reader should know.
@@ -106,6 +109,8 @@ class Explained:
     contract_hash: str
     feature_names: tuple[str, ...]
     target: Target
+    is_score: bool
+    class_name: str
     background: BackgroundKind
     background_rows: int
     usual: NDArray[np.float32]

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from feature_store.scalars import is_longer
 
 from inference.domain.cells import integer_of, scalar_of, text_of, time_of
 from inference.domain.errors import InvalidRequest
-from inference.domain.requests import MAX_BATCH, Asked, recorded_time
+from inference.domain.requests import MAX_BATCH, MAX_PREDICTION_ID_BYTES, Asked, check_names, recorded_time
 from inference.domain.tensors import BYTES
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ REQUEST_KEY: Final = "request_key"
 FEATURES: Final = "features"
 TIMEOUT: Final = "timeout"
 
+_LONGEST_US: Final = 2**63
 _LARGEST: Final = float(np.finfo(np.float32).max)
 
 
@@ -179,6 +181,9 @@ def check_column(tensor: Tensor) -> None:
 
 
 def _looked_up(model: str, table: _Table, contract: Contract, receipt: Receipt) -> Sequence[Asked]:
+    # Before each name is repeated for each row: together they could be more than memory holds.
+    check_names("entities", [name.removeprefix(ENTITY) for name in table.names(ENTITY)])
+    check_names("context", [name.removeprefix(CONTEXT) for name in table.names(CONTEXT)])
     entities = {
         name.removeprefix(ENTITY): [text_of(*cell) for cell in table.column(name)]
         for name in table.names(ENTITY)
@@ -201,6 +206,9 @@ def _asked(
 ) -> Sequence[Asked]:
     times_us = [time_of(*cell) for cell in table.column(REQUEST_TIME)] or [receipt.now_us] * table.n
     ids = row_ids(receipt.base_id, table.n)
+    if is_longer(ids[-1], MAX_PREDICTION_ID_BYTES):
+        of_row = " with the row behind it" if table.n > 1 else ""
+        raise InvalidRequest("id", f"is longer than {MAX_PREDICTION_ID_BYTES} bytes{of_row}")
     keys = [text_of(*cell) for cell in table.column(REQUEST_KEY)] or [""] * table.n
     return [
         Asked(
@@ -233,8 +241,9 @@ def timeout_s(parameters: Mapping[str, Cell]) -> float | None:
         return None
     timeout_us = integer_of(f"parameters[{TIMEOUT}]", given)
     if timeout_us < 0:
-        raise InvalidRequest(f"parameters[{TIMEOUT}]", f"is {timeout_us}, must be microseconds of 0 or more")
-    return timeout_us / 1e6 if timeout_us else None
+        raise InvalidRequest(f"parameters[{TIMEOUT}]", "is negative, must be microseconds of 0 or more")
+    # Nobody waits longer, and a number without end is no float.
+    return min(timeout_us, _LONGEST_US) / 1e6 if timeout_us else None
 
 
 def _vectors(
@@ -250,10 +259,16 @@ def _vectors(
                 f"or {ENTITY}* and {CONTEXT}* to have features looked up",
             )
         if tensor.datatype == BYTES:
-            raise InvalidRequest(f"inputs[{name}].datatype", "is BYTES, features are numbers")
+            raise InvalidRequest(f"inputs[{name}].datatype", _no_texts(contract.vocabularies.get(name)))
         if not is_feature:
             return _matrix(given, tensor, contract, n)
     return _columns(given, contract, n)
+
+
+def _no_texts(members: Sequence[str] | None) -> str:
+    if members is None:
+        return "is BYTES, features are numbers"
+    return f"is BYTES, features are numbers: of this one, the place from 0 among {', '.join(members)}"
 
 
 def _matrix(given: Mapping[str, Tensor], tensor: Tensor, contract: Contract, n: int) -> NDArray[np.float32]:

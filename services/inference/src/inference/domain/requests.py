@@ -19,7 +19,7 @@ from feature_store.scalars import (
 from inference.domain.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from feature_store import FieldType
 
@@ -91,11 +91,11 @@ def check_shape(asked: Asked) -> None:
         raise _too_long("request_key", MAX_REQUEST_KEY_BYTES)
     if not EARLIEST_US <= asked.request_time_us < LATEST_US:
         raise InvalidRequest("request_time", NO_TIME)
-    _check_names("entities", asked.entities)
+    check_names("entities", asked.entities)
     for name, key in asked.entities.items():
         if is_longer(key, MAX_KEY_BYTES):
             raise _too_long(f"entities[{name}]", MAX_KEY_BYTES)
-    _check_names("context", asked.context)
+    check_names("context", asked.context)
     for name, value in asked.context.items():
         problem = problem_with(value)
         if problem is not None:
@@ -126,7 +126,12 @@ def _too_long(field: str, limit: int) -> InvalidRequest:
     return InvalidRequest(field, f"is longer than {limit} bytes")
 
 
-def _check_names(field: str, names: Mapping[str, object]) -> None:
+def check_names(field: str, names: Collection[str]) -> None:
+    """Refuse more names than are read, or one that is too long.
+
+    Raises:
+        InvalidRequest: Naming the field.
+    """
     if len(names) > MAX_NAMES:
         raise InvalidRequest(field, f"has {len(names)} entries, at most {MAX_NAMES} are read")
     for name in names:

@@ -7,61 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from inference.domain.explanations import Explained, Subject, Target
-from inference.domain.reasons import Reason, reasons_of
+from inference.domain.reasons import reasons_of
 from inference.explain.errors import InvalidExplainRequest, TookTooLong, WrongWidth
+from inference.explain.questions import Answer, Given, Question
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy as np
-    from numpy.typing import NDArray
-
     from inference.explain.explainer import Explainer
     from inference.explain.predictions import Prediction, Predictions
     from inference.explain.versions import KnownVersions
     from inference.explain.vocabulary import Vocabulary
 
 _SAME_SCORE: Final = 1e-5
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Given:
-    """A vector that the caller has; see `Subject`. Without a version, the champion's."""
-
-    model: str
-    version: str
-    values: NDArray[np.float32]
-    statuses: NDArray[np.uint8]
-    entities: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Question:
-    """What is asked: a prediction by its id, or a given vector.
-
-    Attributes:
-        each: How many reasons of each direction.
-    """
-
-    prediction_id: str
-    given: Given | None
-    target: Target
-    each: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """An explanation with its words.
-
-    Attributes:
-        prediction: What was asked about; None for a given vector.
-    """
-
-    explained: Explained
-    subject: Subject
-    reasons: tuple[Reason, ...]
-    notes: tuple[str, ...]
-    prediction: Prediction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +89,7 @@ async def answer(
 
 
 def _notes(explained: Explained, prediction: Prediction | None) -> tuple[str, ...]:
-    if prediction is None or explained.target != Target():
+    if prediction is None or not explained.is_score:
         return explained.notes
     value = explained.attribution.plain.value
     if abs(value - prediction.score) <= _SAME_SCORE:

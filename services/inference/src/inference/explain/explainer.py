@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from model_package import PackageError, Scorer
 
-from inference.domain.explanations import BackgroundKind, Explained
+from inference.domain.explanations import BackgroundKind, Explained, Target
 from inference.explain.bounded import Bounded
 from inference.explain.errors import NotReadable, TookTooLong, TooManyWait, Unexplainable, WrongWidth
-from inference.explain.shapley import attribute
-from inference.explain.targets import is_probability, pick
+from inference.explain.shapley import attribute, load_shap
+from inference.explain.targets import answers_for, class_name, is_probability, meant, pick
 
 if TYPE_CHECKING:
     from model_package import Package, Packages
     from numpy.typing import NDArray
 
-    from inference.domain.explanations import Subject, Target
+    from inference.domain.explanations import Subject
     from inference.domain.routes import VersionRef
     from inference.explain.metrics import ExplainMetrics
     from inference.explain.shapley import Evaluate
@@ -36,10 +36,13 @@ GOLDEN_NOTE: Final = (
     "the package keeps no sample of its training set: its golden rows, spread evenly over the ranks of the "
     "scores, stand in for it"
 )
-
+LIKELIEST_NOTE: Final = (
+    "of many classes the score is the likeliest one's probability: what is explained is the probability of "
+    "that class, in every row of the background too"
+)
 _STOPPING: Final = "this process is stopping: ask another"
 
-Key = tuple[str, bytes, "Target"]
+Key = tuple[str, bytes, Target]
 
 
 class _GivenUp(Exception):
@@ -79,6 +82,10 @@ class Explainer:
         self._thread = ThreadPoolExecutor(1, "explainer")
         self._closed = threading.Event()
         self._waiting = 0
+
+    async def warm(self) -> None:
+        """Load what explaining takes, in the thread that explains: what is asked meanwhile waits for it."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, load_shap)
 
     async def explain(
         self, ref: VersionRef, subject: Subject, target: Target, within_s: float | None = None
@@ -162,6 +169,7 @@ class Explainer:
         manifest = scorer.package.manifest
         _check_width(subject, scorer.width, ref.version)
         kind, background = background_of(scorer.package)
+        asked, target = target, meant(scorer, target, subject.values)
         attribution = attribute(
             self._unless(given_up, _evaluate(scorer, target, ref.version)),
             subject.values,
@@ -175,11 +183,13 @@ class Explainer:
             contract_hash=manifest.contract_hash,
             feature_names=manifest.feature_names,
             target=target,
+            is_score=asked == Target(),
+            class_name=class_name(scorer, target),
             background=kind,
             background_rows=len(background),
             usual=np.median(background, axis=0).astype(np.float32),
             attribution=attribution,
-            notes=(GOLDEN_NOTE,) if kind is BackgroundKind.GOLDEN_ROWS else (),
+            notes=_notes(kind, is_of_likeliest=asked != target),
         )
 
     def _unless(self, given_up: threading.Event, evaluate: Evaluate) -> Evaluate:
@@ -204,9 +214,14 @@ def background_of(package: Package) -> tuple[BackgroundKind, NDArray[np.float32]
 
 def _evaluate(scorer: Scorer, target: Target, version: str) -> Evaluate:
     def evaluate(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        return pick(scorer.answer(rows), target, version)
+        return pick(answers_for(scorer, target, rows), target, version)
 
     return evaluate
+
+
+def _notes(kind: BackgroundKind, *, is_of_likeliest: bool) -> tuple[str, ...]:
+    golden = (GOLDEN_NOTE,) if kind is BackgroundKind.GOLDEN_ROWS else ()
+    return (*golden, LIKELIEST_NOTE) if is_of_likeliest else golden
 
 
 def _check_width(subject: Subject, width: int, version: str) -> None:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from bus.received import Received
     from feature_store import ExplainWhen
 
-    from inference.explain.asking import Answer, Asking
+    from inference.explain.asking import Asking
     from inference.explain.metrics import ExplainMetrics
     from inference.explain.predictions import Prediction
+    from inference.explain.questions import Answer
 
 SOURCE: Final = "inference-explain"
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bus.errors import Unavailable
 
 from inference.explain.bounded import Bounded
-from inference.explain.errors import NotFound, NotReadable
+from inference.explain.errors import NotFound, NotReadable, TooManyWait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -128,19 +129,29 @@ class OlderPredictions(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
 class Predictions:
     """Predictions by id, wherever they are.
 
-    Attributes:
+    Args:
         recent: The newest.
         caught_up: Returns when the newest are all at hand; raises `Unavailable` while that cannot be known.
-        older: The others.
+        older: The others; looked up one at a time, in a thread, so that its memory is that of one lookup.
+        most_waiting: Lookups of older ones that may wait or run.
     """
 
-    recent: RecentPredictions
-    caught_up: Callable[[], Awaitable[None]]
-    older: OlderPredictions
+    def __init__(
+        self,
+        recent: RecentPredictions,
+        caught_up: Callable[[], Awaitable[None]],
+        older: OlderPredictions,
+        most_waiting: int = 64,
+    ) -> None:
+        self._recent = recent
+        self._caught_up = caught_up
+        self._older = older
+        self._most_waiting = most_waiting
+        self._waiting = 0
+        self._thread = ThreadPoolExecutor(1, "older-predictions")
 
     async def find(self, prediction_id: str) -> Prediction:
         """Return a prediction.
@@ -148,6 +159,7 @@ class Predictions:
         Raises:
             NotFound: There is none; the message says where it was looked for.
             NotReadable: It is not where could be looked, and not everywhere could be.
+            TooManyWait: It is not among the newest, and there is no room to look further.
         """
         unread: list[str] = []
         found = self._find_recent(prediction_id) or await self._find_newest(prediction_id, unread)
@@ -155,29 +167,40 @@ class Predictions:
         if found is not None:
             return found
         searched = (
-            f"prediction {prediction_id!r} is neither among the newest {len(self.recent):,} "
-            f"(of at most {self.recent.most:,}) nor in {self.older.place}"
+            f"prediction {prediction_id!r} is neither among the newest {len(self._recent):,} "
+            f"(of at most {self._recent.most:,}) nor in {self._older.place}"
         )
         if unread:
             raise NotReadable(f"{searched}, as far as could be read: {'; '.join(unread)}")
         raise NotFound(f"{searched}: check the id; what was served lately may not have been archived yet")
 
+    def close(self) -> None:
+        """Begin no more lookups of older ones; the one under way is not waited for."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
     async def _find_newest(self, prediction_id: str, unread: list[str]) -> Prediction | None:
         try:
-            await self.caught_up()
+            await self._caught_up()
         except Unavailable as error:
             unread.append(str(error))
         return self._find_recent(prediction_id)
 
     async def _find_older(self, prediction_id: str, unread: list[str]) -> Prediction | None:
+        if self._waiting >= self._most_waiting:
+            raise TooManyWait(self._most_waiting)
+        self._waiting += 1
         try:
-            return await asyncio.to_thread(self.older.find, prediction_id)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._older.find, prediction_id
+            )
         except NotReadable as error:
             unread.append(str(error))
             return None
+        finally:
+            self._waiting -= 1
 
     def _find_recent(self, prediction_id: str) -> Prediction | None:
         try:
-            return self.recent.find(prediction_id)
+            return self._recent.find(prediction_id)
         except ValueError as error:
             raise NotReadable(f"prediction {prediction_id!r} is damaged: {error}") from error

@@ -15,17 +15,17 @@ from bus.runner import Batching, ConsumerRunner
 from bus.topics import MODELS_REGISTERED, PREDICTIONS_EXPLAINED, PREDICTIONS_MADE, ROUTES_CHANGED
 from model_package import PackageStore
 
+from inference.background import running
 from inference.explain.asking import Asking, answer
 from inference.explain.explainer import Explainer, Limits
 from inference.explain.handlers import DecisionExplainer
 from inference.explain.lake import LakePredictions
 from inference.explain.metrics import ExplainMetrics
 from inference.explain.predictions import Predictions, RecentPredictions, RecentTail
-from inference.explain.server import ExplainServer, ExplainServicer
+from inference.explain.server import ExplainServicer, explain_door
 from inference.explain.versions import KnownVersions
 from inference.explain.vocabulary import Vocabulary
 from inference.explain.wire import prediction_of
-from inference.roles import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from feature_store import Project
     from model_package import Packages
     from service_kit import Service
+    from service_kit.grpc_door import GrpcDoor
 
     from inference.explain.predictions import OlderPredictions
     from inference.explain.settings import ExplainSettings
@@ -129,19 +130,20 @@ async def explain(
     asking = Asking(explainer, versions, Vocabulary(project))
     policies = asking.vocabulary.policies
     handler = DecisionExplainer(asking, policies, topics.versions_caught_up, outside.publisher, metrics)
-    predictions = Predictions(recent, topics.window.caught_up, outside.older)
-    server = ExplainServer(
+    predictions = Predictions(recent, topics.window.caught_up, outside.older, settings.explain_waiting)
+    door = explain_door(
         ExplainServicer(partial(answer, asking=asking, predictions=predictions), metrics),
         f"{settings.grpc_host}:{settings.grpc_port}",
     )
     service.health.watch("versions", versions.lacking)
     service.health.watch("window", lambda: topics.window.not_ready_because)
     async with running(*topics.followed(service.stop), _give_up_late(service, explainer)):
-        on_listening(await server.start())
-        async with running(_announce(service, server, topics)):
+        on_listening(await door.start())
+        async with running(_announce(service, door, topics, explainer)):
             await _until_stopped(service, outside, handler if policies else None)
-        await server.stop(_GRACE_SECONDS)
+        await door.stop(_GRACE_SECONDS)
     explainer.close()
+    predictions.close()
 
 
 class _Topics:
@@ -172,9 +174,10 @@ class _Topics:
         await self._routes.caught_up()
 
 
-async def _announce(service: Service, server: ExplainServer, topics: _Topics) -> None:
+async def _announce(service: Service, door: GrpcDoor, topics: _Topics, explainer: Explainer) -> None:
+    await explainer.warm()
     await topics.read_once()
-    await server.set_serving(serving=True)
+    await door.set_serving(serving=True)
     service.log.info("ready")
 
 

@@ -9,25 +9,14 @@ Of a probability p two games are played on the same runs of the model: for p, an
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-import numba
 import numpy as np
 
 from inference.domain.explanations import Attribution, Method, Scale
-
-_compiler: Any = numba.config  # its names are made at run time
-with warnings.catch_warnings():
-    # It sets up colour maps for plots that nobody draws, in a way that matplotlib announces to refuse.
-    warnings.simplefilter("ignore")
-    # What it compiles works on a thousand masks here, not on vectors: compiling takes 8 s, running 50 ms.
-    _compiler.DISABLE_JIT = True
-    try:
-        import shap
-    finally:
-        _compiler.DISABLE_JIT = False
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +31,24 @@ _SEED: Final = 20_130_101
 _ROWS_A_RUN: Final = 2_048
 NEAREST: Final = 2.0**-24
 """Half the distance of the float32 numbers below 1: probabilities nearer to 0 or 1 count as this near."""
+
+
+@functools.cache
+def load_shap() -> Any:
+    """Import the shap library, which takes seconds of a core: call it beside what need not wait for it."""
+    import numba  # noqa: PLC0415 - with shap
+
+    compiler: Any = numba.config  # its names are made at run time
+    with warnings.catch_warnings():
+        # It sets up colour maps for plots that nobody draws, in a way that matplotlib announces to refuse.
+        warnings.simplefilter("ignore")
+        # What it compiles works on a thousand masks here, not on vectors: compiling takes 8 s, running 50 ms.
+        compiler.DISABLE_JIT = True
+        try:
+            import shap  # noqa: PLC0415 - see above
+        finally:
+            compiler.DISABLE_JIT = False
+    return shap
 
 
 def attribute(
@@ -120,6 +127,7 @@ def _play(
     whole, none = game(np.concatenate([all_in, np.zeros((1, players))]))
     if not players:
         return whole, none, np.zeros((0, len(whole)))
+    shap = load_shap()
     masker = shap.maskers.Independent(np.zeros((1, players)), max_samples=1)
     if method is Method.EXACT:
         found = shap.explainers.Exact(game, masker)(all_in, max_evals=2**players, silent=True)

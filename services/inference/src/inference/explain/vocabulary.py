@@ -50,6 +50,8 @@ class Vocabulary:
 
     def score_words(self, explained: Explained) -> str:
         """Return what the explained number is called."""
+        if explained.class_name:
+            return f"probability of {explained.class_name!r}"
         if explained.target.output != SCORE:
             return f"{explained.target.output}[{explained.target.element}]"
         spec = self._models.get(explained.model)

@@ -16,9 +16,9 @@ from tidemark.scoring.v1.prediction_pb2 import PredictionMade
 from inference.adapters.wire import timestamp
 from inference.domain.explanations import MOST_REASONS, SCORE, USUAL_REASONS, Target
 from inference.domain.routes import VersionRef
-from inference.explain.asking import Given, Question
 from inference.explain.errors import InvalidExplainRequest
 from inference.explain.predictions import Prediction
+from inference.explain.questions import Given, Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tidemark.explanations.v1.explain_service_pb2 import ExplainRequest, GivenVector
 
-    from inference.explain.asking import Answer
+    from inference.explain.questions import Answer
 
 _FLOAT_BYTES = 4
 _LAST_STATUS = 4

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+import numpy as np
 from monitoring import Differences
 from tidemark.scoring.v1.prediction_pb2 import PredictionResolved
 
@@ -19,7 +20,9 @@ from shadow_comparator.domain.windows import Answer
 _OUTCOME: Final = struct.Struct(">dqq")
 _ANSWER: Final = struct.Struct(">Bd")
 _NUMBER: Final = struct.Struct(">d")
-_DIFFERENCES: Final = struct.Struct(">qdd")
+_DIFFERENCES: Final = struct.Struct(">qddd")
+_DIFFERENCES_ALONE: Final = struct.Struct(">qdd")
+"""Without what they were taken from: kept before that was."""
 
 
 def identity(first: str, second: str) -> bytes:
@@ -58,15 +61,27 @@ def outcome_of(label: str, request_key: str, revision: int, content: bytes) -> O
 
 
 def answer_bytes(answer: Answer) -> bytes:
-    """Write an answer of a window; request and version are where it is put."""
-    return _ANSWER.pack(answer.role, answer.score)
+    """Write an answer of a window; request and version are where it is put.
+
+    Its numbers, if any, follow: as float32 where that loses nothing, as with most graphs.
+    """
+    head = _ANSWER.pack(answer.role, answer.score)
+    if not answer.numbers:
+        return head
+    numbers = np.frombuffer(answer.numbers, "<f8")
+    with np.errstate(over="ignore"):
+        halved = numbers.astype("<f4")
+    return head + (b"f" + halved.tobytes() if (halved == numbers).all() else b"d" + answer.numbers)
 
 
 def answer_of(name: bytes, content: bytes) -> Answer:
     """Read an answer of a window."""
     prediction_id, version = identity_parts(name)
-    role, score = _ANSWER.unpack(content)
-    return Answer(prediction_id, version, Role(role), score)
+    role, score = _ANSWER.unpack_from(content)
+    kind, numbers = content[_ANSWER.size : _ANSWER.size + 1], content[_ANSWER.size + 1 :]
+    if kind == b"f":
+        numbers = np.frombuffer(numbers, "<f4").astype("<f8").tobytes()
+    return Answer(prediction_id, version, Role(role), score, numbers)
 
 
 def number_bytes(value: float) -> bytes:
@@ -82,12 +97,13 @@ def number_of(content: bytes) -> float:
 
 def differences_bytes(differences: Differences) -> bytes:
     """Write a window's evidence."""
-    return _DIFFERENCES.pack(differences.pairs, differences.total, differences.squares)
+    return _DIFFERENCES.pack(differences.pairs, differences.total, differences.squares, differences.before)
 
 
 def differences_of(content: bytes) -> Differences:
     """Read a window's evidence."""
-    return Differences(*_DIFFERENCES.unpack(content))
+    layout = _DIFFERENCES_ALONE if len(content) == _DIFFERENCES_ALONE.size else _DIFFERENCES
+    return Differences(*layout.unpack(content))
 
 
 def versions_bytes(pair: Pair) -> bytes:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from bus.events import Event
 from bus.times import format_rfc3339
 from google.protobuf.message import DecodeError
 from tidemark.monitoring.v1 import variants_pb2 as variants
-from tidemark.monitoring.v1.variants_pb2 import BinaryMetrics, VariantsCompared
+from tidemark.monitoring.v1.variants_pb2 import BinaryMetrics, ComparedMeasure, VariantsCompared
 from tidemark.outcomes.v1.outcome_pb2 import OutcomeObserved
 from tidemark.scoring.v1 import prediction_pb2 as proto
 from tidemark.scoring.v1.prediction_pb2 import PredictionMade, PredictionResolved
 
+from shadow_comparator.adapters.outputs import numbers_of
 from shadow_comparator.domain.facts import Outcome, Prediction, Role
+from shadow_comparator.domain.tasks import Task
 from shadow_comparator.domain.verdicts import Verdict
 from shadow_comparator.ports import UnreadableFact
 
 if TYPE_CHECKING:
-    from bus.received import Received
+    from collections.abc import Mapping, Sequence
 
-    from shadow_comparator.domain.comparing import Quality
+    from bus.received import Received
+    from monitoring import Estimate
+
     from shadow_comparator.domain.facts import Resolved
+    from shadow_comparator.domain.measures import Measure, Quality
     from shadow_comparator.domain.revisions import Compared, Stored
+    from shadow_comparator.domain.tasks import ModelRules
     from shadow_comparator.ports import Reader
 
 SOURCE: Final = "shadow_comparator"
@@ -38,19 +48,35 @@ _PROTO_VERDICTS: Final = {
     Verdict.WORSE: variants.VERDICT_WORSE,
     Verdict.EQUIVALENT: variants.VERDICT_EQUIVALENT,
     Verdict.INSUFFICIENT: variants.VERDICT_INSUFFICIENT,
+    Verdict.UNDEFINED: variants.VERDICT_UNDEFINED,
+}
+_PROTO_TASKS: Final = {
+    Task.BINARY: variants.TASK_BINARY,
+    Task.MULTICLASS: variants.TASK_MULTICLASS,
+    Task.REGRESSION: variants.TASK_REGRESSION,
+    Task.RANKING: variants.TASK_RANKING,
+    Task.EMBEDDING: variants.TASK_EMBEDDING,
 }
 
 
-def reader(outcomes_topic: str) -> Reader:
-    """Read what comes on the topic of outcomes as an outcome, and anything else as an answer."""
+def reader(outcomes_topic: str, models: Mapping[str, ModelRules]) -> Reader:
+    """Read what comes on the topic of outcomes as an outcome, and anything else as an answer.
+
+    Of models and labels that `models` does not know, any finite number is read.
+    """
+    by_label: dict[str, list[ModelRules]] = defaultdict(list)
+    for rules in models.values():
+        by_label[rules.label].append(rules)
 
     def read(received: Received) -> Prediction | Outcome:
-        return (outcome_of if received.topic == outcomes_topic else prediction_of)(received.event)
+        if received.topic == outcomes_topic:
+            return outcome_of(received.event, by_label)
+        return prediction_of(received.event, models)
 
     return read
 
 
-def prediction_of(event: Event) -> Prediction:
+def prediction_of(event: Event, models: Mapping[str, ModelRules]) -> Prediction:
     """Read an answer.
 
     Raises:
@@ -65,11 +91,20 @@ def prediction_of(event: Event) -> Prediction:
             raise UnreadableFact("MISSING_FIELD", f"PredictionMade.{name} is empty")
     if not message.HasField("request_time"):
         raise UnreadableFact("MISSING_FIELD", "PredictionMade.request_time is absent")
-    if not 0.0 <= message.score <= 1.0:
+    rules = models.get(message.model)
+    if rules is not None and rules.task is Task.BINARY and not rules.is_score(message.score):
         raise UnreadableFact("NOT_A_PROBABILITY", f"PredictionMade.score is {message.score}")
+    if not math.isfinite(message.score):
+        raise UnreadableFact("NOT_A_NUMBER", f"PredictionMade.score is {message.score}")
     if message.role not in _ROLES:
         raise UnreadableFact("UNKNOWN_ROLE", f"PredictionMade.role is {message.role}")
-    return answered(message, event.traceparent)
+    prediction = answered(message, event.traceparent)
+    if rules is None or not message.outputs:
+        return prediction
+    numbers = numbers_of(message.outputs, message.score, rules)
+    if rules.task is Task.MULTICLASS:
+        return replace(prediction, probabilities=numbers)
+    return replace(prediction, embedding=numbers)
 
 
 def answered(message: PredictionMade | PredictionResolved, traceparent: str | None) -> Prediction:
@@ -86,14 +121,20 @@ def answered(message: PredictionMade | PredictionResolved, traceparent: str | No
         request_time_us=message.request_time.ToMicroseconds(),
         entities=dict(message.entities),
         traceparent=traceparent,
+        segment=message.segment,
+        probabilities=(
+            np.array(message.probabilities, "<f8").tobytes()
+            if isinstance(message, PredictionResolved) and message.probabilities
+            else b""
+        ),
     )
 
 
-def outcome_of(event: Event) -> Outcome:
+def outcome_of(event: Event, by_label: Mapping[str, Sequence[ModelRules]]) -> Outcome:
     """Read an outcome; its times are the envelope's.
 
     Raises:
-        UnreadableFact: It is no OutcomeObserved, or not the truth of a binary label.
+        UnreadableFact: It is no OutcomeObserved, or cannot be the truth of any model with its label.
     """
     try:
         message = OutcomeObserved.FromString(event.data)
@@ -102,11 +143,7 @@ def outcome_of(event: Event) -> Outcome:
     for name in ("label", "request_key"):
         if not getattr(message, name):
             raise UnreadableFact("MISSING_FIELD", f"OutcomeObserved.{name} is empty")
-    if message.value not in (0.0, 1.0) or message.revision < 0:
-        found = f"value {message.value} at revision {message.revision}"
-        raise UnreadableFact(
-            "NOT_A_BINARY_OUTCOME", f"OutcomeObserved has {found}: 0 or 1 at 0 or more expected"
-        )
+    _check_outcome(message, by_label.get(message.label, ()))
     return Outcome(
         message.label,
         message.request_key,
@@ -115,6 +152,20 @@ def outcome_of(event: Event) -> Outcome:
         event.time_us,
         event.recorded_time_us,
     )
+
+
+def _check_outcome(message: OutcomeObserved, rules: Sequence[ModelRules]) -> None:
+    found = f"OutcomeObserved has value {message.value} at revision {message.revision}"
+    tasks = {one.task for one in rules}
+    is_one = any(one.is_outcome(message.value) for one in rules) if rules else math.isfinite(message.value)
+    if is_one and message.revision >= 0:
+        return
+    if tasks == {Task.BINARY}:
+        raise UnreadableFact("NOT_A_BINARY_OUTCOME", f"{found}: 0 or 1 at 0 or more expected")
+    if tasks == {Task.MULTICLASS}:
+        most = max(one.classes for one in rules) - 1
+        raise UnreadableFact("NOT_A_CLASS", f"{found}: a class from 0 to {most} at 0 or more expected")
+    raise UnreadableFact("NOT_A_NUMBER", f"{found}: a finite number at 0 or more expected")
 
 
 def resolved_event(resolved: Resolved) -> Event:
@@ -148,6 +199,8 @@ def unresolved(prediction: Prediction) -> PredictionResolved:
         score=prediction.score,
         entities=prediction.entities,
         label=prediction.label,
+        segment=prediction.segment,
+        probabilities=np.frombuffer(prediction.probabilities, "<f8").tolist(),
     )
     message.request_time.FromMicroseconds(prediction.request_time_us)
     return message
@@ -170,6 +223,10 @@ def compared_bytes(compared: Compared) -> bytes:
         mean_absolute_difference=comparison.mean_absolute_difference,
         verdict=_PROTO_VERDICTS[compared.judgement.verdict],
         reason=compared.judgement.reason,
+        task=_PROTO_TASKS[comparison.task],
+        measures=[_measure(one) for one in comparison.measures],
+        loss=compared.judgement.loss,
+        evidence=_estimate(compared.judgement.evidence),
     )
     message.window_start.FromMicroseconds(compared.window.start_us)
     message.window_end.FromMicroseconds(compared.window_end_us)
@@ -189,6 +246,23 @@ def compared_event(stored: Stored) -> Event:
         time_us=end_us,
         recorded_time_us=int.from_bytes(stored.event[:_WATERMARK_BYTES]),
     )
+
+
+def _measure(measure: Measure) -> ComparedMeasure:
+    return ComparedMeasure(
+        name=measure.name,
+        rows=measure.rows,
+        champion=_estimate(measure.champion),
+        challenger=_estimate(measure.challenger),
+        difference=_estimate(measure.difference),
+        between=_estimate(measure.between),
+    )
+
+
+def _estimate(estimate: Estimate | None) -> variants.Estimate | None:
+    if estimate is None:
+        return None
+    return variants.Estimate(value=estimate.value, lower=estimate.lower, upper=estimate.upper)
 
 
 def _metrics(quality: Quality) -> BinaryMetrics:

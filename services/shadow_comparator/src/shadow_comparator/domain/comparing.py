@@ -4,44 +4,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, assert_never
 
 import numpy as np
-from monitoring import (
-    Differences,
-    accuracy,
-    agreement,
-    brier,
-    flips,
-    log_loss,
-    log_losses,
-    mean_absolute_difference,
-    roc_auc,
-)
 
+from shadow_comparator.domain import binary, likeness, multiclass, regression
 from shadow_comparator.domain.facts import Role
+from shadow_comparator.domain.measures import Pairs, Quality
+from shadow_comparator.domain.tasks import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
+    from monitoring import Differences
 
-    from shadow_comparator.domain.windows import Contents
+    from shadow_comparator.domain.measures import Column, Figures, Measure
+    from shadow_comparator.domain.tasks import ModelRules
+    from shadow_comparator.domain.windows import Answer, Contents
 
-    Scores = Mapping[str, float]
+    Answers = Mapping[str, Answer]
 
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """How well one version did on the labelled pairs; None where a metric is undefined."""
-
-    version: str
-    labelled: int
-    positives: int
-    roc_auc: float | None
-    log_loss: float | None
-    brier: float | None
-    accuracy: float | None
+_FURTHEST: Final = 1e75
+"""Scores and labels further from 0 are taken as this: no sum of their squares, squared, is beyond float64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +37,12 @@ class Comparison:
             challenger.
         paired: At least one.
         coverage: The share of `requests` whose truth is known.
-        differences: Of log loss, challenger less champion, over the labelled pairs.
+        agreement: 0, as `flips`, where versions decide nothing.
+        measures: What is defined for the task.
+        differences: Of the task's loss, challenger less champion, over the labelled pairs.
     """
 
+    task: Task
     champion: Quality
     challenger: Quality
     requests: int
@@ -64,77 +51,104 @@ class Comparison:
     agreement: float
     flips: int
     mean_absolute_difference: float
+    measures: tuple[Measure, ...]
     differences: Differences
 
 
-def compare(contents: Contents, threshold: float) -> list[Comparison]:
+def compare(contents: Contents, rules: ModelRules) -> list[Comparison]:
     """Compare each champion of a window with each other version that scored some of its requests.
 
-    A version's scores are all it gave, in whatever role: in a canary each of the two shadows what the other
+    A version's answers are all it gave, in whatever role: in a canary each of the two shadows what the other
     answered, so they meet on every request. Figures do not depend on the order in which answers and labels
     arrived.
 
     Args:
         contents: What is in the window.
-        threshold: A score at or above it decides for the positive class.
+        rules: Of the model; what cannot be the truth about one of its requests is left out.
     """
     champions = {answer.version for answer in contents.answers if answer.role is Role.CHAMPION}
-    scores = _by_version(contents)
+    answers = _by_version(contents)
+    truths = {request: value for request, value in contents.truths.items() if rules.is_outcome(value)}
     return [
-        _compare(champion, scores[champion], challenger, scores[challenger], contents.truths, threshold)
+        _compare((champion, challenger), answers, truths, rules)
         for champion in sorted(champions)
-        for challenger in sorted(scores)
-        if challenger != champion and not scores[champion].keys().isdisjoint(scores[challenger])
+        for challenger in sorted(answers)
+        if challenger != champion and not answers[champion].keys().isdisjoint(answers[challenger])
     ]
 
 
-def _by_version(contents: Contents) -> dict[str, dict[str, float]]:
-    scores: dict[str, dict[str, float]] = defaultdict(dict)
+def _by_version(contents: Contents) -> dict[str, dict[str, Answer]]:
+    answers: dict[str, dict[str, Answer]] = defaultdict(dict)
     for answer in contents.answers:
-        scores[answer.version][answer.prediction_id] = answer.score
-    return scores
+        answers[answer.version][answer.prediction_id] = answer
+    return answers
 
 
 def _compare(
-    champion: str, ours: Scores, challenger: str, theirs: Scores, truths: Scores, threshold: float
+    versions: tuple[str, str],
+    answers: Mapping[str, Answers],
+    truths: Mapping[str, float],
+    rules: ModelRules,
 ) -> Comparison:
-    # In one order whatever the order of arrival, so that floating-point means are the same bits.
-    pairs = sorted(ours.keys() & theirs.keys())
-    labelled = [request for request in pairs if request in truths]
-    our_scores, their_scores = _column(ours, pairs), _column(theirs, pairs)
-    labels, our_labelled, their_labelled = (_column(column, labelled) for column in (truths, ours, theirs))
-    share, difference = (
-        agreement(our_scores, their_scores, threshold),
-        mean_absolute_difference(our_scores, their_scores),
-    )
-    assert share is not None
-    assert difference is not None, "versions without a common request are not compared"
+    ours = answers[versions[0]]
+    pairs = _pairs(ours, answers[versions[1]], truths)
+    found = _figures(pairs, rules)
+    champion, challenger = _qualities(versions, pairs, found, rules)
     return Comparison(
-        champion=_quality(champion, labels, our_labelled, threshold),
-        challenger=_quality(challenger, labels, their_labelled, threshold),
+        task=rules.task,
+        champion=champion,
+        challenger=challenger,
         requests=len(ours),
-        paired=len(pairs),
+        paired=pairs.ours.size,
         coverage=len(ours.keys() & truths.keys()) / len(ours),
-        agreement=share,
-        flips=flips(our_scores, their_scores, threshold),
-        mean_absolute_difference=difference,
-        differences=Differences.of(log_losses(labels, their_labelled) - log_losses(labels, our_labelled)),
+        agreement=found.agreement,
+        flips=found.flips,
+        mean_absolute_difference=float(np.abs(pairs.ours - pairs.theirs).mean()),
+        measures=tuple(measure for measure in found.measures if measure.is_defined),
+        differences=found.differences,
     )
 
 
-def _column(values: Scores, requests: list[str]) -> NDArray[np.float64]:
-    return np.array([values[request] for request in requests], dtype=np.float64)
+def _pairs(ours: Answers, theirs: Answers, truths: Mapping[str, float]) -> Pairs:
+    # In one order whatever the order of arrival, so that floating-point means are the same bits.
+    requests = sorted(ours.keys() & theirs.keys())
+    return Pairs(
+        ours=_column([ours[request].score for request in requests]),
+        theirs=_column([theirs[request].score for request in requests]),
+        our_numbers=tuple(ours[request].numbers for request in requests),
+        their_numbers=tuple(theirs[request].numbers for request in requests),
+        labels=_column([truths.get(request, np.nan) for request in requests]),
+    )
 
 
-def _quality(
-    version: str, labels: NDArray[np.float64], scores: NDArray[np.float64], threshold: float
-) -> Quality:
-    return Quality(
-        version=version,
-        labelled=labels.size,
-        positives=int(labels.sum()),
-        roc_auc=roc_auc(labels, scores),
-        log_loss=log_loss(labels, scores),
-        brier=brier(labels, scores),
-        accuracy=accuracy(labels, scores, threshold),
+def _column(values: Sequence[float]) -> Column:
+    return np.clip(np.array(values, np.float64), -_FURTHEST, _FURTHEST)
+
+
+def _figures(pairs: Pairs, rules: ModelRules) -> Figures:
+    match rules.task:
+        case Task.BINARY:
+            return binary.figures(pairs, rules)
+        case Task.MULTICLASS:
+            return multiclass.figures(pairs, rules)
+        case Task.REGRESSION:
+            return regression.figures(pairs)
+        case Task.RANKING:
+            return likeness.of_rankings(pairs)
+        case Task.EMBEDDING:
+            return likeness.of_embeddings(pairs)
+        case _:
+            assert_never(rules.task)
+
+
+def _qualities(
+    versions: tuple[str, str], pairs: Pairs, found: Figures, rules: ModelRules
+) -> tuple[Quality, Quality]:
+    champion, challenger = versions
+    if rules.task is not Task.BINARY:
+        return Quality(champion, found.labelled), Quality(challenger, found.labelled)
+    labels = pairs.labels[pairs.labelled]
+    return (
+        binary.quality(champion, labels, pairs.ours[pairs.labelled], rules.threshold),
+        binary.quality(challenger, labels, pairs.theirs[pairs.labelled], rules.threshold),
     )

@@ -26,7 +26,10 @@ class Prediction:
         prediction_id: Unique a served request; a shadow repeats the id of the answer it shadows.
         request_key: By which outcomes find it.
         label: Whose outcomes resolve it; empty when none do.
-        score: The probability of the positive class.
+        score: As `PredictionMade.score`: of two classes the probability of the positive one.
+        segment: Of the route; empty for none.
+        probabilities: Of many classes, little-endian float64; empty where they were not recorded.
+        embedding: Likewise. It is not kept for outcomes: no quality is made of it.
         traceparent: The trace of the request, for whatever follows from it.
     """
 
@@ -41,6 +44,9 @@ class Prediction:
     request_time_us: int
     entities: Mapping[str, str]
     traceparent: str | None = None
+    segment: str = ""
+    probabilities: bytes = b""
+    embedding: bytes = b""
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -53,7 +59,7 @@ class Outcome:
     """The truth about a request, or a later correction of it.
 
     Attributes:
-        value: 0 or 1.
+        value: 0 or 1 of two classes, a class's number of many, else in the label's unit.
         revision: From 0; a later one supersedes.
         time_us: When it was true.
         recorded_time_us: When it became known.

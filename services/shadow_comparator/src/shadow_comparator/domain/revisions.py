@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
-
-from monitoring import Differences
+from typing import TYPE_CHECKING
 
 from shadow_comparator.domain.maturing import Stage
+from shadow_comparator.domain.measures import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from monitoring import Differences
+
     from shadow_comparator.domain.comparing import Comparison
     from shadow_comparator.domain.verdicts import Judgement
     from shadow_comparator.domain.windows import Window
-
-
-NOTHING: Final = Differences(0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -21,12 +21,18 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a version answered to a request of a window."""
+    """What a version answered to a request of a window.
+
+    Attributes:
+        numbers: Beside its score, little-endian float64: probabilities of many classes, or an embedding;
+            empty where none were recorded.
+    """
 
     prediction_id: str
     version: str
     role: Role
     score: float
+    numbers: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

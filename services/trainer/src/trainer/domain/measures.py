@@ -131,10 +131,11 @@ class RegressionMeasures:
     knows_nothing: str = "the mean alone"
 
     def metrics(self, labels: NDArray[np.float64], answers: Answers) -> dict[str, float | None]:
-        """Root mean squared and mean absolute error, in the label's unit, and R squared."""
+        """Root mean squared and mean absolute error and bias, in the label's unit, and R squared."""
         return {
             "rmse": monitoring.root_mean_squared_error(labels, answers),
             "mae": monitoring.mean_absolute_error(labels, answers),
+            "bias": monitoring.bias(labels, answers),
             "r_squared": monitoring.r_squared(labels, answers),
         }
 

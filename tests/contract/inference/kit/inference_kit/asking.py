@@ -1,6 +1,6 @@
 """Asking a plane, and looking up what it recorded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -19,8 +19,13 @@ from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from inference_kit.planes import DataPlane
 
 
-async def score(plane: DataPlane, request: ScoreRequest) -> ScoreResponse:
-    return await ScoringServiceStub(plane.channel).Score(request)
+async def score(
+    plane: DataPlane, request: ScoreRequest, metadata: Mapping[str, str] | None = None
+) -> ScoreResponse:
+    response: ScoreResponse = await ScoringServiceStub(plane.channel).Score(
+        request, metadata=tuple((metadata or {}).items())
+    )
+    return response
 
 
 async def score_batch(plane: DataPlane, requests: Sequence[ScoreRequest]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inference.following import Following, Herald
+from inference.routes.following import Following, Herald
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ class Heard:
         self.states: list[Following] = []
 
     async def __call__(self, states: Sequence[Following]) -> None:
-        """See `inference.following.Announce`."""
+        """See `inference.routes.following.Announce`."""
         self.states += states
 
 

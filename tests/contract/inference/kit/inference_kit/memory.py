@@ -1,7 +1,7 @@
 """The Python plane in the test's own process: memory behind it, a real gRPC port before it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +13,19 @@ from bus.buffered import BufferedPublisher
 from bus.events import Event
 from bus.follow import MemoryTail
 from bus.memory import MemoryLog, MemoryPublisher
-from bus.topics import PREDICTIONS_MADE, ROUTES_CHANGED
+from bus.topics import PREDICTIONS_MADE, ROUTES_CHANGED, ROUTES_FOLLOWED
 from feature_store.online import Applier, MemoryClaims, MemoryFeatureRows, MemoryRowReader
 from inference.adapters.redis import AwaitedRows
 from inference.ports import FeatureRows
-from inference.roles import Outside, serve
+from inference.serve.role import Outside, serve
 from inference.settings import InferenceSettings
 from model_package import PackageStore
 from prometheus_client import CollectorRegistry
 from service_kit import Health, Service
+from tidemark.registry.v1.route_pb2 import RouteChanged
 
-from inference_kit.stock import Stock
+from inference_kit.planes import taken_up
+from inference_kit.stock import PROJECT, Stock
 
 LINGER_MS = 1
 
@@ -49,9 +51,10 @@ class MemoryPlane:
     _stop: asyncio.Event
     _buffered: BufferedPublisher
     _applier: Applier
+    _rows: MemoryFeatureRows
 
     def stop(self) -> None:
-        """Stop it as SIGTERM would."""
+        """See `DataPlane`."""
         self._stop.set()
 
     async def publish_route(self, event: Event) -> None:
@@ -62,6 +65,10 @@ class MemoryPlane:
         """See `DataPlane`."""
         await self.stock.apply(self._applier, orders)
 
+    async def put_rows(self, rows: Mapping[str, bytes]) -> None:
+        """See `DataPlane`."""
+        self._rows.stored.update({key.encode(): row for key, row in rows.items()})
+
     async def predictions(self) -> list[Event]:
         """See `DataPlane`."""
         # What is written out after a reply lingers first.
@@ -69,11 +76,22 @@ class MemoryPlane:
         await self._buffered.flush()
         return self.log.events(PREDICTIONS_MADE.name)
 
+    async def told(self, route: RouteChanged) -> None:
+        """See `DataPlane`."""
+        while not any(taken_up(event, route) for event in self.log.events(ROUTES_FOLLOWED.name)):
+            await self.log.appended()
+
+    async def said(self) -> list[Event]:
+        """See `DataPlane`."""
+        return self.log.events(ROUTES_FOLLOWED.name)
+
 
 @asynccontextmanager
-async def memory_plane(folder: Path, **settings: Any) -> AsyncIterator[MemoryPlane]:
+async def memory_plane(
+    folder: Path, *, project: str = PROJECT, **settings: Any
+) -> AsyncIterator[MemoryPlane]:
     """Start it; `settings` replace those of `InferenceSettings`."""
-    stock = Stock(folder)
+    stock = Stock(folder, project, settings.get("privacy_key_file", ""))
     log, rows, registry, health = MemoryLog(), MemoryFeatureRows(), CollectorRegistry(), Health()
     reader = MemoryRowReader(rows)
     service = Service("inference", structlog.get_logger(), asyncio.Event(), health, registry)
@@ -107,6 +125,6 @@ async def memory_plane(folder: Path, **settings: Any) -> AsyncIterator[MemoryPla
         async with grpc.aio.insecure_channel(address) as channel:
             applier = Applier(stock.project.views.values(), rows, MemoryClaims())
             yield MemoryPlane(
-                stock, channel, log, reader, registry, health, address, service.stop, buffered, applier
+                stock, channel, log, reader, registry, health, address, service.stop, buffered, applier, rows
             )
         service.stop.set()

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from inference_kit.open_inference import bare, matrix, of_ann, typed, wanted
+from inference_kit.open_inference import bare, matrix, of_ann, parameter, typed, wanted
 
 ZERO = matrix(np.zeros((1, 7), np.float32))
 NAN = np.zeros((2, 7), np.float32)
@@ -30,7 +30,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"parameters": of_ann(timeout="soon")}, "parameters[timeout]"),
     ({"parameters": of_ann(timeout=-1)}, "parameters[timeout]"),
     ({"parameters": of_ann(feature_statuses="yes")}, "parameters[feature_statuses]"),
-    ({"parameters": of_ann(), "id": "i" * 129}, "prediction_id"),
+    ({"parameters": of_ann(), "id": "i" * 129}, "id: is longer than 128 bytes"),
+    ({"inputs": [matrix(np.zeros((11, 7)))], "id": "i" * 126}, "id: is longer than 128 bytes with the row"),
+    ({"inputs": [typed("\U0001f980" * 4_000, "FP32", [1], fp32_contents=[0])]}, "is nothing"),
+    ({"inputs": [typed("features", "F" * 400_000, [1, 7])]}, "must be one of BOOL"),
+    ({"inputs": [ZERO], "outputs": [wanted("o" * 400_000)]}, "is unknown"),
+    (
+        {"parameters": {"context." + "c" * 400_000: parameter(2**53 + 1)}},
+        "context: has a name that is longer",
+    ),
+    ({"parameters": of_ann(request_time="9" * 400_000)}, "parameters[request_time]: is no time"),
     ({"inputs": [ZERO], "parameters": of_ann()}, "give one or the other"),
     ({"inputs": [ZERO, ZERO]}, "inputs[features]: is there twice"),
     ({"inputs": [ZERO, typed("basket", "FP32", [1], fp32_contents=[0])]}, "inputs[basket]: is beside"),

@@ -1,16 +1,13 @@
 """What a data plane under test offers: doors to put things in and take things out, nothing inside."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import grpc
 from bus.events import Event
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
-from tidemark.common.v1.value_pb2 import Value
-from tidemark.registry.v1.route_pb2 import RouteChanged
-from tidemark.scoring.v1.scoring_service_pb2 import ScoreRequest, ScoreResponse
-from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from tidemark.registry.v1.route_pb2 import RouteChanged, RouteFollowed, RouteUptake
 
 from inference_kit.stock import Stock, route_event
 
@@ -20,6 +17,10 @@ class DataPlane(Protocol):
 
     stock: Stock
     channel: grpc.aio.Channel
+    address: str
+
+    def stop(self) -> None:
+        """Ask it to end, as SIGTERM does."""
 
     async def publish_route(self, event: Event) -> None:
         """Publish on the routes topic."""
@@ -27,41 +28,38 @@ class DataPlane(Protocol):
     async def apply(self, orders: Sequence[dict[str, Any]]) -> None:
         """Bring the feature rows up to date with these orders."""
 
+    async def put_rows(self, rows: Mapping[str, bytes]) -> None:
+        """Put rows into the store as they are, by key."""
+
     async def predictions(self) -> list[Event]:
         """Read every prediction emitted so far, buffered ones included."""
 
+    async def told(self, route: RouteChanged) -> None:
+        """Return when it says on `routes.followed` what became of this route, or of a newer one."""
+
+    async def said(self) -> list[Event]:
+        """Read everything said about routes so far."""
+
 
 async def follow(plane: DataPlane, route: RouteChanged) -> None:
-    """Publish a route, and return when the plane has read it and followed or refused it.
-
-    Routes are read in order: a route of another model, published behind it, answers only then.
-    """
+    """Publish a route, and return when the plane has followed or refused it."""
     await plane.publish_route(route_event(route))
-    marker = plane.stock.route(plane.stock.version(model=MARKER), model=MARKER, salt="m")
-    marker.arms[0].variant = f"marker-{route.revision}"
-    await plane.publish_route(route_event(marker))
-    stub = ScoringServiceStub(plane.channel)
-    while await _marker_of(stub) != marker.arms[0].variant:
-        pass
+    await plane.told(route)
 
 
-MARKER = "marker"
-MARKER_QUESTION = ScoreRequest(model=MARKER, context={"unasked": Value(number=0)}, prediction_id="marker")
-
-
-async def _marker_of(stub: ScoringServiceStub) -> str:
-    try:
-        reply: ScoreResponse = await stub.Score(MARKER_QUESTION)
-    except grpc.aio.AioRpcError as error:
-        if error.code() not in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE}:
-            raise
-        return ""
-    return reply.variant
+def taken_up(event: Event, route: RouteChanged) -> bool:
+    """Whether an event of `routes.followed` says that serving has this route, or a newer one, behind it."""
+    said = RouteFollowed.FromString(event.data)
+    is_settled = said.uptake in {RouteUptake.ROUTE_UPTAKE_FOLLOWED, RouteUptake.ROUTE_UPTAKE_REFUSED}
+    return (
+        is_settled and said.role == "serve" and said.model == route.model and said.revision >= route.revision
+    )
 
 
 async def is_serving(plane: DataPlane) -> None:
     """Return once the plane says over the health service that it serves."""
-    watching = HealthStub(plane.channel).Watch(HealthCheckRequest())
+    # Channels of one process share connections, and how long to wait before the next try after a kill.
+    watching = HealthStub(plane.channel).Watch(HealthCheckRequest(), wait_for_ready=True)
     async for health in watching:
         if health.status == HealthCheckResponse.SERVING:
             watching.cancel()

@@ -25,8 +25,13 @@ def log_of_basket(folder: Path, stock: Stock, model: str = MODEL) -> VersionRef:
     return _put(folder, stock, model, _graph(nodes), golden_score=0.0)
 
 
-def slow_as_basket(folder: Path, stock: Stock, model: str = MODEL) -> VersionRef:
-    """A version that multiplies two matrices as often as the first basket says, and then scores 0."""
+def slow_as_basket(
+    folder: Path, stock: Stock, model: str = MODEL, *, golden_basket: float = 1.0
+) -> VersionRef:
+    """A version that multiplies two matrices as often as the first basket says, and then scores 0.
+
+    Its golden row has a basket too: a large one makes it slow to load.
+    """
     body = helper.make_graph(
         [
             helper.make_node("Identity", ["going"], ["goes_on"]),
@@ -58,7 +63,7 @@ def slow_as_basket(folder: Path, stock: Stock, model: str = MODEL) -> VersionRef
         numpy_helper.from_array(np.zeros((_SIDE, _SIDE), np.float32), "start"),
         numpy_helper.from_array(np.zeros(1, np.float32), "nothing"),
     )
-    return _put(folder, stock, model, graph, golden_score=0.0)
+    return _put(folder, stock, model, graph, golden_score=0.0, golden_basket=golden_basket)
 
 
 def _graph(nodes: list[object], *constants: TensorProto) -> GraphProto:
@@ -71,14 +76,24 @@ def _graph(nodes: list[object], *constants: TensorProto) -> GraphProto:
     )
 
 
-def _put(folder: Path, stock: Stock, model: str, graph: GraphProto, *, golden_score: float) -> VersionRef:
+def _put(
+    folder: Path,
+    stock: Stock,
+    model: str,
+    graph: GraphProto,
+    *,
+    golden_score: float,
+    golden_basket: float = 1.0,
+) -> VersionRef:
     contract = stock.project.contract(model)
     onnx = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    vectors = np.ones((1, WIDTH), np.float32)
+    vectors[0, BASKET] = golden_basket
     write_package(
         folder,
         facts=facts(model, contract.feature_names, contract_hash=contract.hash.hex()),
         model=onnx.SerializeToString(),
-        golden=Golden(np.ones((1, WIDTH), np.float32), np.full(1, golden_score)),
+        golden=Golden(vectors, np.full(1, golden_score)),
         reference_profile={},
     )
     put = PackageStore(stock.packages).put(folder)

@@ -10,6 +10,8 @@ import numpy as np
 from bus.events import Event
 from feature_store import Incoming, Project, decode_events, load_project
 from feature_store.online import Applier
+from feature_store.onnx_graph import compile_project
+from feature_store.secret_file import read_pseudonyms
 from google.protobuf.timestamp_pb2 import Timestamp
 from model_package import Background, DeclaredSignature, Facts, PackageStore, record_golden, write_package
 from model_package.testing import facts, write_logistic_package
@@ -29,15 +31,23 @@ NOW_US: Final = NOW_S * 1_000_000
 
 
 class Stock:
-    """Writes what planes read."""
+    """Writes what planes read; with a file of a key, it hashes with it what is sensitive."""
 
-    def __init__(self, folder: Path) -> None:
-        self.project: Project = load_project(PROJECT)
+    def __init__(self, folder: Path, project: str = PROJECT, key_file: str = "") -> None:
+        self.project: Project = load_project(project)
+        self._pseudonyms = read_pseudonyms(key_file)
         self.packages = folder / "packages"
+        self.contract = folder / "contract"
         self.store = PackageStore(self.packages)
         self._written = (folder / f"written-{number}" for number in count())
         self._revisions = count(1)
         self._offsets = (count(), count())
+
+    def compile(self) -> None:
+        """Write what a plane without Python is given of the project."""
+        self.contract.mkdir()
+        for name, content in compile_project(self.project).items():
+            (self.contract / name).write_bytes(content)
 
     def version(
         self,
@@ -88,7 +98,7 @@ class Stock:
     async def apply(self, applier: Applier, orders: Sequence[dict[str, Any]]) -> None:
         """Bring rows up to date with orders; each names what it cares about."""
         source = self.project.sources["shop.ordered.v1"]
-        batch, rejects = decode_events(source, self._incoming(orders))
+        batch, rejects = decode_events(source, self._incoming(orders), self._pseudonyms)
         assert not rejects, rejects
         await applier.apply(batch)
 

@@ -5,7 +5,7 @@ import warnings
 
 from tidemark.explanations.v1 import explain_service_pb2 as tidemark_dot_explanations_dot_v1_dot_explain__service__pb2
 
-GRPC_GENERATED_VERSION = '1.81.1'
+GRPC_GENERATED_VERSION = '1.78.2'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class ExplainServiceStub:
+class ExplainServiceStub(object):
     """Says why a model gave a score, off the scoring path.
     """
 
@@ -42,7 +42,7 @@ class ExplainServiceStub:
                 _registered_method=True)
 
 
-class ExplainServiceServicer:
+class ExplainServiceServicer(object):
     """Says why a model gave a score, off the scoring path.
     """
 
@@ -73,7 +73,7 @@ def add_ExplainServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class ExplainService:
+class ExplainService(object):
     """Says why a model gave a score, off the scoring path.
     """
 

@@ -5,7 +5,7 @@ import warnings
 
 from tidemark.features.v1 import feature_service_pb2 as tidemark_dot_features_dot_v1_dot_feature__service__pb2
 
-GRPC_GENERATED_VERSION = '1.81.1'
+GRPC_GENERATED_VERSION = '1.78.2'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class FeatureServiceStub:
+class FeatureServiceStub(object):
     """Features without a score, for backends that want the values themselves; and the door for events and features computed elsewhere.
 
     INVALID_ARGUMENT names the field that is wrong; NOT_FOUND: there is no such model, feature or source; UNAVAILABLE: Kafka is away (Push).
@@ -55,7 +55,7 @@ class FeatureServiceStub:
                 _registered_method=True)
 
 
-class FeatureServiceServicer:
+class FeatureServiceServicer(object):
     """Features without a score, for backends that want the values themselves; and the door for events and features computed elsewhere.
 
     INVALID_ARGUMENT names the field that is wrong; NOT_FOUND: there is no such model, feature or source; UNAVAILABLE: Kafka is away (Push).
@@ -111,7 +111,7 @@ def add_FeatureServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class FeatureService:
+class FeatureService(object):
     """Features without a score, for backends that want the values themselves; and the door for events and features computed elsewhere.
 
     INVALID_ARGUMENT names the field that is wrong; NOT_FOUND: there is no such model, feature or source; UNAVAILABLE: Kafka is away (Push).

@@ -101,12 +101,12 @@ class Measurement(_message.Message):
     ASSESSMENT_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """A feature's full name, of freshness a view's; empty for the model as a whole."""
+    """A feature's full name, of freshness a view's, of "class_share" a class's; empty for the model as a whole."""
     slice: _builtins.str
-    """"carrier=UA", or empty for all requests."""
+    """"carrier=UA", or "route.segment=" and the name of a route's segment; empty for all requests."""
     statistic: _builtins.str
     """"psi", "ks", "missing_share", "out_of_range_share", "new_category_share", "positive_rate", "roc_auc", "log_loss", "brier",
-    "accuracy", "adwin", "page_hinkley", "mismatch_rate", "missing_rate", "extra_rate", "unjudged_rate", "fresh_share",
+    "accuracy", "rmse", "mae", "bias", "r_squared", "label_mean", "class_share", "adwin", "page_hinkley", "mismatch_rate", "missing_rate", "extra_rate", "unjudged_rate", "fresh_share",
     "gap_p50_seconds", "gap_p99_seconds", "gap_max_seconds".
     """
     value: _builtins.float

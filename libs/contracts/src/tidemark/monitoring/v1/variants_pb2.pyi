@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -31,6 +33,8 @@ class _VerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verdict.Value
     VERDICT_EQUIVALENT: _Verdict.ValueType  # 3
     VERDICT_INSUFFICIENT: _Verdict.ValueType  # 4
     """Too little data to say: never a pass, never a fail."""
+    VERDICT_UNDEFINED: _Verdict.ValueType  # 5
+    """No outcome says which of two versions of this task is better: no data will tell, somebody has to decide."""
 
 class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper):
     """What a comparison concludes."""
@@ -42,11 +46,123 @@ VERDICT_WORSE: Verdict.ValueType  # 2
 VERDICT_EQUIVALENT: Verdict.ValueType  # 3
 VERDICT_INSUFFICIENT: Verdict.ValueType  # 4
 """Too little data to say: never a pass, never a fail."""
+VERDICT_UNDEFINED: Verdict.ValueType  # 5
+"""No outcome says which of two versions of this task is better: no data will tell, somebody has to decide."""
 Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
+
+class _Task:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TaskEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Task.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TASK_UNSPECIFIED: _Task.ValueType  # 0
+    TASK_BINARY: _Task.ValueType  # 1
+    TASK_MULTICLASS: _Task.ValueType  # 2
+    TASK_REGRESSION: _Task.ValueType  # 3
+    TASK_RANKING: _Task.ValueType  # 4
+    TASK_EMBEDDING: _Task.ValueType  # 5
+
+class Task(_Task, metaclass=_TaskEnumTypeWrapper):
+    """What kind of model is compared: what its answers are, and what makes one better."""
+
+TASK_UNSPECIFIED: Task.ValueType  # 0
+TASK_BINARY: Task.ValueType  # 1
+TASK_MULTICLASS: Task.ValueType  # 2
+TASK_REGRESSION: Task.ValueType  # 3
+TASK_RANKING: Task.ValueType  # 4
+TASK_EMBEDDING: Task.ValueType  # 5
+Global___Task: _TypeAlias = Task  # noqa: Y015
+
+@_typing.final
+class Estimate(_message.Message):
+    """A figure, and the 95 % interval that the window's pairs alone give for it, taken as independent of each other; unset where they are too
+    few.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOWER_FIELD_NUMBER: _builtins.int
+    UPPER_FIELD_NUMBER: _builtins.int
+    value: _builtins.float
+    lower: _builtins.float
+    upper: _builtins.float
+    def __init__(
+        self,
+        *,
+        value: _builtins.float = ...,
+        lower: _builtins.float | None = ...,
+        upper: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_lower", b"_lower", "_upper", b"_upper", "lower", b"lower", "upper", b"upper"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lower", b"_lower", "_upper", b"_upper", "lower", b"lower", "upper", b"upper", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__lower: _TypeAlias = _typing.Literal["lower"]  # noqa: Y015
+    _WhichOneofArgType__lower: _TypeAlias = _typing.Literal["_lower", b"_lower"]  # noqa: Y015
+    _WhichOneofReturnType__upper: _TypeAlias = _typing.Literal["upper"]  # noqa: Y015
+    _WhichOneofArgType__upper: _TypeAlias = _typing.Literal["_upper", b"_upper"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lower) -> _WhichOneofReturnType__lower | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__upper) -> _WhichOneofReturnType__upper | None: ...
+
+Global___Estimate: _TypeAlias = Estimate  # noqa: Y015
+
+@_typing.final
+class ComparedMeasure(_message.Message):
+    """One measure over a window's pairs. What is undefined is unset; a measure of which nothing is defined is not listed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    CHAMPION_FIELD_NUMBER: _builtins.int
+    CHALLENGER_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    BETWEEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"log_loss", "brier", "accuracy", "roc_auc", "rmse", "mae", "bias", "r_squared"; between the versions "agreement",
+    "mean_absolute_difference", "rank_correlation", "cosine_distance".
+    """
+    rows: _builtins.int
+    """The pairs behind it."""
+    @_builtins.property
+    def champion(self) -> Global___Estimate:
+        """Against outcomes: of each version, and the challenger's less the champion's."""
+
+    @_builtins.property
+    def challenger(self) -> Global___Estimate: ...
+    @_builtins.property
+    def difference(self) -> Global___Estimate: ...
+    @_builtins.property
+    def between(self) -> Global___Estimate:
+        """What needs no outcome: of the two versions' answers with each other."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        rows: _builtins.int = ...,
+        champion: Global___Estimate | None = ...,
+        challenger: Global___Estimate | None = ...,
+        difference: Global___Estimate | None = ...,
+        between: Global___Estimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["between", b"between", "challenger", b"challenger", "champion", b"champion", "difference", b"difference"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["between", b"between", "challenger", b"challenger", "champion", b"champion", "difference", b"difference", "name", b"name", "rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ComparedMeasure: _TypeAlias = ComparedMeasure  # noqa: Y015
 
 @_typing.final
 class BinaryMetrics(_message.Message):
-    """Quality of one version over a window's labelled requests. A metric is unset when it is undefined, e.g. ROC AUC of one class."""
+    """Quality of one version over a window's labelled requests. A metric is unset when it is undefined, e.g. ROC AUC of one class. Of other
+    tasks than two classes only `version` and `labelled` are set; what is measured of them is in `VariantsCompared.measures`.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -119,6 +235,10 @@ class VariantsCompared(_message.Message):
     MEAN_ABSOLUTE_DIFFERENCE_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    MEASURES_FIELD_NUMBER: _builtins.int
+    LOSS_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     revision: _builtins.int
     provisional: _builtins.bool
@@ -130,14 +250,20 @@ class VariantsCompared(_message.Message):
     label_coverage: _builtins.float
     """Labelled requests over requests."""
     agreement: _builtins.float
-    """Share of paired requests where both decide alike at the decision threshold."""
+    """Share of paired requests where both decide alike: at the decision threshold of two classes, for the likeliest of many. Undefined and 0
+    of other tasks.
+    """
     flips: _builtins.int
-    """Paired requests where they decide differently."""
+    """Paired requests where they decide differently; as `agreement`."""
     mean_absolute_difference: _builtins.float
-    """Mean absolute difference of the scores over the pairs."""
+    """Mean absolute difference of the scores over the pairs; of embeddings, whose score is a length, it says little."""
     verdict: Global___Verdict.ValueType
     reason: _builtins.str
     """One sentence with the numbers behind the verdict."""
+    task: Global___Task.ValueType
+    """UNSPECIFIED in events from before this field: two classes."""
+    loss: _builtins.str
+    """The loss that the verdict is about, "log_loss" or "squared_error"; empty where none is defined."""
     @_builtins.property
     def window_start(self) -> _timestamp_pb2.Timestamp:
         """By request time, [start, end)."""
@@ -148,6 +274,17 @@ class VariantsCompared(_message.Message):
     def champion(self) -> Global___BinaryMetrics: ...
     @_builtins.property
     def challenger(self) -> Global___BinaryMetrics: ...
+    @_builtins.property
+    def measures(self) -> _containers.RepeatedCompositeFieldContainer[Global___ComparedMeasure]:
+        """Everything that is defined for the task."""
+
+    @_builtins.property
+    def evidence(self) -> Global___Estimate:
+        """Its mean difference, challenger less champion, over all matured windows up to this one. The interval is valid at all looks together;
+        its bounds are unset while there are fewer than two windows. Unset without a labelled pair in a matured window. Like `reason` it is of
+        when this window's figures or verdict last changed: earlier windows may have been corrected since.
+        """
+
     def __init__(
         self,
         *,
@@ -166,10 +303,14 @@ class VariantsCompared(_message.Message):
         mean_absolute_difference: _builtins.float = ...,
         verdict: Global___Verdict.ValueType = ...,
         reason: _builtins.str = ...,
+        task: Global___Task.ValueType = ...,
+        measures: _abc.Iterable[Global___ComparedMeasure] | None = ...,
+        loss: _builtins.str = ...,
+        evidence: Global___Estimate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["challenger", b"challenger", "champion", b"champion", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["challenger", b"challenger", "champion", b"champion", "evidence", b"evidence", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "challenger", b"challenger", "champion", b"champion", "flips", b"flips", "label_coverage", b"label_coverage", "mean_absolute_difference", b"mean_absolute_difference", "model", b"model", "paired", b"paired", "provisional", b"provisional", "reason", b"reason", "requests", b"requests", "revision", b"revision", "verdict", b"verdict", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "challenger", b"challenger", "champion", b"champion", "evidence", b"evidence", "flips", b"flips", "label_coverage", b"label_coverage", "loss", b"loss", "mean_absolute_difference", b"mean_absolute_difference", "measures", b"measures", "model", b"model", "paired", b"paired", "provisional", b"provisional", "reason", b"reason", "requests", b"requests", "revision", b"revision", "task", b"task", "verdict", b"verdict", "window_end", b"window_end", "window_start", b"window_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

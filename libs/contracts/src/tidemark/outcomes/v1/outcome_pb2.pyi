@@ -30,7 +30,7 @@ class OutcomeObserved(_message.Message):
     """The label's name, e.g. "arrived_late"."""
     request_key: _builtins.str
     value: _builtins.float
-    """0 or 1 for a binary label."""
+    """0 or 1 for a binary label; a class's number, from 0, for one of many classes; else in the label's own unit."""
     revision: _builtins.int
     """From 0; a later revision supersedes an earlier one."""
     def __init__(

@@ -5,7 +5,7 @@ import warnings
 
 from tidemark.outcomes.v1 import outcome_service_pb2 as tidemark_dot_outcomes_dot_v1_dot_outcome__service__pb2
 
-GRPC_GENERATED_VERSION = '1.81.1'
+GRPC_GENERATED_VERSION = '1.78.2'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class OutcomeServiceStub:
+class OutcomeServiceStub(object):
     """The door for backends that know the truth about a request themselves. Where a source's events tell it, a label reads it from them.
     """
 
@@ -42,7 +42,7 @@ class OutcomeServiceStub:
                 _registered_method=True)
 
 
-class OutcomeServiceServicer:
+class OutcomeServiceServicer(object):
     """The door for backends that know the truth about a request themselves. Where a source's events tell it, a label reads it from them.
     """
 
@@ -75,7 +75,7 @@ def add_OutcomeServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class OutcomeService:
+class OutcomeService(object):
     """The door for backends that know the truth about a request themselves. Where a source's events tell it, a label reads it from them.
     """
 

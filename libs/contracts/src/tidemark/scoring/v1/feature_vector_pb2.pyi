@@ -64,7 +64,9 @@ class RowPosition(_message.Message):
     """The newest `ce_recordedtime` applied, in microseconds since the epoch, UTC."""
     @_builtins.property
     def applied_offsets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The last offset applied, by source partition; -1 where nothing of the partition was applied."""
+        """The last offset applied, by source partition; -1 where nothing of the partition was applied. Of the partitions that the
+        source declares, and of later ones up to the last of which something was.
+        """
 
     def __init__(
         self,

@@ -221,6 +221,8 @@ class PredictionResolved(_message.Message):
     OUTCOME_RECORDED_TIME_FIELD_NUMBER: _builtins.int
     ENTITIES_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    PROBABILITIES_FIELD_NUMBER: _builtins.int
     prediction_id: _builtins.str
     request_key: _builtins.str
     model: _builtins.str
@@ -229,10 +231,12 @@ class PredictionResolved(_message.Message):
     role: Global___Role.ValueType
     score: _builtins.float
     outcome: _builtins.float
-    """The label's value."""
+    """The label's value: 0 or 1 of two classes, a class's number of many, in the label's unit of a regression."""
     outcome_revision: _builtins.int
     """Revision of the outcome, from 0; a later one supersedes."""
     label: _builtins.str
+    segment: _builtins.str
+    """As `PredictionMade.segment`: the segment of the route, for slices; empty where the request was of none."""
     @_builtins.property
     def request_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -246,6 +250,12 @@ class PredictionResolved(_message.Message):
     @_builtins.property
     def entities(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Entity name to key, for slices."""
+
+    @_builtins.property
+    def probabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Of a model of many classes: the probability it gave to each class, in the order of its classes, where its outputs were recorded.
+        `outcome` is then the number of the class that came true.
+        """
 
     def __init__(
         self,
@@ -264,10 +274,12 @@ class PredictionResolved(_message.Message):
         outcome_recorded_time: _timestamp_pb2.Timestamp | None = ...,
         entities: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         label: _builtins.str = ...,
+        segment: _builtins.str = ...,
+        probabilities: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["outcome_recorded_time", b"outcome_recorded_time", "outcome_time", b"outcome_time", "request_time", b"request_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities", "label", b"label", "model", b"model", "outcome", b"outcome", "outcome_recorded_time", b"outcome_recorded_time", "outcome_revision", b"outcome_revision", "outcome_time", b"outcome_time", "prediction_id", b"prediction_id", "request_key", b"request_key", "request_time", b"request_time", "role", b"role", "score", b"score", "variant", b"variant", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entities", b"entities", "label", b"label", "model", b"model", "outcome", b"outcome", "outcome_recorded_time", b"outcome_recorded_time", "outcome_revision", b"outcome_revision", "outcome_time", b"outcome_time", "prediction_id", b"prediction_id", "probabilities", b"probabilities", "request_key", b"request_key", "request_time", b"request_time", "role", b"role", "score", b"score", "segment", b"segment", "variant", b"variant", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,7 +5,7 @@ import warnings
 
 from tidemark.scoring.v1 import scoring_service_pb2 as tidemark_dot_scoring_dot_v1_dot_scoring__service__pb2
 
-GRPC_GENERATED_VERSION = '1.81.1'
+GRPC_GENERATED_VERSION = '1.78.2'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class ScoringServiceStub:
+class ScoringServiceStub(object):
     """Scores requests by entity keys; features are looked up here.
     """
 
@@ -52,7 +52,7 @@ class ScoringServiceStub:
                 _registered_method=True)
 
 
-class ScoringServiceServicer:
+class ScoringServiceServicer(object):
     """Scores requests by entity keys; features are looked up here.
     """
 
@@ -106,7 +106,7 @@ def add_ScoringServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class ScoringService:
+class ScoringService(object):
     """Scores requests by entity keys; features are looked up here.
     """
 

@@ -45,6 +45,13 @@ class RolloutPlan(BaseModel):
     skip_shadow: Annotated[
         bool, Field(description="Begin with the first step of the canary; needs a reason.")
     ] = False
+    unjudged: Annotated[
+        bool,
+        Field(
+            description="Go on where no outcome says which version is better, as of rankings and embeddings; "
+            "needs a reason."
+        ),
+    ] = False
 
     @field_validator("canary_basis_points")
     @classmethod
@@ -61,6 +68,7 @@ class RolloutPlan(BaseModel):
             self.step_windows,
             self.guard_windows,
             self.skip_shadow,
+            self.unjudged,
         )
 
 
@@ -122,7 +130,9 @@ class JudgedWindow(BaseModel):
     window_start: datetime
     revision: int
     champion: Name
-    verdict: Annotated[str, Field(description="Of the challenger: better, worse, equivalent, insufficient.")]
+    verdict: Annotated[
+        str, Field(description="Of the challenger: better, worse, equivalent, insufficient, undefined.")
+    ]
     reason: str
 
     @classmethod
@@ -183,6 +193,7 @@ class RolloutShown(BaseModel):
                 step_windows=plan.step_windows,
                 guard_windows=plan.guard_windows,
                 skip_shadow=plan.skip_shadow,
+                unjudged=plan.unjudged,
             ),
             moves=[MoveOfRollout.of(move) for move in rollout.moves],
             judged=[JudgedWindow.of(judged) for judged in rollout.judged],

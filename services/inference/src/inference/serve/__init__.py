@@ -1,0 +1,1 @@
+"""The role that answers: gRPC and REST, each request within its deadline."""

@@ -1,0 +1,1 @@
+"""The role that scores requests that come as events, each exactly once."""
