@@ -22,11 +22,14 @@ $(UV):
 
 .venv/.heavy: .venv/.installed
 	@echo "installing pyspark and two libraries of trees, which two test files need, into .venv (about 600 MB)"
-	@$(UV) sync --quiet --frozen --group spark --group models --python "$$(command -v $(PYTHON))" && touch $@
+	@$(UV) sync --quiet --frozen --inexact --group spark --group models --python "$$(command -v $(PYTHON))" && touch $@
+
+.venv/.bench: .venv/.installed
+	@$(UV) sync --quiet --frozen --inexact --group bench --python "$$(command -v $(PYTHON))" && touch $@
 
 install: .venv/.installed ## Make .venv with everything the project needs
 
-.PHONY: demo test test-fast check lint format types imports proto proto-check docs-check bench bench-peers up down logs clean
+.PHONY: demo test test-fast contract check lint format types imports proto proto-check docs-check bench bench-peers flamegraph up down logs clean
 demo: install ## Watch a year of real flights run through a real Kafka and a real Valkey (TO=2013-08-01 to choose how far)
 	@$(RUN)/tidemark demo $(if $(TO),--to $(TO)) $(DEMO_ARGS)
 
@@ -61,14 +64,17 @@ deploy-check: install ## Lint the compose file against its schema, and every Doc
 	@$(RUN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 	@$(RUN)/hadolint --config deploy/hadolint.yaml services/*/Dockerfile
 
-bench: install ## Measure against floors and peers in the same run; ONLY=bus|store|scoring|exact|soak for one area
+contract: install ## Put a data plane to the contract suite over the wire: PLANE="path/to/binary --flag"; ours without
+	@TIDEMARK_PLANE="$(PLANE)" $(RUN)/pytest -m plane tests/contract/inference tests/chaos/inference --ignore=tests/contract/inference/test_model_libraries.py $(PYTEST_ARGS)
+
+bench: .venv/.bench ## Measure against floors and peers in the same run; ONLY=bus|store|scoring|forms|growth|rollback|exact|soak for one area
 	@$(RUN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
-bench-peers: $(UV) ## Make the environments of the peers that `make bench` measures against (Feast, MLServer, BentoML; about 1.5 GB)
-	@for peer in feast mlserver bentoml; do \
-		$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" bench/peers/$$peer/.venv && \
-		$(UV) pip install --quiet --python bench/peers/$$peer/.venv/bin/python --requirement bench/peers/$$peer/requirements.txt || exit 1; \
-	done
+bench-peers: $(UV) ## Make the environments of the peers that `make bench` measures against (Feast, MLServer, BentoML; about 0.9 GB; PEERS=mlserver for one)
+	@bench/peers/make.sh "$(CURDIR)/$(UV)" "$$(command -v $(PYTHON))" $(PEERS)
+
+flamegraph: .venv/.bench ## Draw where the time of a score goes: docs/images/scoring-flame.svg, and each layer's share
+	@$(RUN)/python -m bench.flamegraph
 
 up: install ## Start a local Kafka and Valkey and leave them running
 	@$(RUN)/tidemark stack up

@@ -22,9 +22,9 @@ from feature_store import load_project
 from local_stack import LocalStack
 from tidemark.scoring.v1.scoring_service_pb2_grpc import ScoringServiceStub
 
+from bench.placement import APART, measured_from
 from bench.scoring_servers import (
     PROJECT,
-    on_other_cores,
     put_version,
     replica,
     route_to,
@@ -73,7 +73,7 @@ class Board:
 
 def run() -> list[Row]:
     """Measure on a stack of its own."""
-    return on_other_cores(measure)
+    return measured_from(APART, measure)
 
 
 async def measure() -> list[Row]:
@@ -83,8 +83,8 @@ async def measure() -> list[Row]:
         folder = Path(name)
         async with (
             LocalStack(folder / "stack") as stack,
-            scoring_server(folder / "one", stack) as one,
-            replica(folder / "two", stack, folder / "one" / "packages") as two,
+            scoring_server(folder / "one", stack, APART.server) as one,
+            replica(folder / "two", stack, folder / "one" / "packages", APART.server) as two,
             KafkaPublisher(stack.kafka_bootstrap, client_id="bench-routes") as publisher,
         ):
             packages = folder / "one" / "packages"

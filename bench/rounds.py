@@ -6,10 +6,10 @@ import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from bench.figures import compared, measured
 
-    from bench.store_events import Row
+if TYPE_CHECKING:
+    from bench.figures import Claim, Row
 
 
 @dataclass(slots=True)
@@ -26,24 +26,12 @@ class Rounds:
         """Return the median of the rounds."""
         return statistics.median(self.values[name])
 
-    def row(
-        self,
-        figure: str,
-        name: str,
-        unit: str,
-        floor: str,
-        must: tuple[str, Callable[[float], bool]] | None = None,
+    def alone(
+        self, figure: str, name: str, unit: str, claim: Claim | None = None, reference: str | None = None
     ) -> Row:
+        """Return a figure that stands for itself."""
+        return measured(figure, self.values[name], unit, claim, reference)
+
+    def against(self, figure: str, name: str, unit: str, floor: str, claim: Claim | None = None) -> Row:
         """Return a figure against its floor of the same rounds."""
-        ratios = [ours / theirs for ours, theirs in zip(self.values[name], self.values[floor], strict=True)]
-        ratio = statistics.median(ratios)
-        return {
-            "name": figure,
-            "value": self.median(name),
-            "unit": unit,
-            "reference": f"{floor}; ratios {min(ratios):.2f} to {max(ratios):.2f} over {len(ratios)} rounds",
-            "reference_value": self.median(floor),
-            "ratio": ratio,
-            "must": must and must[0],
-            "met": must and must[1](ratio),
-        }
+        return compared(figure, self.values[name], unit, (floor, self.values[floor]), claim)

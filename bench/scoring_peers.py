@@ -1,8 +1,8 @@
 """MLServer and BentoML with the model that ours is measured with: they are given vectors, ours looks them up.
 
 They run in their own environments, which `make bench-peers` makes; without one there are no such rows, and a
-word that says so. Where ours runs, they run: the server on the first core, the load on the others. They score
-with the same version of ONNX Runtime and log nothing.
+word that says so. Where ours runs, they run. They score with the same version of ONNX Runtime, and log
+nothing.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from open_inference.v2 import open_inference_grpc_pb2 as oip
 
-from bench.load import a_second, drive, write_requests
+from bench.figures import Claim, unmeasured
+from bench.load import a_second, write_requests
+from bench.placement import APART
 from bench.rounds import Rounds
-from bench.scoring_servers import OTHER_CORES, SERVER_CORE, tree_model
+from bench.scoring_calls import CONCURRENCY, ROUNDS, SCORE
+from bench.scoring_servers import Server, tree_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,50 +32,72 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.load import Told
-    from bench.store_events import Row
+    from bench.figures import Row
+    from bench.scoring_calls import Subject
 
     Vector = NDArray[np.float32]
 
 PEERS: Final = Path(__file__).parent / "peers"
-STARTS_WITHIN_S: Final = 60.0
-CONCURRENCY: Final = 32
+STARTS_WITHIN_S: Final = 180.0
 
 
-def measure_peers(folder: Path, ours: Callable[[], Told], rounds: int, seconds: float) -> list[Row]:
+def measure_peers(subject: Subject) -> list[Row]:
     """Measure calls a second, with 32 in flight, of ours and of each peer in turns."""
     graph, vectors = tree_model(seed=0)
-    model = folder / "model.onnx"
+    model = subject.folder / "model.onnx"
     model.write_bytes(graph)
-    options = ("-concurrency", str(CONCURRENCY), "-seconds", str(seconds))
     rows = []
     for peer in (MLSERVER, BENTOML):
         if not is_here(peer.name):
             continue
-        requests = write_requests(folder / f"{peer.name}.bin", map(peer.request, vectors))
-        with running(folder, peer, model) as address:
-            theirs = partial(drive, address, peer.method, requests, OTHER_CORES, *peer.options, *options)
-            rows.append(row(peer, ours, theirs, rounds))
+        requests = write_requests(subject.folder / f"{peer.name}.bin", map(peer.request, vectors))
+        try:
+            with running(subject, peer, model) as server:
+                rows.append(row(subject, peer, server, requests))
+        except RuntimeError as error:  # ours was measured, whatever became of a peer
+            rows.append(unmeasured(*_figure(subject, peer), str(error)))
     return rows
 
 
-def row(peer: Peer, ours: Callable[[], Told], theirs: Callable[[], Told], count: int) -> Row:
+def _figure(subject: Subject, peer: Peer) -> tuple[str, str, Claim | None]:
+    claim = peer.claim if subject.placement == APART else None
+    return f"scoring.over_{peer.name}{subject.placement.suffix}", "1/s", claim
+
+
+def row(subject: Subject, peer: Peer, server: Server, requests: Path) -> Row:
     """Return our calls a second against a peer's, in rounds that take turns."""
+    one = subject.folder / "one.bin"
+
+    def theirs() -> float:
+        return a_second(subject.call(server, peer.method, requests, CONCURRENCY, *peer.options))
+
     theirs()
-    rounds = Rounds()
-    for _ in range(count):
-        rounds.add("ours", a_second(ours()))
-        rounds.add(peer.described, a_second(theirs()))
-    must = (f"ratio >= {peer.least:g}", lambda ratio: ratio >= peer.least)
-    return rounds.row(f"scoring.over_{peer.name}", "ours", "1/s", peer.described, must)
+    versions, rounds = versions_of(peer.name), Rounds()
+    described = f"{peer.described} ({told(versions, peer.shown)})"
+    for _ in range(ROUNDS):
+        rounds.add("ours", a_second(subject.call(subject.scoring, SCORE, one, CONCURRENCY)))
+        rounds.add(described, theirs())
+    name, unit, claim = _figure(subject, peer)
+    return rounds.against(name, "ours", unit, described, claim) | {"versions": versions}
 
 
 def is_here(peer: str) -> bool:
     """Say whether a peer's environment has been made."""
-    if not (PEERS / peer / ".venv").exists():
+    if not (PEERS / peer / ".venv" / "versions.txt").exists():
         print(f"no figures of {peer}: `make bench-peers` makes its environment first")
         return False
     return True
+
+
+def versions_of(peer: str) -> dict[str, str]:
+    """Return the versions of all that a peer's environment holds, as they were recorded when it was made."""
+    lines = (PEERS / peer / ".venv" / "versions.txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==", 1) for line in lines if "==" in line)
+
+
+def told(versions: dict[str, str], shown: Sequence[str]) -> str:
+    """Return some of them as a table shows them."""
+    return ", ".join(f"{name} {versions.get(name, 'missing')}" for name in shown)
 
 
 def infer_request(vector: Vector) -> bytes:
@@ -118,7 +142,8 @@ class Peer:
     """How a peer is started and called.
 
     Attributes:
-        least: How many times its calls a second ours must be.
+        shown: The packages whose versions the table names.
+        claim: How many times its calls a second ours must be.
     """
 
     name: str
@@ -128,27 +153,30 @@ class Peer:
     method: str
     request: Callable[[Vector], bytes]
     options: Sequence[str] = ()
-    least: float
+    shown: Sequence[str]
+    claim: Claim
 
 
 MLSERVER: Final = Peer(
     name="mlserver",
-    described="MLServer 1.7.1 over gRPC, no workers, no features",
+    described="MLServer over gRPC, no workers, no features",
     command=("mlserver", "start", "."),
     environment=mlserver_on,
     method="/inference.GRPCInferenceService/ModelInfer",
     request=infer_request,
-    least=2.2,
+    shown=("mlserver", "onnxruntime", "uvloop"),
+    claim=Claim(">=", 2.2, aim=3),
 )
 BENTOML: Final = Peer(
     name="bentoml",
-    described="BentoML 1.4 over REST, one worker, no features",
+    described="BentoML over REST, one worker, no features",
     command=("bentoml", "serve", "peer:Onnx"),
     environment=bentoml_on,
     method="/predict",
     request=json_request,
     options=("-http",),
-    least=4.0,
+    shown=("bentoml", "onnxruntime"),
+    claim=Claim(">=", 4, aim=6),
 )
 
 
@@ -162,10 +190,10 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def running(folder: Path, peer: Peer, model: Path) -> Iterator[str]:
-    """Run a peer on the server's core, with a graph to serve; give its address once it listens."""
+def running(subject: Subject, peer: Peer, model: Path) -> Iterator[Server]:
+    """Run a peer on the server's cores, with a graph to serve, until the block ends; it listens by then."""
     (port,) = free_ports(1)
-    home, log = PEERS / peer.name, folder / f"{peer.name}.log"
+    home, log = PEERS / peer.name, subject.folder / f"{peer.name}.log"
     scripts = home / ".venv" / "bin"
     environment = {
         **os.environ,
@@ -174,14 +202,15 @@ def running(folder: Path, peer: Peer, model: Path) -> Iterator[str]:
         "PATH": f"{scripts}:{os.environ['PATH']}",
         "PYTHONPATH": str(home),
     }
-    pinned = ["taskset", "--cpu-list", str(SERVER_CORE), str(scripts / peer.command[0]), *peer.command[1:]]
+    cores = ",".join(map(str, sorted(subject.placement.server)))
+    pinned = ["taskset", "--cpu-list", cores, str(scripts / peer.command[0]), *peer.command[1:]]
     with log.open("wb") as output:
         process = subprocess.Popen(
             pinned, cwd=home, env=environment, stdout=output, stderr=output, start_new_session=True
         )
         try:
             _wait_for(port, process, log)
-            yield f"127.0.0.1:{port}"
+            yield Server(f"127.0.0.1:{port}", process.pid)
         finally:
             process.terminate()
             process.wait(30)
@@ -196,4 +225,5 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.1)
         else:
             return
-    raise RuntimeError(f"the peer did not start: {log.read_text(errors='replace')}")
+    said = log.read_text(errors="replace")[-500:]
+    raise RuntimeError(f"{log.stem} did not listen within {STARTS_WITHIN_S:.0f} s: {said!r}")

@@ -1,7 +1,7 @@
 """The servers that scoring is measured on: `python -m inference`, and an empty echo of the same server type.
 
-Each is a process on the first core; the load, Valkey and Kafka have the others. Rows are made of real events,
-models of a hundred trees.
+Each is a process on the cores it is given (`bench.placement`). Rows are made of real events, models of a
+hundred trees.
 """
 
 from __future__ import annotations
@@ -42,33 +42,20 @@ from bench.scoring_project import MODELS
 from bench.store_events import AIRCRAFT, AIRPORTS, CARRIERS, START_US, TOPIC, dealt, departures
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from local_stack import LocalStack
 
-    from bench.store_events import Row
-
 PROJECT: Final = "bench.scoring_project"
 ECHO: Final = "/bench.Echo/Echo"
-SERVER_CORE: Final = 0
-OTHER_CORES: Final = set(range(1, os.cpu_count() or 1)) or {0}
 EVENTS: Final = 20_000
+STARTS_WITHIN_S: Final = 180.0
 TREES: Final = 100
 NOW_S: Final = START_US // 1_000_000 + EVENTS * 3600 // 38
 _PINNED: Final = (
-    "import os,runpy,sys; os.sched_setaffinity(0,{%d}); sys.argv=%r; runpy.run_module(%r,run_name='__main__')"
+    "import os,runpy,sys; os.sched_setaffinity(0,%r); sys.argv=%r; runpy.run_module(%r,run_name='__main__')"
 )
-
-
-def on_other_cores(measure: Callable[[], Coroutine[Any, Any, list[Row]]]) -> list[Row]:
-    """Measure from where the servers are not."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, OTHER_CORES)
-    try:
-        return uvloop.run(measure())
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +71,11 @@ class Server:
     pid: int
 
 
-def score_request(number: int) -> pb.ScoreRequest:
+def score_request(number: int, model: str = "sixteen-0") -> pb.ScoreRequest:
     """One of the requests that are sent in turns: a flight of airports, a carrier and an aircraft."""
     random = np.random.default_rng(number)
     return pb.ScoreRequest(
-        model="sixteen-0",
+        model=model,
         entities={
             "origin": ("EWR", "JFK", "LGA")[number % 3],
             "destination": f"D{random.integers(0, AIRPORTS):03}",
@@ -101,23 +88,17 @@ def score_request(number: int) -> pb.ScoreRequest:
 
 
 @asynccontextmanager
-async def echo_server(folder: Path) -> AsyncIterator[Server]:
+async def echo_server(folder: Path, cores: frozenset[int]) -> AsyncIterator[Server]:
     """The floor."""
-    async with _server(folder, "bench.scoring_servers", r"echo on (\d+)", {}) as server:
+    async with process_server(folder, ["bench.scoring_servers"], r"echo on (\d+)", {}, cores) as server:
         yield server
 
 
 @asynccontextmanager
-async def scoring_server(
-    folder: Path, stack: LocalStack, models: int = 1, **settings: str
-) -> AsyncIterator[Server]:
+async def scoring_server(folder: Path, stack: LocalStack, cores: frozenset[int]) -> AsyncIterator[Server]:
     """The service with rows and routes, once it is ready and has served features that are there."""
-    project = load_project(PROJECT)
-    folder.mkdir(parents=True, exist_ok=True)
-    await ensure_topics(stack.kafka_bootstrap, CATALOGUE)
-    await fill(stack.redis_url, project)
-    await publish_routes(stack.kafka_bootstrap, project, folder / "packages", models)
-    async with replica(folder, stack, folder / "packages", **settings) as server:
+    packages = await prepared(folder, stack, models=1)
+    async with replica(folder, stack, packages, cores) as server:
         async with grpc.aio.insecure_channel(server.address) as channel:
             reply = await ScoringServiceStub(channel).Score(score_request(0))
             present = sum(status == FeatureStatus.FEATURE_STATUS_PRESENT for status in reply.feature_statuses)
@@ -126,8 +107,20 @@ async def scoring_server(
         yield server
 
 
+async def prepared(folder: Path, stack: LocalStack, models: int) -> Path:
+    """Make topics, rows, packages and routes, and return where the packages are."""
+    project = load_project(PROJECT)
+    folder.mkdir(parents=True, exist_ok=True)
+    await ensure_topics(stack.kafka_bootstrap, CATALOGUE)
+    await fill(stack.redis_url, project)
+    await publish_routes(stack.kafka_bootstrap, project, folder / "packages", models)
+    return folder / "packages"
+
+
 @asynccontextmanager
-async def replica(folder: Path, stack: LocalStack, packages: Path, **settings: str) -> AsyncIterator[Server]:
+async def replica(
+    folder: Path, stack: LocalStack, packages: Path, cores: frozenset[int]
+) -> AsyncIterator[Server]:
     """The service alone, once it says that it serves."""
     folder.mkdir(parents=True, exist_ok=True)
     environment = {
@@ -136,9 +129,8 @@ async def replica(folder: Path, stack: LocalStack, packages: Path, **settings: s
         "PACKAGES_URI": str(packages),
         "GRPC_PORT": "0",
         "GRPC_HOST": "127.0.0.1",
-        **settings,
     }
-    async with _server(folder, "inference", r'"grpc_port": (\d+)', environment) as server:
+    async with process_server(folder, ["inference"], r'"grpc_port": (\d+)', environment, cores) as server:
         async with grpc.aio.insecure_channel(server.address) as channel:
             async for health in HealthStub(channel).Watch(HealthCheckRequest()):
                 if health.status == HealthCheckResponse.SERVING:
@@ -226,11 +218,12 @@ def _scores(
 
 
 @asynccontextmanager
-async def _server(
-    folder: Path, module: str, says_port: str, environment: dict[str, str]
+async def process_server(
+    folder: Path, argv: Sequence[str], says_port: str, environment: dict[str, str], cores: frozenset[int]
 ) -> AsyncIterator[Server]:
-    log = folder / f"{module}.log"
-    command = [sys.executable, "-c", _PINNED % (SERVER_CORE, [module], module)]
+    """Run a module, with its arguments, on these cores; it has started once its output says its port."""
+    log = folder / f"{'-'.join(argv)}.log"
+    command = [sys.executable, "-c", _PINNED % (set(cores), list(argv), argv[0])]
     with log.open("wb") as output:
         process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=output, stderr=output)
     try:
@@ -241,7 +234,7 @@ async def _server(
 
 
 async def _told(log: Path, pattern: str, process: subprocess.Popen[bytes]) -> str:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(STARTS_WITHIN_S):
         while not (found := re.search(pattern, log.read_text())):
             if process.poll() is not None:
                 raise RuntimeError(f"the server ended: {log.read_text()}")

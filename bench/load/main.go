@@ -63,6 +63,7 @@ type report struct {
 	FirstError    string         `json:"first_error,omitempty"`
 	FirstP99      float64        `json:"p99_of_first_tenth_us"`
 	LastP99       float64        `json:"p99_of_last_tenth_us"`
+	P99OfTenths   []float64      `json:"p99_us_of_tenths"`
 	RepliedAtMost int            `json:"largest_reply_bytes"`
 }
 
@@ -261,12 +262,25 @@ func summary(calls []call, seconds float64) report {
 		}
 		told.RepliedAtMost = max(told.RepliedAtMost, one.bytes)
 	}
-	tenth := max(1, len(calls)/10)
 	if len(calls) > 0 {
+		tenths := inTenths(calls)
+		for _, tenth := range tenths {
+			told.P99OfTenths = append(told.P99OfTenths, quantile(tenth, .99))
+		}
 		told.P50, told.P90, told.P99, told.Max = quantile(calls, .5), quantile(calls, .9), quantile(calls, .99), quantile(calls, 1)
-		told.FirstP99, told.LastP99 = quantile(calls[:tenth], .99), quantile(calls[len(calls)-tenth:], .99)
+		told.FirstP99, told.LastP99 = told.P99OfTenths[0], told.P99OfTenths[len(tenths)-1]
 	}
 	return told
+}
+
+// inTenths returns the calls in ten slices, or in as many as there are calls.
+func inTenths(calls []call) [][]call {
+	count := min(10, len(calls))
+	tenths := make([][]call, count)
+	for number := range tenths {
+		tenths[number] = calls[number*len(calls)/count : (number+1)*len(calls)/count]
+	}
+	return tenths
 }
 
 func quantile(calls []call, share float64) float64 {
