@@ -1,8 +1,10 @@
 """What a data plane must do with the Open Inference Protocol, over REST: docs/open-inference.md."""
 
+import gzip
 import io
 import json
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +261,37 @@ async def test_bytes_that_do_not_add_up_are_400(rest: Rest) -> None:
     await rest.refused(400, "0 bytes are left", {"inputs": [named]})
 
 
+@pytest.mark.parametrize(
+    ("coding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("identity", bytes)]
+)
+async def test_a_body_may_come_compressed(
+    rest: Rest, coding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    body = matrix([[0.5] * WIDTH] * 2)
+    plain = await rest.infer(body)
+    found = await rest.infer(compress(json.dumps(body).encode()), Content_Encoding=coding)
+    assert found["outputs"] == plain["outputs"]
+
+
+@pytest.mark.parametrize(
+    ("status", "says", "body"),
+    [
+        (400, "which the body is not", b"{}"),
+        (400, "ends before its end", gzip.compress(b"{}" * 1000)[:-4]),
+        (400, "ends before its end", b""),
+        (400, "goes on behind its end", gzip.compress(b"{}") + b"{}"),
+        (413, "larger", gzip.compress(b" " * (64 << 20))),
+        (413, "larger", b"\x1f\x8b\x08" + bytes(7) + b"\x00\x00\x00\xff\xff" * (1 << 20)),
+    ],
+    ids=["none", "cut short", "empty", "more than one", "a bomb", "blocks of nothing"],
+)
+async def test_a_compressed_body_is_whole_and_bounded(
+    rest: Rest, status: int, says: str, body: bytes
+) -> None:
+    await rest.refused(status, says, body, Content_Encoding="gzip")
+    await rest.infer({"parameters": OF_ANN})
+
+
 async def test_errors_have_the_statuses_of_their_kind(rest: Rest) -> None:
     await rest.refused(404, "no route", {"parameters": OF_ANN}, path="/v2/models/unheard-of/infer")
     await rest.refused(
@@ -266,8 +299,9 @@ async def test_errors_have_the_statuses_of_their_kind(rest: Rest) -> None:
     )
     await rest.refused(404, "Not Found", {}, path="/v2/nothing")
     await rest.refused(405, "Method Not Allowed", {}, path="/v2/health/live")
-    await rest.refused(413, "larger", b"x" * (4 * 1024 * 1024 + 1))
-    await rest.refused(415, "compressed", b"x", Content_Encoding="gzip")
+    for excess in (1, 6 << 20):
+        await rest.refused(413, "larger", b"x" * ((4 << 20) + excess))
+    await rest.refused(415, "Content-Encoding", b"x", Content_Encoding="br")
     await rest.refused(504, "deadline", {"parameters": {**OF_ANN, "timeout": 1}})
 
 

@@ -46,6 +46,7 @@ async def test_tritons_clients_are_answered_alike_over_grpc_and_rest(tmp_path: P
     assert {"features", "entity.user", "context.basket"} <= set(over_grpc["inputs"])
     vectors = np.arange(14, dtype=np.float32).reshape(2, 7) / 10
     assert over_grpc["given"] == pytest.approx(logistic_scores(vectors, [0.1] * 7, 0.0).tolist(), abs=1e-6)
+    assert over_grpc["compressed"] == [over_grpc["given"]] * 2
     assert over_grpc["looked_up"] == {
         "scores": [reply.score for reply in expected],
         "ids": [f"newcomer:{row}" for row in range(3)],

@@ -13,6 +13,10 @@ import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 
 WIDTH = 7
+_COMPRESSIONS = {
+    triton_grpc: ("compression_algorithm",),
+    triton_http: ("request_compression_algorithm", "response_compression_algorithm"),
+}
 USERS = ("ann", "nobody", "bob")
 
 
@@ -27,6 +31,10 @@ def newcomer(triton: Any, url: str, model: str) -> dict[str, Any]:
             "server": _plain(client.get_server_metadata())["name"],
             "inputs": [one["name"] for one in _plain(client.get_model_metadata(model))["inputs"]],
             "given": _given(triton, client, model),
+            "compressed": [
+                _given(triton, client, model, **dict.fromkeys(_COMPRESSIONS[triton], one))
+                for one in ("gzip", "deflate")
+            ],
             "looked_up": _looked_up(triton, client, model),
             "refused": _refused(triton, client, model),
         }
@@ -40,11 +48,11 @@ def _plain(metadata: Any) -> Any:
     return MessageToDict(metadata)
 
 
-def _given(triton: Any, client: Any, model: str) -> Any:
+def _given(triton: Any, client: Any, model: str, **compression: str) -> Any:
     vectors = np.arange(2 * WIDTH, dtype=np.float32).reshape(2, WIDTH) / 10
     features = triton.InferInput("features", vectors.shape, "FP32")
     features.set_data_from_numpy(vectors)
-    result = client.infer(model, [features])
+    result = client.infer(model, [features], **compression)
     return result.as_numpy("score").tolist()
 
 

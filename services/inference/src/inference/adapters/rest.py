@@ -15,6 +15,7 @@ from service_kit.grpc_door import MAX_MESSAGE_BYTES
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from inference.adapters.inflating import CODINGS, Inflating
 from inference.adapters.metadata import traceparent_in
 from inference.adapters.rest_bodies import InferBody, InferredBody, read_body, write_body
 from inference.adapters.statuses import code_of, retry_after_s_of
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 JSON_SIZE: Final = "Inference-Header-Content-Length"
 _JSON: Final = "application/json"
 _BYTES: Final = "application/octet-stream"
+_READ_OUT_BYTES: Final = 8 * MAX_MESSAGE_BYTES
+"""Of a body that is too large, so that its sender comes to reading why instead of being cut off."""
 
 _STATUSES: Final = {
     grpc.StatusCode.INVALID_ARGUMENT: HTTPStatus.BAD_REQUEST,
@@ -205,18 +208,28 @@ def _json_size(header: str | None) -> int | None:
 
 
 async def _body_of(request: Request) -> bytes:
-    if request.headers.get("content-encoding", "identity") != "identity":
-        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "compressed bodies are not read")
-    body = bytearray()
+    inflating = Inflating.of(request.headers.get("content-encoding", "identity"))
+    if inflating is None:
+        raise HTTPException(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "the body's Content-Encoding is not read: send it as it is, or as gzip or deflate",
+            headers={"Accept-Encoding": ", ".join(CODINGS)},
+        )
+    body, received = bytearray(), 0
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_MESSAGE_BYTES:
-            # What is left is not read: the connection is of no use any more.
-            raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the body is larger than {MAX_MESSAGE_BYTES} bytes",
-                headers={"Connection": "close"},
-            )
+        received += len(chunk)
+        if max(received, len(body)) <= MAX_MESSAGE_BYTES:
+            body += inflating.feed(chunk, MAX_MESSAGE_BYTES + 1 - len(body))
+        elif received > _READ_OUT_BYTES:
+            break
+    if max(received, len(body)) > MAX_MESSAGE_BYTES:
+        # What is left is not read: the connection is of no use any more.
+        raise HTTPException(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"the body is larger than {MAX_MESSAGE_BYTES} bytes",
+            headers={"Connection": "close"},
+        )
+    inflating.finish()
     return bytes(body)
 
 
