@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -106,6 +107,36 @@ def test_what_cannot_be_read_is_said_with_what_to_do(tmp_path: Path) -> None:
     write_deltalake(str(tmp_path / "delta"), numbered(0, 1))
     with pytest.raises(UnreadableInput, match="9"):
         open_input(str(tmp_path / "delta"), 9)
+
+
+def test_a_delta_table_whose_files_call_columns_otherwise_is_refused_and_not_read_as_nulls(
+    tmp_path: Path,
+) -> None:
+    location = str(tmp_path)
+    write_deltalake(location, numbered(0, 2))
+    told = json.loads(DeltaTable(location).schema().to_json())
+    for number, field in enumerate(told["fields"]):
+        field["metadata"] = {
+            "delta.columnMapping.id": number + 1,
+            "delta.columnMapping.physicalName": field["name"],
+        }
+        field["name"] = field["name"].upper()
+    # As Spark writes it; delta-rs cannot.
+    log = tmp_path / "_delta_log"
+    actions = map(json.loads, (log / f"{0:020d}.json").read_text().splitlines())
+    metadata = next(action["metaData"] for action in actions if "metaData" in action)
+    changed = {
+        **metadata,
+        "configuration": {"delta.columnMapping.mode": "name"},
+        "schemaString": json.dumps(told),
+    }
+    protocol = {"minReaderVersion": 2, "minWriterVersion": 5}
+    (log / f"{1:020d}.json").write_text(
+        "\n".join(map(json.dumps, ({"protocol": protocol}, {"metaData": changed})))
+    )
+    with pytest.raises(UnreadableInput, match="columnMapping"):
+        open_input(location)
+    assert open_input(location, 0).rows == 2
 
 
 def test_files_of_two_shapes_are_refused_by_name(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from batch_scoring.errors import EmptyInput, UnreadableInput
 from batch_scoring.inputs import Input, InputFile, unified
 
 _PATTERN: Final = frozenset("*?[")
+_MAPPING: Final = "delta.columnMapping.mode"
 _FOOTER_END: Final = 8
 """Bytes at the end of a Parquet file: the footer's length, little-endian, and `PAR1`."""
 
@@ -56,6 +57,13 @@ def _open(location: str, place: str, version: int | None) -> Input:
 
 
 def _open_delta(location: str, table: DeltaTable) -> Input:
+    # delta-rs says nothing of it, and finds no value of any column.
+    mapping = table.metadata().configuration.get(_MAPPING, "none")
+    if mapping != "none":
+        raise UnreadableInput(
+            f"input {location} is a Delta table with {_MAPPING} = {mapping}, whose files call columns "
+            "otherwise, and is not read: write its rows to a table without, or to Parquet files"
+        )
     rows = table.to_pyarrow_dataset()
     partitions = table.metadata().partition_columns
     files = [
