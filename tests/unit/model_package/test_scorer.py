@@ -96,6 +96,20 @@ def test_bytes_that_are_no_model_are_refused(tmp_path: Path) -> None:
         Scorer(_package(tmp_path, model=b"not an onnx graph", golden=_true_golden()))
 
 
+def test_weights_in_another_file_are_refused_though_it_lies_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = tmp_path / "exported"
+    beside.mkdir()
+    whole = onnx.load_from_string(logistic_model(WEIGHTS, 0.25))
+    onnx.save_model(whole, beside / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
+    assert (beside / "m.data").exists()
+    monkeypatch.chdir(beside)
+    model = (beside / "m.onnx").read_bytes()
+    with pytest.raises(UnusableModel, match=r"another file.*save it whole"):
+        Scorer(_package(tmp_path / "package", model=model, golden=_true_golden()))
+
+
 def test_a_model_of_another_width_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnusableModel, match="names 3 features, its model reads 4"):
         Scorer(_package(tmp_path, model=logistic_model((1, 2, 3, 4), 0), golden=_true_golden()))
