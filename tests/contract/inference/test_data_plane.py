@@ -263,6 +263,13 @@ async def test_a_message_beyond_the_bound_is_refused(plane: DataPlane) -> None:
     await refused(plane, request, grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max")
 
 
+async def test_a_small_message_that_holds_a_large_one_is_refused(plane: DataPlane) -> None:
+    request = question(request_key="k" * (64 * 1024 * 1024))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await ScoringServiceStub(plane.channel).Score(request, compression=grpc.Compression.Gzip)
+    assert caught.value.code() in {grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
 async def test_concurrent_requests_get_their_own_answers(plane: DataPlane) -> None:
     await follow(plane, plane.stock.route(plane.stock.version(WEIGHTS)))
     await plane.apply([{"user": f"c{n}", "amount": float(n)} for n in range(40)])

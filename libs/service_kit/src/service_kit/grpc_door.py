@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+_NO_COMPRESSION: Final = 1
+"""What comes compressed is refused with UNIMPLEMENTED: gRPC inflates it whole before it looks at its size, so
+that 1.5 MB would take 1.5 GB."""
 _REFLECTION: Final = "grpc.reflection.v1.ServerReflection"
 _HEALTH: Final = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
@@ -45,6 +48,7 @@ class GrpcDoor:
         bounds = [
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.compression_enabled_algorithms_bitset", _NO_COMPRESSION),
         ]
         self.server = grpc.aio.server(interceptors=list(interceptors), options=[*bounds, *options])
         self._address = address
