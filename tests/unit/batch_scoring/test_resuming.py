@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -134,6 +135,23 @@ def test_an_output_that_refuses_is_named(tmp_path: Path, make_package: MakePacka
     (tmp_path / "file").write_text("no folder")
     with pytest.raises((UnwritableOutput, OtherOutput), match="file"):
         plan_to(DeltaOutput(str(tmp_path / "file")), tmp_path, make_package())
+
+
+def test_a_disk_that_takes_no_more_is_said_so_and_the_job_goes_on_when_it_does(
+    tmp_path: Path, make_package: MakePackage
+) -> None:
+    package, output = make_package(), DeltaOutput(str(tmp_path / "scores"))
+    plan = plan_to(output, tmp_path, package)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, hard))
+    try:
+        with pytest.raises(UnwritableOutput, match="File too large"):
+            run(plan, output)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    again = DeltaOutput(str(tmp_path / "scores"))
+    run(plan_to(again, tmp_path, package), again)
+    assert DeltaTable(again.uri).to_pyarrow_table().num_rows == ROWS
 
 
 def test_a_run_that_died_while_it_made_the_table_is_no_hindrance(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -139,8 +140,7 @@ class DeltaOutput:
         except (OtherOutput, OutputInUse):
             raise
         except Exception as error:  # delta-rs raises bare Exception beside its own classes
-            # Behind its first line delta-rs lists where it was in its own code.
-            told = str(error).partition("\n")[0]
+            told = _told(str(error))
             raise UnwritableOutput(f"output {self.uri} cannot be written or read: {told}") from error
 
 
@@ -176,3 +176,13 @@ def _in_use(uri: str) -> OutputInUse:
     return OutputInUse(
         f"output {uri}: another run writes to it at the same time; let one of them end, then run this again"
     )
+
+
+def _told(error: str) -> str:
+    """Return what delta-rs says went wrong: its first line, and the causes that it draws as a tree below.
+
+    Behind them it may list where it was in its own code.
+    """
+    first, *others = re.sub(r"\x1b\[[0-9;]*m", "", error).splitlines() or [error]
+    causes = [line.partition("↳")[2].strip() for line in others if line.lstrip().startswith("↳")]
+    return ": ".join([first, *causes])
