@@ -4,7 +4,7 @@ import asyncio
 import re
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -123,11 +123,19 @@ class Town:
         await self.publisher.close()
 
 
-async def test_each_request_is_answered_once_through_kills_rebalances_and_a_broker_restart(
-    tmp_path: Path, own_stack: StartStack
-) -> None:
+@pytest.fixture
+async def town(tmp_path: Path, own_stack: StartStack) -> AsyncIterator[Town]:
     town = Town(tmp_path, await own_stack())
-    await town.prepare()
+    try:
+        await town.prepare()
+        yield town
+    finally:
+        await town.close()
+
+
+async def test_each_request_is_answered_once_through_kills_rebalances_and_a_broker_restart(
+    town: Town,
+) -> None:
     made = Watch(town.stack.kafka_bootstrap, PREDICTIONS_MADE.name)
     dead = Watch(town.stack.kafka_bootstrap, dead_letter_of(SCORING_REQUESTED.name))
     async with asyncio.TaskGroup() as tasks:
@@ -160,11 +168,7 @@ async def test_each_request_is_answered_once_through_kills_rebalances_and_a_brok
     assert all(_is_whole(PredictionMade.FromString(value)) for _, value in made.seen)
 
 
-async def test_requests_wait_for_rows_rather_than_being_scored_with_defaults(
-    tmp_path: Path, own_stack: StartStack
-) -> None:
-    town = Town(tmp_path, await own_stack())
-    await town.prepare()
+async def test_requests_wait_for_rows_rather_than_being_scored_with_defaults(town: Town) -> None:
     made = Watch(town.stack.kafka_bootstrap, PREDICTIONS_MADE.name)
     async with asyncio.TaskGroup() as tasks:
         watching = tasks.create_task(made.run())

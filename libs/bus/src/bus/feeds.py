@@ -78,7 +78,10 @@ class Feed(Protocol):
         """
 
     def end_offset(self, where: TopicPartition) -> int | None:
-        """Give the last known end of an assigned partition."""
+        """Give the last known end of an assigned partition; None before its first fetch and out of the group.
+
+        Asked at any time, also by others than who polls, while the group is joined again.
+        """
 
     def silent_ms(self) -> int:
         """Say how long the log has not answered; 0 when nothing is being asked of it."""

@@ -165,7 +165,7 @@ class ConsumerRunner:
         return low_watermark(self._marks, idle)
 
     def end_offset(self, where: TopicPartition) -> int | None:
-        """Give the last known end of an assigned partition; None before its first fetch."""
+        """Give the last known end of an assigned partition; None where it is not known."""
         return self._feed.end_offset(where)
 
     async def run(self, stop: asyncio.Event) -> None:

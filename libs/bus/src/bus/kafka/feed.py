@@ -166,8 +166,10 @@ class KafkaFeed:
 
     def end_offset(self, where: TopicPartition) -> int | None:
         """See `Feed.end_offset`."""
+        if self._consumer is None:
+            return None
         with contextlib.suppress(IllegalStateError, AssertionError):
-            end: int | None = self._opened.highwater(KafkaTopicPartition(*where))
+            end: int | None = self._consumer.highwater(KafkaTopicPartition(*where))
             return end
         return None
 
