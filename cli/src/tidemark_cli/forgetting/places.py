@@ -21,9 +21,10 @@ from privacy.rows import Store
 from redis.asyncio import Redis, RedisCluster
 from training_sets import DatasetShelf, Manifest
 from training_sets.erasing import count_rows
+from training_sets.locations import uri_of
 
 from tidemark_cli.failures import Failure
-from tidemark_cli.forgetting.scores import REQUEST_KEY, UNFINISHED, ScoreTable, open_score_tables, uri_of
+from tidemark_cli.forgetting.scores import REQUEST_KEY, UNFINISHED, ScoreTable, open_score_tables
 from tidemark_cli.forgetting.tables import (
     Place,
     Subject,

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from batch_scoring import Job
+from batch_scoring.errors import cause_of
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from training_sets.erasing import Rows
@@ -73,11 +73,6 @@ def _is_in(held: pa.Table, name: str, values: pa.Array) -> pa.ChunkedArray:
     return pc.is_in(held[name].cast(pa.string()), values)
 
 
-def uri_of(location: str) -> str:
-    """Return a table's URI as its writer noted it."""
-    return location if "://" in location else str(Path(location).resolve())
-
-
 def open_score_tables(uris: Iterable[str], entity: str) -> tuple[list[ScoreTable], dict[str, str]]:
     """Open tables of scores, those first that name no entity: the others tell the keys of their requests.
 
@@ -102,7 +97,7 @@ def _open(uri: str, entity: str) -> ScoreTable | str:
         table = DeltaTable(uri)
         job = Job.of_json(table.metadata().description)
     except (DeltaError, OSError) as error:
-        return f"it cannot be read: {error}"
+        return f"it cannot be read: {cause_of(error)}"
     if job is None:
         return "it is no table that `tidemark score-batch` made"
     schema = table.to_pyarrow_dataset().schema

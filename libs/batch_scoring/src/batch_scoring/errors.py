@@ -1,5 +1,10 @@
 """Why rows are not scored: each says what was found, where, and what to do."""
 
+import re
+from typing import Final
+
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+
 
 class BatchError(Exception):
     """The inputs do not allow it; the same command fails again until they change."""
@@ -47,3 +52,13 @@ class UnwritableList(BatchError):
 
 class UnwritableOutput(BatchError):
     """The output cannot be written: the store refuses, or is away."""
+
+
+def cause_of(error: Exception) -> str:
+    """Return what delta-rs says went wrong: its first line, and the causes that it draws as a tree below.
+
+    Behind them it may list where it was in its own code.
+    """
+    first, *others = _COLOUR.sub("", str(error)).splitlines() or [""]
+    causes = [line.partition("↳")[2].strip() for line in others if line.lstrip().startswith("↳")]
+    return ": ".join([first, *causes])

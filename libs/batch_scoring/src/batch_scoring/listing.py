@@ -6,14 +6,14 @@ It is a Delta table, `score_tables` below the lake, a row a table, appended befo
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from pyarrow import fs
+from training_sets.locations import uri_of
 
-from batch_scoring.errors import UnwritableList
+from batch_scoring.errors import UnwritableList, cause_of
 
 if TYPE_CHECKING:
     from batch_scoring.job import Job
@@ -37,7 +37,7 @@ class ScoreTables:
     def has_lake(self) -> bool:
         """Whether there is a lake to keep the list in."""
         try:
-            files, root = fs.FileSystem.from_uri(_absolute(self._lake))
+            files, root = fs.FileSystem.from_uri(uri_of(self._lake))
             return files.get_file_info(root).type is fs.FileType.Directory
         except (OSError, pa.ArrowException):
             return False
@@ -67,8 +67,9 @@ class ScoreTables:
             )
         except Exception as error:  # delta-rs raises bare Exception beside its own classes
             raise UnwritableList(
-                f"the list of score tables, {self._uri}, cannot be written: {error}; an erasure finds tables "
-                "by it. Make the lake writable, or write --unlisted and name the table to `tidemark forget`"
+                f"the list of score tables, {self._uri}, cannot be written: {cause_of(error)}; an erasure "
+                "finds tables by it. Make the lake writable, or write --unlisted and name the table to "
+                "`tidemark forget`"
             ) from error
 
     def tables(self) -> list[str]:
@@ -84,7 +85,3 @@ class ScoreTables:
 
     def _open(self) -> DeltaTable | None:
         return DeltaTable(self._uri) if DeltaTable.is_deltatable(self._uri) else None
-
-
-def _absolute(location: str) -> str:
-    return location if "://" in location else str(Path(location).resolve())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
@@ -12,8 +11,9 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from pyarrow import fs
+from training_sets.locations import uri_of
 
-from batch_scoring.errors import EmptyInput, UnreadableInput
+from batch_scoring.errors import EmptyInput, UnreadableInput, cause_of
 from batch_scoring.inputs import Input, InputFile, unified
 
 _PATTERN: Final = frozenset("*?[")
@@ -34,11 +34,10 @@ def open_input(location: str, version: int | None = None) -> Input:
         UnreadableInput: there is nothing, it cannot be read, or a version is asked of what has none.
         EmptyInput: it holds no row.
     """
-    place = location if "://" in location else str(Path(location).resolve())
     try:
-        found = _open(location, place.rstrip("/"), version)
+        found = _open(location, uri_of(location).rstrip("/"), version)
     except (DeltaError, OSError, pa.ArrowException) as error:
-        raise UnreadableInput(f"input {location} cannot be read: {error}") from error
+        raise UnreadableInput(f"input {location} cannot be read: {cause_of(error)}") from error
     if not found.rows:
         raise EmptyInput(f"input {location} holds no row: there is nothing to score")
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -18,8 +17,9 @@ from deltalake import (
     write_deltalake,
 )
 from deltalake.exceptions import CommitFailedError, DeltaError
+from training_sets.locations import uri_of
 
-from batch_scoring.errors import OtherOutput, OutputInUse, UnwritableOutput
+from batch_scoring.errors import OtherOutput, OutputInUse, UnwritableOutput, cause_of
 from batch_scoring.job import Job
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class DeltaOutput:
     """
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri if "://" in uri else str(Path(uri).resolve())
+        self.uri = uri_of(uri)
         self._table: DeltaTable | None = None
         self._job: Job | None = None
 
@@ -140,8 +140,9 @@ class DeltaOutput:
         except (OtherOutput, OutputInUse):
             raise
         except Exception as error:  # delta-rs raises bare Exception beside its own classes
-            told = _told(str(error))
-            raise UnwritableOutput(f"output {self.uri} cannot be written or read: {told}") from error
+            raise UnwritableOutput(
+                f"output {self.uri} cannot be written or read: {cause_of(error)}"
+            ) from error
 
 
 class MemoryOutput:
@@ -176,13 +177,3 @@ def _in_use(uri: str) -> OutputInUse:
     return OutputInUse(
         f"output {uri}: another run writes to it at the same time; let one of them end, then run this again"
     )
-
-
-def _told(error: str) -> str:
-    """Return what delta-rs says went wrong: its first line, and the causes that it draws as a tree below.
-
-    Behind them it may list where it was in its own code.
-    """
-    first, *others = re.sub(r"\x1b\[[0-9;]*m", "", error).splitlines() or [error]
-    causes = [line.partition("↳")[2].strip() for line in others if line.lstrip().startswith("↳")]
-    return ": ".join([first, *causes])

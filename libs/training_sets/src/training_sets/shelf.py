@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -16,6 +15,7 @@ from pyarrow import fs
 
 from training_sets.datasets import Dataset
 from training_sets.errors import UnknownDataset, UnreadableTable
+from training_sets.locations import uri_of
 from training_sets.manifests import Manifest
 
 MANIFEST: Final = "dataset.json"
@@ -29,8 +29,7 @@ class DatasetShelf:
     """Training sets below `<lake>/datasets`. The description is written last: what has none is not there."""
 
     def __init__(self, lake_uri: str) -> None:
-        location = lake_uri if "://" in lake_uri else str(Path(lake_uri).resolve())
-        self._files, root = fs.FileSystem.from_uri(location)
+        self._files, root = fs.FileSystem.from_uri(uri_of(lake_uri))
         self._root = f"{root.rstrip('/')}/datasets"
 
     def keep(self, dataset: Dataset, manifest: Manifest) -> Manifest:
